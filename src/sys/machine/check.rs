@@ -1,0 +1,63 @@
+//! `phalanx::model` off the model: the closure runs once, on real threads.
+
+/// Runs `f` under the model checker in a model build, and once, natively, in any other.
+///
+/// This is a native build: `f` runs once, so a test written with `model` is an ordinary test
+/// here. Build with `--cfg phalanx_loom` and the feature `loom` to have every interleaving within
+/// the bound explored instead; see [`Model`] for what that covers.
+///
+/// # Panics
+/// Whatever `f` panics with. In a model build also when loom finds a race, a deadlock or a leak.
+///
+/// # Examples
+/// ```
+/// use phalanx::atomic::{AtomicUsize, Ordering};
+/// use phalanx::WaitGroup;
+/// use std::sync::Arc;
+///
+/// phalanx::model(|| {
+///     let (group, sum) = (WaitGroup::new(), Arc::new(AtomicUsize::new(0)));
+///     for n in [1, 2] {
+///         let sum = sum.clone();
+///         group.go(move || { sum.fetch_add(n, Ordering::Relaxed); });
+///     }
+///     group.wait();
+///     assert_eq!(sum.load(Ordering::Relaxed), 3);
+/// });
+/// ```
+#[track_caller]
+pub fn model(f: impl Fn() + Send + Sync + 'static) {
+    f();
+}
+
+/// The settings of a [`model`] run.
+///
+/// This is a native build: [`check`](Model::check) runs the closure once and the settings do
+/// nothing.
+#[derive(Clone, Debug, Default)]
+pub struct Model(());
+
+impl Model {
+    /// The default settings.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Explores schedules with at most `bound` preemptions; `None` explores all.
+    ///
+    /// The default is 2, or what the environment's `LOOM_MAX_PREEMPTIONS` says.
+    pub fn preemption_bound(self, _bound: Option<usize>) -> Self {
+        self
+    }
+
+    /// Fails an execution that passes more than `branches` points of choice.
+    pub fn max_branches(self, _branches: usize) -> Self {
+        self
+    }
+
+    /// Runs `f`: once here, in a model build once for every interleaving within the bound.
+    #[track_caller]
+    pub fn check(&self, f: impl Fn() + Send + Sync + 'static) {
+        f();
+    }
+}

@@ -1,0 +1,192 @@
+//! The seam on the machine: std, `parking_lot` and `parking_lot_core`.
+
+mod check;
+mod spin;
+
+pub use check::{Model, model};
+pub(crate) use parking_lot::Mutex;
+pub(crate) use spin::Spin;
+
+use super::Parked;
+use parking_lot_core::{DEFAULT_PARK_TOKEN, DEFAULT_UNPARK_TOKEN, ParkResult};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Instant;
+
+pub mod atomic {
+    //! std's atomics.
+    pub use std::sync::atomic::{
+        AtomicBool, AtomicI8, AtomicI16, AtomicI32, AtomicI64, AtomicIsize, AtomicPtr, AtomicU8,
+        AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
+    };
+}
+
+pub mod cell {
+    //! A cell for what several threads share, accessed through closures.
+
+    /// std's `UnsafeCell`, with the closure access that lets a model see each use.
+    ///
+    /// In a model build every access is checked: two of them that no happens-before orders, one
+    /// of them through [`with_mut`](UnsafeCell::with_mut), fail the model as a data race.
+    #[derive(Debug, Default)]
+    pub struct UnsafeCell<T: ?Sized>(std::cell::UnsafeCell<T>);
+
+    impl<T> UnsafeCell<T> {
+        /// Wraps `value`.
+        pub const fn new(value: T) -> Self {
+            Self(std::cell::UnsafeCell::new(value))
+        }
+
+        /// Takes the value out.
+        pub fn into_inner(self) -> T {
+            self.0.into_inner()
+        }
+    }
+
+    impl<T: ?Sized> UnsafeCell<T> {
+        /// Gives `f` a pointer to read through. It must not outlive the call.
+        #[inline]
+        pub fn with<R>(&self, f: impl FnOnce(*const T) -> R) -> R {
+            f(self.0.get())
+        }
+
+        /// Gives `f` a pointer to read and write through. It must not outlive the call.
+        #[inline]
+        pub fn with_mut<R>(&self, f: impl FnOnce(*mut T) -> R) -> R {
+            f(self.0.get())
+        }
+    }
+}
+
+pub mod thread {
+    //! std's threads.
+    pub use std::thread::{
+        Builder, JoinHandle, Scope, ScopedJoinHandle, Thread, ThreadId, available_parallelism,
+        current, panicking, park, scope, sleep, spawn, yield_now,
+    };
+}
+
+/// Measures how long a batch has been running.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stopwatch(Instant);
+
+impl Stopwatch {
+    #[inline]
+    pub(crate) fn start() -> Self {
+        Stopwatch(Instant::now())
+    }
+
+    #[inline]
+    pub(crate) fn nanos(self) -> u128 {
+        self.0.elapsed().as_nanos()
+    }
+}
+
+/// Whether this build explores interleavings rather than running on the machine's threads.
+pub(crate) const IS_MODEL: bool = false;
+
+/// A thread-local that needs no destructor.
+macro_rules! local {
+    ($(#[$attr:meta])* static $name:ident: $t:ty = $init:expr;) => {
+        std::thread_local! { $(#[$attr])* static $name: $t = const { $init }; }
+    };
+}
+pub(crate) use local;
+
+/// An array of the whole program; of one execution in a model.
+macro_rules! global_array {
+    ($name:ident: [$t:ty; $n:expr] = $init:expr) => {
+        pub(super) fn $name() -> &'static [$t; $n] {
+            static TABLE: [$t; $n] = [const { $init }; $n];
+            &TABLE
+        }
+    };
+}
+pub(super) use global_array;
+
+/// Stands for memory whose accesses a model is to check. On the machine it is nothing.
+#[derive(Debug)]
+pub(crate) struct Tracked;
+
+impl Tracked {
+    #[inline(always)]
+    pub(crate) fn new() -> Self {
+        Tracked
+    }
+
+    /// Marks a use that others may share.
+    #[inline(always)]
+    pub(crate) fn read(&self) {}
+
+    /// Marks a use that must be alone: a write, or the end of the memory's life.
+    #[inline(always)]
+    pub(crate) fn write(&self) {}
+}
+
+/// A heap value that several owners reach by pointer and the last of them frees.
+///
+/// On the machine a plain `Box`. In a model its memory outlives the execution, so that a use
+/// after the free is a failed check rather than a crash.
+#[derive(Debug)]
+pub(crate) struct Heap<T>(T);
+
+impl<T> Heap<T> {
+    pub(crate) fn new(value: T) -> std::ptr::NonNull<Self> {
+        std::ptr::NonNull::from(Box::leak(Box::new(Heap(value))))
+    }
+
+    /// The value, for one whose reference the compiler vouches for: a borrow of the owner.
+    #[inline(always)]
+    pub(crate) fn get_borrowed(&self) -> &T {
+        &self.0
+    }
+
+    /// The value, for one who reaches it by pointer. A model checks the use against the free.
+    #[inline(always)]
+    pub(crate) fn get(&self) -> &T {
+        &self.0
+    }
+
+    /// Drops the value and gives the memory back.
+    ///
+    /// # Safety
+    /// - `this` came from [`Heap::new`] and has not been freed.
+    /// - Every other use of it happens before this call, and none comes after.
+    pub(crate) unsafe fn free(this: std::ptr::NonNull<Self>) {
+        // SAFETY: by the contract `this` is a live box's pointer, and the caller its last user.
+        drop(unsafe { Box::from_raw(this.as_ptr()) });
+    }
+}
+
+/// Sleeps until an [`unpark_all`](super::unpark_all) on `address`, if `validate` allows it.
+///
+/// `validate` runs under the address's queue lock and must not unwind, block or park.
+pub(crate) fn park(
+    address: usize,
+    validate: impl FnOnce() -> bool,
+    deadline: Option<Instant>,
+) -> Parked {
+    // SAFETY: phalanx parks only on addresses of its own live words; `validate` neither unwinds
+    // nor parks, the other callbacks do nothing. A stray unpark is harmless: callers look again.
+    let result = unsafe {
+        parking_lot_core::park(address, validate, || {}, |_, _| {}, DEFAULT_PARK_TOKEN, deadline)
+    };
+    match result {
+        ParkResult::Unparked(_) => Parked::Woken,
+        ParkResult::Invalid => Parked::Invalid,
+        ParkResult::TimedOut => Parked::TimedOut,
+    }
+}
+
+/// Wakes every thread parked on `address`.
+pub(super) fn unpark_threads(address: usize) {
+    // SAFETY: the address was one of phalanx's words when the caller decided to wake its waiters.
+    // If the memory has been reused since, whoever parks there wakes spuriously, which every user
+    // of parking_lot_core's queues must bear.
+    unsafe { parking_lot_core::unpark_all(address, DEFAULT_UNPARK_TOKEN) };
+}
+
+/// Runs `f`, and gives its panic back as a value.
+#[inline]
+pub(crate) fn catch<R>(f: impl FnOnce() -> R) -> std::thread::Result<R> {
+    catch_unwind(AssertUnwindSafe(f))
+}

@@ -1,0 +1,161 @@
+//! The seam in the model: every operation that other threads could notice goes through loom.
+//!
+//! What this rests on, and what loom 0.7 can't see, is told in [`Model`]'s docs. The parts:
+//! [`atomic`] gives loads their two modes, [`park`] the queue that replaces `parking_lot_core`,
+//! [`thread`] what loom's threads lack, [`check`] the runs themselves.
+
+pub mod atomic;
+mod check;
+mod mutex;
+mod park;
+pub mod thread;
+
+pub use check::{Model, model};
+pub(crate) use check::{PerExecution, catch};
+pub(crate) use mutex::Mutex;
+pub(crate) use park::{park, unpark_threads};
+
+use std::ptr::NonNull;
+
+pub mod cell {
+    //! A cell for what several threads share, accessed through closures.
+    pub use loom::cell::UnsafeCell;
+}
+
+/// In a model every batch has been running for a second: long enough to be shared.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stopwatch;
+
+impl Stopwatch {
+    pub(crate) fn start() -> Self {
+        Stopwatch
+    }
+
+    pub(crate) fn nanos(self) -> u128 {
+        1_000_000_000
+    }
+}
+
+/// Whether this build explores interleavings rather than running on the machine's threads.
+pub(crate) const IS_MODEL: bool = true;
+
+/// A thread-local that needs no destructor.
+macro_rules! local {
+    ($(#[$attr:meta])* static $name:ident: $t:ty = $init:expr;) => {
+        loom::thread_local! { $(#[$attr])* static $name: $t = $init; }
+    };
+}
+pub(crate) use local;
+
+/// An array of the whole execution.
+///
+/// [`check`] touches each one before the model's closure starts: one made by whichever thread
+/// comes first would hand that thread's history to all later ones.
+macro_rules! global_array {
+    ($name:ident: [$t:ty; $n:expr] = $init:expr) => {
+        pub(super) fn $name() -> &'static [$t; $n] {
+            std::thread_local! {
+                static TABLE: $crate::sys::PerExecution<[$t; $n]> =
+                    const { $crate::sys::PerExecution::new() };
+            }
+            TABLE.with(|table| table.get(|| std::array::from_fn(|_| $init)))
+        }
+    };
+}
+pub(super) use global_array;
+
+/// A model has no spinning: another thread's step is a switch away.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Spin {
+    None,
+    Brief,
+    WakeUp,
+}
+
+impl Spin {
+    pub(crate) fn for_threads(_threads: usize) -> Spin {
+        Spin::WakeUp
+    }
+
+    pub(crate) fn poll<R>(self, _ready: impl FnMut() -> Option<R>) -> Option<R> {
+        match self {
+            Spin::None | Spin::Brief | Spin::WakeUp => None,
+        }
+    }
+}
+
+/// Stands for memory whose accesses loom is to check.
+#[derive(Debug)]
+pub(crate) struct Tracked(loom::cell::UnsafeCell<()>);
+
+impl Tracked {
+    #[track_caller]
+    pub(crate) fn new() -> Self {
+        Tracked(loom::cell::UnsafeCell::new(()))
+    }
+
+    /// Marks a use that others may share.
+    #[track_caller]
+    pub(crate) fn read(&self) {
+        self.0.with(|_| ());
+    }
+
+    /// Marks a use that must be alone: a write, or the end of the memory's life.
+    #[track_caller]
+    pub(crate) fn write(&self) {
+        self.0.with_mut(|_| ());
+    }
+}
+
+/// A heap value that several owners reach by pointer and the last of them frees.
+///
+/// Its memory is kept until the execution ends, so a late use is a failed check, not a crash; loom
+/// reports one that is never freed.
+#[derive(Debug)]
+pub(crate) struct Heap<T> {
+    /// Read at each use, written by the free: loom wants an order between the two.
+    life: Tracked,
+    /// `None` once freed. Its `Track` is how loom notices a leak.
+    state: std::cell::UnsafeCell<Option<loom::alloc::Track<T>>>,
+}
+
+impl<T> Heap<T> {
+    pub(crate) fn new(value: T) -> NonNull<Self> {
+        let state = std::cell::UnsafeCell::new(Some(loom::alloc::Track::new(value)));
+        NonNull::from(Box::leak(Box::new(Heap { life: Tracked::new(), state })))
+    }
+
+    /// The value, for one whose reference the compiler vouches for: a borrow of the owner. Where
+    /// that came from another thread, an `Arc` of std's say, loom has not seen the order.
+    pub(crate) fn get_borrowed(&self) -> &T {
+        // SAFETY: the model runs one thread at a time, and `free` comes after the borrow's end.
+        let state = unsafe { &*self.state.get() };
+        state.as_ref().expect("use after free").get_ref()
+    }
+
+    /// The value, for one who reaches it by pointer: loom checks the use against the free.
+    #[track_caller]
+    pub(crate) fn get(&self) -> &T {
+        // SAFETY: the model runs one thread at a time, and a `free` between here and a use is what
+        // `life` fails.
+        let state = unsafe { &*self.state.get() };
+        let value = state.as_ref().expect("use after free").get_ref();
+        self.life.read();
+        value
+    }
+
+    /// Drops the value. The memory stays, for late users to be caught.
+    ///
+    /// # Safety
+    /// - `this` came from [`Heap::new`] and has not been freed.
+    /// - Every other use of it happens before this call, and none comes after.
+    #[track_caller]
+    pub(crate) unsafe fn free(this: NonNull<Self>) {
+        // SAFETY: a `Heap` of the model is never deallocated.
+        let this = unsafe { this.as_ref() };
+        this.life.write();
+        // SAFETY: one thread runs at a time, and no reference is kept across this line.
+        let state = unsafe { &mut *this.state.get() };
+        drop(state.take().expect("freed twice"));
+    }
+}

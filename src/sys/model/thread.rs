@@ -1,0 +1,329 @@
+//! loom's threads, with std's bounds, a panic as a value, `scope` and `park`.
+
+use super::super::{Parked, unpark_all};
+use super::atomic::{AtomicUsize, Ordering};
+use super::{catch, local, park as park_on};
+use loom::sync::{Condvar, Mutex};
+use std::cell::RefCell;
+use std::io;
+use std::marker::PhantomData;
+use std::panic::resume_unwind;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use loom::thread::{ThreadId, yield_now};
+pub use std::thread::{Result, available_parallelism, panicking};
+
+/// What a thread leaves behind, and who waits for it.
+struct Packet<T> {
+    state: Mutex<Outcome<T>>,
+    finished: Condvar,
+}
+
+enum Outcome<T> {
+    Running,
+    /// What it returned, until somebody joins.
+    Done(Option<Result<T>>),
+}
+
+impl<T> Packet<T> {
+    fn new() -> Arc<Self> {
+        Arc::new(Packet { state: Mutex::new(Outcome::Running), finished: Condvar::new() })
+    }
+
+    fn finish(&self, result: Result<T>) {
+        *self.state.lock().unwrap_or_else(|e| e.into_inner()) = Outcome::Done(Some(result));
+        self.finished.notify_all();
+    }
+
+    /// Blocks until the thread is done; the result, if nobody took it before.
+    fn wait(&self) -> Option<Result<T>> {
+        let mut state = self.state.lock().unwrap_or_else(|e| e.into_inner());
+        loop {
+            match &mut *state {
+                Outcome::Done(result) => return result.take(),
+                Outcome::Running => {
+                    state = self.finished.wait(state).unwrap_or_else(|e| e.into_inner());
+                }
+            }
+        }
+    }
+
+    fn is_finished(&self) -> bool {
+        matches!(*self.state.lock().unwrap_or_else(|e| e.into_inner()), Outcome::Done(_))
+    }
+}
+
+/// A handle to a thread, as std's.
+#[derive(Clone, Debug)]
+pub struct Thread(Arc<Handle>);
+
+#[derive(Debug)]
+struct Handle {
+    id: ThreadId,
+    name: Option<String>,
+    /// 1 while an [`unpark`](Thread::unpark) waits to be used.
+    token: AtomicUsize,
+}
+
+impl Thread {
+    /// Which thread it is.
+    pub fn id(&self) -> ThreadId {
+        self.0.id
+    }
+
+    /// The name it was given.
+    pub fn name(&self) -> Option<&str> {
+        self.0.name.as_deref()
+    }
+
+    /// Lets the thread's current or next [`park`] return. It happens before that return.
+    #[track_caller]
+    pub fn unpark(&self) {
+        // A swap, not a store: only read-modify-writes have one order for all in loom.
+        self.0.token.swap(1, Ordering::Release);
+        unpark_all(self.token_address());
+    }
+
+    fn token_address(&self) -> usize {
+        (&raw const self.0.token).addr()
+    }
+}
+
+local! {
+    static CURRENT: RefCell<Option<Thread>> = RefCell::new(None);
+}
+
+fn handle(name: Option<String>) -> Thread {
+    let id = loom::thread::current().id();
+    Thread(Arc::new(Handle { id, name, token: AtomicUsize::new(0) }))
+}
+
+/// The calling thread's handle.
+pub fn current() -> Thread {
+    CURRENT.with(|current| current.borrow_mut().get_or_insert_with(|| handle(None)).clone())
+}
+
+/// Sleeps until this thread's token is there, and uses it up.
+#[track_caller]
+pub fn park() {
+    let me = current();
+    while me.0.token.swap(0, Ordering::Acquire) == 0 {
+        let parked =
+            park_on(me.token_address(), || me.0.token.load(Ordering::Relaxed) == 0, None);
+        debug_assert_ne!(parked, Parked::TimedOut);
+    }
+}
+
+/// In a model time doesn't pass: a sleep lets the others run.
+pub fn sleep(_duration: Duration) {
+    yield_now();
+}
+
+/// Waits for a thread, as std's.
+pub struct JoinHandle<T> {
+    packet: Arc<Packet<T>>,
+    thread: Thread,
+}
+
+impl<T> JoinHandle<T> {
+    /// Waits for the thread to end; its panic is the `Err`.
+    #[track_caller]
+    pub fn join(self) -> Result<T> {
+        self.packet.wait().expect("a JoinHandle is joined once")
+    }
+
+    /// The thread's handle.
+    pub fn thread(&self) -> &Thread {
+        &self.thread
+    }
+
+    /// Whether the thread has returned.
+    pub fn is_finished(&self) -> bool {
+        self.packet.is_finished()
+    }
+}
+
+impl<T> std::fmt::Debug for JoinHandle<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("JoinHandle").finish_non_exhaustive()
+    }
+}
+
+/// How a thread is to be started, as std's. The stack size is loom's own.
+#[derive(Debug, Default)]
+pub struct Builder {
+    name: Option<String>,
+}
+
+impl Builder {
+    /// No name.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Names the thread.
+    pub fn name(mut self, name: String) -> Self {
+        self.name = Some(name);
+        self
+    }
+
+    /// Of no effect in a model.
+    pub fn stack_size(self, _size: usize) -> Self {
+        self
+    }
+
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// None in a model; one with too many threads fails.
+    #[track_caller]
+    pub fn spawn<F, T>(self, f: F) -> io::Result<JoinHandle<T>>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        // SAFETY: everything is 'static.
+        Ok(unsafe { start(self.name, f) })
+    }
+}
+
+/// Starts a thread that may borrow.
+///
+/// # Safety
+/// The thread must have ended before anything `f` or its result borrows does.
+#[track_caller]
+unsafe fn start<'a, F, T>(name: Option<String>, f: F) -> JoinHandle<T>
+where
+    F: FnOnce() -> T + 'a,
+    T: 'a,
+{
+    let packet = Packet::new();
+    let theirs = packet.clone();
+    let slot: Arc<std::sync::Mutex<Option<Thread>>> = Arc::default();
+    let id_slot = slot.clone();
+    let body = move || {
+        let me = id_slot.lock().ok().and_then(|mut slot| slot.take());
+        CURRENT.with(|current| *current.borrow_mut() = me);
+        theirs.finish(catch(f));
+    };
+    let body: Box<dyn FnOnce() + 'a> = Box::new(body);
+    // SAFETY: by the contract the thread ends before what it borrows.
+    let body: Box<dyn FnOnce() + 'static> = unsafe { std::mem::transmute(body) };
+    let spawned = loom::thread::spawn(body);
+    let token = AtomicUsize::new(0);
+    let thread = Thread(Arc::new(Handle { id: spawned.thread().id(), name, token }));
+    if let Ok(mut slot) = slot.lock() {
+        *slot = Some(thread.clone());
+    }
+    JoinHandle { packet, thread }
+}
+
+/// Starts a thread, as std's.
+#[track_caller]
+pub fn spawn<F, T>(f: F) -> JoinHandle<T>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    // SAFETY: everything is 'static.
+    unsafe { start(None, f) }
+}
+
+/// Something a scope waits for.
+trait Finish {
+    /// Waits; whether the thread panicked and nobody took notice.
+    fn wait(&self) -> bool;
+}
+
+impl<T> Finish for Packet<T> {
+    fn wait(&self) -> bool {
+        Packet::wait(self).is_some_and(|result| result.is_err())
+    }
+}
+
+/// A scope for borrowing threads, as std's.
+pub struct Scope<'scope, 'env: 'scope> {
+    /// The lifetime of what they hold is erased; `scope` empties the list before 'scope ends.
+    started: std::sync::Mutex<Vec<Arc<dyn Finish>>>,
+    scope: PhantomData<&'scope mut &'scope ()>,
+    env: PhantomData<&'env mut &'env ()>,
+}
+
+// SAFETY: a model runs on one OS thread; the list is plain memory behind a lock.
+unsafe impl Sync for Scope<'_, '_> {}
+
+impl std::fmt::Debug for Scope<'_, '_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Scope").finish_non_exhaustive()
+    }
+}
+
+/// Waits for a scope's thread, as std's.
+pub struct ScopedJoinHandle<'scope, T> {
+    inner: JoinHandle<T>,
+    scope: PhantomData<&'scope ()>,
+}
+
+impl<T> std::fmt::Debug for ScopedJoinHandle<'_, T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ScopedJoinHandle").finish_non_exhaustive()
+    }
+}
+
+impl<T> ScopedJoinHandle<'_, T> {
+    /// Waits for the thread to end; its panic is the `Err`.
+    #[track_caller]
+    pub fn join(self) -> Result<T> {
+        self.inner.join()
+    }
+
+    /// The thread's handle.
+    pub fn thread(&self) -> &Thread {
+        self.inner.thread()
+    }
+
+    /// Whether the thread has returned.
+    pub fn is_finished(&self) -> bool {
+        self.inner.is_finished()
+    }
+}
+
+impl<'scope> Scope<'scope, '_> {
+    /// Starts a thread that the scope waits for.
+    #[track_caller]
+    pub fn spawn<F, T>(&'scope self, f: F) -> ScopedJoinHandle<'scope, T>
+    where
+        F: FnOnce() -> T + Send + 'scope,
+        T: Send + 'scope,
+    {
+        // SAFETY: `scope` waits for every thread before 'scope ends.
+        let inner = unsafe { start(None, f) };
+        let packet: Arc<dyn Finish + 'scope> = inner.packet.clone();
+        // SAFETY: only the lifetime changes, and `scope` drops it before 'scope ends.
+        let packet: Arc<dyn Finish> = unsafe { std::mem::transmute(packet) };
+        if let Ok(mut started) = self.started.lock() {
+            started.push(packet);
+        }
+        ScopedJoinHandle { inner, scope: PhantomData }
+    }
+}
+
+/// Runs `f` with a scope whose threads have all ended when it returns, as std's.
+#[track_caller]
+pub fn scope<'env, F, T>(f: F) -> T
+where
+    F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> T,
+{
+    let scope = Scope { started: Default::default(), scope: PhantomData, env: PhantomData };
+    let result = catch(|| f(&scope));
+    let mut panicked = false;
+    while let Some(thread) = scope.started.lock().ok().and_then(|mut list| list.pop()) {
+        panicked |= thread.wait();
+    }
+    match result {
+        Err(payload) => resume_unwind(payload),
+        Ok(_) if panicked => panic!("a scoped thread panicked"),
+        Ok(value) => value,
+    }
+}

@@ -1,0 +1,87 @@
+//! Futures that wait on an address, beside the threads that park on it.
+//!
+//! A table of wakers keyed by address, shared by the whole program. It is the same bargain as
+//! parking: whoever wakes needs only the address, so the last user of a word may wake its
+//! futures after the word's memory is gone.
+//!
+//! Each bucket's lock protects its list. `validate` runs under it, so that a waker is either in
+//! the list before the other side looks, or the validation sees why it need not be.
+
+use super::{IS_MODEL, Mutex, catch, discard, global_array};
+use std::task::Waker;
+
+/// A registered waker, to be given back to [`cancel_task`].
+#[derive(Debug)]
+pub(crate) struct Ticket {
+    address: usize,
+    id: u64,
+}
+
+#[derive(Debug)]
+pub(super) struct Bucket {
+    next_id: u64,
+    waiting: Vec<(usize, u64, Waker)>,
+}
+
+impl Bucket {
+    const fn new() -> Self {
+        Bucket { next_id: 0, waiting: Vec::new() }
+    }
+}
+
+/// One in a model: an address is another one in each execution, and must not pick the lock.
+const BUCKETS: usize = if IS_MODEL { 1 } else { 8 };
+global_array!(table: [Mutex<Bucket>; BUCKETS] = Mutex::new(Bucket::new()));
+
+fn bucket(address: usize) -> &'static Mutex<Bucket> {
+    // Words sit on lines of their own more often than not: mix the bits above the line's.
+    &table()[(address >> 6 ^ address >> 12) % BUCKETS]
+}
+
+/// Registers `waker` for the next wake-up of `address`, if `validate` says that it must wait.
+pub(crate) fn park_task(
+    address: usize,
+    validate: impl FnOnce() -> bool,
+    waker: &Waker,
+) -> Option<Ticket> {
+    let waker = waker.clone();
+    let mut bucket = bucket(address).lock();
+    if !validate() {
+        return None;
+    }
+    let id = bucket.next_id;
+    bucket.next_id += 1;
+    bucket.waiting.push((address, id, waker));
+    Some(Ticket { address, id })
+}
+
+/// Takes a registration back. A ticket whose waker has been woken is simply spent.
+pub(crate) fn cancel_task(ticket: Ticket) {
+    let waker = {
+        let mut bucket = bucket(ticket.address).lock();
+        let place = bucket.waiting.iter().position(|&(_, id, _)| id == ticket.id);
+        place.map(|place| bucket.waiting.swap_remove(place))
+    };
+    // A waker's drop is its runtime's code: outside the lock.
+    drop(waker);
+}
+
+/// Wakes every future registered for `address`, outside the lock.
+///
+/// A waker that panics keeps no other asleep, and its panic goes no further than the panic hook:
+/// the thread that counts down is not the one to blame, and may be unwinding itself.
+pub(super) fn wake_tasks(address: usize) {
+    let woken: Vec<Waker> = {
+        let mut bucket = bucket(address).lock();
+        bucket
+            .waiting
+            .extract_if(.., |(waits_on, ..)| *waits_on == address)
+            .map(|(.., waker)| waker)
+            .collect()
+    };
+    for waker in woken {
+        if let Err(payload) = catch(|| waker.wake()) {
+            discard(payload);
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! Awaiting a group, on whatever executor polls.
+
+use super::WaitGroup;
+use super::word::BUSY;
+use crate::sys::{Ticket, cancel_task, park_task};
+use std::future::{Future, IntoFuture};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+/// The future of a [`WaitGroup`]'s count reaching zero: `(&group).await`.
+///
+/// It needs no particular runtime. Dropping it gives up the wait and nothing else. A waker that
+/// panics is reported by the panic hook, and stops no other waiter.
+///
+/// # Panics
+/// Polling resumes a panic as [`WaitGroup::wait`] does.
+#[must_use = "a future does nothing unless it is polled"]
+#[derive(Debug)]
+pub struct WaitFuture<'a> {
+    group: &'a WaitGroup,
+    ticket: Option<Ticket>,
+}
+
+impl WaitFuture<'_> {
+    fn cancel(&mut self) {
+        if let Some(ticket) = self.ticket.take() {
+            cancel_task(ticket);
+        }
+    }
+}
+
+impl Future for WaitFuture<'_> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        // The waker may have changed since the last poll.
+        self.cancel();
+        let latch = &self.group.inner().latch;
+        loop {
+            match latch.announce(BUSY) {
+                Err(word) => {
+                    self.group.finish(word);
+                    return Poll::Ready(());
+                }
+                Ok(_) => {
+                    let validate = || latch.must_wait(BUSY);
+                    if let Some(ticket) = park_task(latch.address(), validate, context.waker()) {
+                        self.ticket = Some(ticket);
+                        return Poll::Pending;
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Drop for WaitFuture<'_> {
+    fn drop(&mut self) {
+        self.cancel();
+    }
+}
+
+impl<'a> IntoFuture for &'a WaitGroup {
+    type Output = ();
+    type IntoFuture = WaitFuture<'a>;
+
+    /// Waits without blocking the thread.
+    ///
+    /// # Examples
+    /// ```
+    /// # use std::task::{Context, Poll, Waker};
+    /// # use std::future::Future;
+    /// use phalanx::WaitGroup;
+    ///
+    /// async fn all_done(group: &WaitGroup) {
+    ///     group.await;
+    /// }
+    /// # let group = WaitGroup::new();
+    /// # let mut future = std::pin::pin!(all_done(&group));
+    /// # assert_eq!(future.as_mut().poll(&mut Context::from_waker(Waker::noop())), Poll::Ready(()));
+    /// ```
+    fn into_future(self) -> WaitFuture<'a> {
+        WaitFuture { group: self, ticket: None }
+    }
+}

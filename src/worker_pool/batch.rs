@@ -1,0 +1,275 @@
+//! One call's tasks, as those who run them see it.
+//!
+//! A batch stands in its caller's frame: no box and no queue node, and per task no allocation.
+//! The caller *leads* it; workers that join are its *helpers*. All of them claim ranges of tasks
+//! from one index until it is used up.
+//!
+//! Invariants:
+//!
+//! 1. A slot below `next` (up to `len`) is claimed by exactly one participant, who alone touches
+//!    it: claims are read-modify-writes of one word.
+//! 2. A helper enters only under the pool's lock and while the batch is on the pool's list, and
+//!    counts itself in `helpers` before it lets the lock go.
+//! 3. The leader takes the batch off the list, under the lock, and then waits until `helpers` is
+//!    drained. By 2 nobody is inside then, and nobody can come. Only then does the frame end.
+//! 4. A helper's leave of `helpers` is its last use of the frame.
+//! 5. Who sees a task panic moves `next` past the end before it records anything, so that no
+//!    further task starts; `cut` is where the claims had come to.
+
+use super::slots::{Payload, Slots};
+use crate::latch::{FIRST_BIT, Latch};
+use crate::sys::atomic::{AtomicUsize, Ordering};
+use crate::sys::{Mutex, Spin, Tracked, discard};
+use crossbeam_utils::CachePadded;
+use std::cell::Cell;
+use std::ops::Range;
+use std::ptr::NonNull;
+
+const ONE_HELPER: u64 = 1 << FIRST_BIT;
+const HELPERS: u64 = !(ONE_HELPER - 1);
+
+/// Where `next` is moved to when the rest is to be skipped. Claims go on adding to it: the upper
+/// half of the range is room enough for them.
+const STOPPED: usize = usize::MAX / 2;
+
+/// The part of a batch that doesn't depend on its types: what a worker gets to see.
+#[derive(Debug)]
+pub(super) struct Header {
+    /// The first slot that nobody has claimed. The line that all participants write.
+    next: CachePadded<AtomicUsize>,
+    /// The helpers inside (invariants 2 to 4).
+    helpers: CachePadded<Latch>,
+    len: usize,
+    /// How many helpers more may join. Protected by the pool's lock.
+    wanted: Cell<usize>,
+    /// `participate` for this batch's types.
+    work: unsafe fn(NonNull<Header>, &dyn Fn() -> bool) -> Ended,
+    /// Read by each helper, written when the frame ends: what a model checks invariant 3 with.
+    life: Tracked,
+}
+
+impl Header {
+    /// Whether a helper could find something to do. Under the pool's lock.
+    pub(super) fn wants_help(&self) -> bool {
+        self.wanted.get() > 0 && !self.is_used_up()
+    }
+
+    /// Counts the calling worker in. Under the pool's lock (invariant 2).
+    pub(super) fn enter(&self) {
+        self.wanted.set(self.wanted.get() - 1);
+        // ORDERING: Relaxed: the leader takes the pool's lock after this before it reads it.
+        self.helpers.word().fetch_add(ONE_HELPER, Ordering::Relaxed);
+    }
+
+    /// Lets another helper take the caller's place. Under the pool's lock.
+    pub(super) fn give_up_place(&self) {
+        self.wanted.set(self.wanted.get() + 1);
+    }
+
+    /// Runs tasks until none is left to claim or `enough` says so.
+    ///
+    /// # Safety
+    /// - The caller has [entered](Header::enter) and not left.
+    pub(super) unsafe fn help(this: NonNull<Header>, enough: &dyn Fn() -> bool) -> Ended {
+        // SAFETY: by the contract the frame lives, so its header does.
+        let header = unsafe { this.as_ref() };
+        header.life.read();
+        // SAFETY: `work` was made for the batch that this header is the head of.
+        unsafe { (header.work)(this, enough) }
+    }
+
+    /// Counts the calling helper out. The frame may be gone afterwards (invariant 4).
+    ///
+    /// # Safety
+    /// - The caller has [entered](Header::enter) and not left.
+    pub(super) unsafe fn leave(this: NonNull<Header>) {
+        // SAFETY: by the contract the frame lives until this leave, whose last use of it is its
+        // read-modify-write.
+        unsafe { this.as_ref() }.helpers.leave(ONE_HELPER, HELPERS);
+    }
+
+    /// Whether every task has been claimed.
+    fn is_used_up(&self) -> bool {
+        // ORDERING: Relaxed: a hint. Whoever acts on it claims by a read-modify-write.
+        self.next.load(Ordering::Relaxed) >= self.len
+    }
+
+    /// Blocks until no helper is inside. The batch is off the pool's list (invariant 3).
+    pub(super) fn wait_for_helpers(&self, spin: Spin) {
+        let drained = self.helpers.wait(HELPERS, spin, None);
+        debug_assert!(drained.is_ok(), "a wait without deadline doesn't time out");
+        self.life.write();
+    }
+
+    #[inline]
+    fn claim(&self, size: usize) -> Option<Range<usize>> {
+        // ORDERING: Relaxed: a claim divides the indices (invariant 1) and publishes nothing. The
+        // items were published by the pool's lock, the results will be by the helper's leave.
+        let start = self.next.fetch_add(size, Ordering::Relaxed);
+        (start < self.len).then(|| start..self.len.min(start + size))
+    }
+}
+
+/// Why a participant stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// No task is left to claim.
+    UsedUp,
+    /// It was told to; there may be more.
+    Early,
+}
+
+/// How many tasks one claim takes.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Grain {
+    /// One: any task not started may be claimed by whoever is free, as `run` promises.
+    One,
+    /// A share of what is left, ever smaller towards the end, for this many participants.
+    Guided(usize),
+}
+
+/// The whole batch. `header` stands first: a pointer to the one is a pointer to the other.
+#[repr(C)]
+pub(super) struct Batch<I, T, F> {
+    header: Header,
+    slots: Slots<I, T>,
+    f: F,
+    grain: Grain,
+    /// Protects what is known of panics.
+    failure: Mutex<Failure>,
+}
+
+/// What is left of a batch in which a task panicked.
+struct Failure {
+    first: Option<Payload>,
+    /// Slots below `cut` that hold neither item nor result.
+    holes: Vec<Range<usize>>,
+    /// Slots from here on hold items.
+    cut: usize,
+}
+
+impl<I, T, F> Batch<I, T, F>
+where
+    F: Fn(I) -> T,
+{
+    /// A batch that wants at most `helpers`.
+    pub(super) fn new(items: Vec<I>, f: F, grain: Grain, helpers: usize) -> Self {
+        let slots = Slots::new(items);
+        let len = slots.len();
+        Batch {
+            header: Header {
+                next: CachePadded::new(AtomicUsize::new(0)),
+                helpers: CachePadded::new(Latch::new(0)),
+                len,
+                wanted: Cell::new(helpers),
+                work: work::<I, T, F>,
+                life: Tracked::new(),
+            },
+            slots,
+            f,
+            grain,
+            failure: Mutex::new(Failure { first: None, holes: Vec::new(), cut: len }),
+        }
+    }
+
+    pub(super) fn header(&self) -> NonNull<Header> {
+        // From the whole batch, so that the pointer may be cast back to it.
+        NonNull::from(self).cast()
+    }
+
+    /// Claims `size` tasks and runs them. How many that was; 0 when none is left.
+    #[inline]
+    pub(super) fn run_some(&self, size: usize) -> usize {
+        let Some(range) = self.header.claim(size) else { return 0 };
+        let taken = range.len();
+        // SAFETY: `claim` gives ranges within `len`, each to one participant (invariant 1).
+        if let Err((hole, payload)) = unsafe { self.slots.run(range, &self.f) } {
+            self.fail(hole, payload);
+        }
+        taken
+    }
+
+    /// Runs tasks until none is left to claim or `enough` says so.
+    #[inline]
+    pub(super) fn participate(&self, enough: &dyn Fn() -> bool) -> Ended {
+        loop {
+            let size = match self.grain {
+                Grain::One => 1,
+                Grain::Guided(participants) => {
+                    // ORDERING: Relaxed: a hint of how much is left.
+                    let next = self.header.next.load(Ordering::Relaxed);
+                    let left = self.header.len.saturating_sub(next);
+                    (left / participants.saturating_mul(2)).max(1)
+                }
+            };
+            if self.run_some(size) == 0 {
+                return Ended::UsedUp;
+            }
+            if enough() {
+                return Ended::Early;
+            }
+        }
+    }
+
+    #[cold]
+    fn fail(&self, hole: Range<usize>, payload: Payload) {
+        // ORDERING: Relaxed: stops further claims (invariant 5). What the leader reads of the
+        // rest comes with the lock, and with the helpers' leaves.
+        let reached = self.header.next.swap(STOPPED, Ordering::Relaxed);
+        let spare = {
+            let mut failure = self.failure.lock();
+            failure.cut = failure.cut.min(reached);
+            failure.holes.push(hole);
+            match failure.first {
+                Some(_) => Some(payload),
+                None => {
+                    failure.first = Some(payload);
+                    None
+                }
+            }
+        };
+        if let Some(payload) = spare {
+            discard(payload);
+        }
+    }
+
+    /// The results in the tasks' order, or the first panic after everything else was dropped.
+    ///
+    /// # Safety
+    /// - The caller is the leader, and has waited for the helpers (invariant 3).
+    /// - Nothing is left to claim.
+    pub(super) unsafe fn finish(self) -> Result<Vec<T>, Payload> {
+        let Batch { slots, failure, .. } = self;
+        let mut failure = failure.lock();
+        let Some(payload) = failure.first.take() else {
+            // SAFETY: all was claimed, no call panicked, and the helpers' leaves came first.
+            return Ok(unsafe { slots.into_results() });
+        };
+        let (cut, mut at) = (failure.cut, 0);
+        failure.holes.sort_unstable_by_key(|hole| hole.start);
+        for hole in &failure.holes {
+            // SAFETY: below `cut` and outside of holes each claim ran to its end.
+            unsafe { slots.drop_results(at..hole.start) };
+            at = hole.end;
+        }
+        // SAFETY: as above.
+        unsafe { slots.drop_results(at..cut) };
+        // SAFETY: from `cut` on nobody has claimed.
+        unsafe { slots.drop_items(cut..slots.len()) };
+        Err(payload)
+    }
+}
+
+/// [`Batch::participate`], for one who knows only the header.
+///
+/// # Safety
+/// - `header` is that of a `Batch<I, T, F>` that lives until this returns.
+unsafe fn work<I, T, F>(header: NonNull<Header>, enough: &dyn Fn() -> bool) -> Ended
+where
+    F: Fn(I) -> T,
+{
+    // SAFETY: by the contract; `header` is the first field, and the pointer was made from the
+    // whole.
+    let batch = unsafe { header.cast::<Batch<I, T, F>>().as_ref() };
+    batch.participate(enough)
+}

@@ -1,0 +1,80 @@
+//! Settings of a pool.
+
+use super::WorkerPool;
+use super::crew::StartUp;
+use crate::sys::thread;
+use std::io;
+
+/// Settings of a [`WorkerPool`], made by [`WorkerPool::builder`].
+///
+/// # Examples
+/// ```
+/// use phalanx::WorkerPool;
+///
+/// # fn main() -> std::io::Result<()> {
+/// let pool = WorkerPool::builder().workers(2).name("resize").stack_size(256 * 1024).build()?;
+/// assert_eq!(pool.map(1..=3, |n| n + 1), [2, 3, 4]);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "a builder builds nothing until `build`"]
+pub struct WorkerPoolBuilder {
+    workers: Option<usize>,
+    start: StartUp,
+}
+
+impl WorkerPoolBuilder {
+    pub(super) fn new() -> Self {
+        WorkerPoolBuilder { workers: None, start: StartUp::default() }
+    }
+
+    /// How many tasks may run at once, the caller's included. As many as the process may use
+    /// cores, unless set.
+    ///
+    /// # Panics
+    /// If `workers` is 0.
+    #[track_caller]
+    pub fn workers(mut self, workers: usize) -> Self {
+        assert!(workers > 0, "WorkerPool: a pool needs at least 1 worker");
+        self.workers = Some(workers);
+        self
+    }
+
+    /// The name of each of the pool's threads.
+    ///
+    /// # Panics
+    /// If `name` holds a NUL character, which no thread's name can.
+    #[track_caller]
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        let name = name.into();
+        assert!(!name.contains('\0'), "WorkerPool: a thread's name can't hold a NUL character");
+        self.start.name = Some(name);
+        self
+    }
+
+    /// The stack of each of the pool's threads, in bytes. The system may round it up.
+    pub fn stack_size(mut self, bytes: usize) -> Self {
+        self.start.stack_size = Some(bytes);
+        self
+    }
+
+    /// Builds the pool and starts its threads, one fewer than its workers: the caller of a batch
+    /// is a worker too.
+    ///
+    /// # Errors
+    /// If the system doesn't give them all. Those that were started have ended then.
+    pub fn build(self) -> io::Result<WorkerPool> {
+        let pool = self.build_lazy();
+        pool.crew.start_all()?;
+        Ok(pool)
+    }
+
+    /// Builds the pool and starts no thread before a batch needs it, as [`WorkerPool::new`] does.
+    pub fn build_lazy(self) -> WorkerPool {
+        let workers = self.workers.unwrap_or_else(|| {
+            thread::available_parallelism().map_or(1, usize::from)
+        });
+        WorkerPool::from_parts(workers, self.start)
+    }
+}

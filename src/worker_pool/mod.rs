@@ -1,0 +1,305 @@
+//! A pool of workers that runs batches of tasks and hands back their results in order.
+//!
+//! std has no pool; `thread::scope` starts a thread a task. A [`WorkerPool`] keeps its threads,
+//! bounds how many tasks run at once, and carries results and panics back to the caller.
+//!
+//! - [`crew`]: seats, sleeping workers and waiting callers, under one short lock.
+//! - [`batch`]: one call's tasks, claimed from one index.
+//! - [`slots`]: where items and results are.
+//! - [`held`]: which seats the calling thread holds, for nested calls.
+
+mod batch;
+mod builder;
+mod crew;
+mod held;
+mod slots;
+
+pub use builder::WorkerPoolBuilder;
+
+use crate::sys::{Arc, Stopwatch};
+use batch::{Batch, Grain, Header};
+use crew::{Crew, StartUp};
+use held::{holding, holds};
+use std::cell::Cell;
+use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe, resume_unwind};
+use std::ptr::NonNull;
+
+/// A pool of `n` workers: runs batches of tasks, never more than `n` tasks at once.
+///
+/// Tasks may borrow, results come back in the tasks' order, and nothing outlives the call. The
+/// calling thread is one of the `n`: it takes a seat and works beside up to `n - 1` threads of
+/// the pool, which are started when there is work for them and sleep when there is none.
+///
+/// # When to use it
+/// - Tasks that wait for one another, or that each do much: [`run`](WorkerPool::run).
+/// - Many items and one function, however small: [`map`](WorkerPool::map). It claims them in
+///   chunks, and leaves the helpers asleep when the batch is too short to be worth a wake-up.
+/// - Threads with lives of their own: [`WaitGroup::go`](crate::WaitGroup::go), or std's threads.
+///
+/// Unlike rayon's pool, a caller that waits never runs somebody else's tasks: it works on its own
+/// batch and then sleeps until the last helper has left it.
+///
+/// # Seats
+/// At no moment do more than `n` tasks of the pool run. A call that finds every seat taken waits
+/// for one; helpers give theirs up between two claims, the oldest caller first, so a long batch
+/// doesn't keep a short one out. A task that calls `run` or `map` of its own pool goes on in the
+/// seat that it has, so nesting makes progress. The seat belongs to the task's thread: a thread
+/// that a task starts and waits for has none, and may wait for ever for one. So may tasks of two
+/// pools that call each other's pool in a circle.
+///
+/// # Panics
+/// A task that panics stops those of its batch that have not started: they are dropped. When
+/// every started one has ended, the call resumes the first panic; results that were there are
+/// dropped. The pool is unharmed.
+///
+/// # Memory ordering
+/// What the caller did before the call happens before each task; each task happens before the
+/// return of the call.
+///
+/// # Examples
+/// ```
+/// use phalanx::WorkerPool;
+///
+/// let pool = WorkerPool::new(3);
+/// let doubled = pool.run((1..=5).map(|task| move || task * 2));
+/// assert_eq!(doubled, [2, 4, 6, 8, 10]);
+///
+/// let words = ["fan", "out"];
+/// assert_eq!(pool.map(&words, |word| word.len()), [3, 3]);
+/// ```
+pub struct WorkerPool {
+    crew: Arc<Crew>,
+}
+
+// A panic of a task leaves no call of the pool in a broken state.
+impl UnwindSafe for WorkerPool {}
+impl RefUnwindSafe for WorkerPool {}
+
+/// How long a batch runs before `map` judges it: shorter than a wake-up, longer than the clock's
+/// own cost by far.
+const TRIAL_NS: u128 = 2_000;
+
+/// What must be left of a batch for a wake-up to pay.
+const WORTH_HELP_NS: u128 = 20_000;
+
+impl WorkerPool {
+    /// A pool of `workers`, the caller of each batch being one of them.
+    ///
+    /// No thread is started before a batch needs it. If the system gives fewer than that takes,
+    /// the work goes on with those there are.
+    ///
+    /// # Panics
+    /// If `workers` is 0.
+    #[track_caller]
+    pub fn new(workers: usize) -> Self {
+        WorkerPool::from_parts(workers, StartUp::default())
+    }
+
+    /// Settings for a pool: its workers' number, names and stacks.
+    pub fn builder() -> WorkerPoolBuilder {
+        WorkerPoolBuilder::new()
+    }
+
+    #[track_caller]
+    fn from_parts(workers: usize, start: StartUp) -> Self {
+        assert!(workers > 0, "WorkerPool: a pool needs at least 1 worker");
+        WorkerPool { crew: Crew::new(workers, start) }
+    }
+
+    /// How many tasks may run at once.
+    pub fn workers(&self) -> usize {
+        self.crew.seats()
+    }
+
+    /// Runs every task and returns their results, in the tasks' order.
+    ///
+    /// Any `n` of the tasks can be under way at once, if the pool's seats are free and the system
+    /// gives threads: so tasks of one batch may wait for one another, as long as no more than `n`
+    /// have to. Helpers are called before the first task starts; for many small independent tasks
+    /// [`map`](WorkerPool::map) is the faster call.
+    ///
+    /// The iterator is run to its end first, on the calling thread.
+    ///
+    /// # Blocking
+    /// Until every task has ended; first for a seat, if all are taken.
+    ///
+    /// # Panics
+    /// Resumes the first panic of a task, after the others have ended; see the
+    /// [type](WorkerPool#panics). If the iterator panics, no task has started.
+    ///
+    /// # Examples
+    /// ```
+    /// use phalanx::WorkerPool;
+    /// use std::sync::Barrier;
+    ///
+    /// let both = Barrier::new(2);
+    /// let meet = || both.wait().is_leader();
+    /// let leaders = WorkerPool::new(2).run([meet, meet]);
+    /// assert_eq!(leaders.iter().filter(|&&leader| leader).count(), 1);
+    /// ```
+    pub fn run<I, F, T>(&self, tasks: I) -> Vec<T>
+    where
+        I: IntoIterator<Item = F>,
+        F: FnOnce() -> T + Send,
+        T: Send,
+    {
+        let tasks: Vec<F> = tasks.into_iter().collect();
+        self.lead(tasks, |task: F| task(), Grain::One, |batch, lead| {
+            lead.open();
+            batch.participate(&|| false);
+        })
+    }
+
+    /// Applies `f` to every item and returns the results, in the items' order.
+    ///
+    /// The batch starts on the calling thread. Helpers are called once it has run for some
+    /// microseconds and what is left is worth a wake-up; then items are claimed in chunks that
+    /// shrink towards the end. So calls of `f` must not wait for one another: tasks that do
+    /// belong in [`run`](WorkerPool::run).
+    ///
+    /// The iterator is run to its end first, on the calling thread.
+    ///
+    /// # Blocking
+    /// Until every call of `f` has ended; first for a seat, if all are taken.
+    ///
+    /// # Panics
+    /// As [`run`](WorkerPool::run).
+    ///
+    /// # Examples
+    /// ```
+    /// use phalanx::WorkerPool;
+    ///
+    /// let squares = WorkerPool::new(3).map(0..1_000_u64, |n| n * n);
+    /// assert_eq!(squares[999], 998_001);
+    /// ```
+    pub fn map<I, F, T>(&self, items: I, f: F) -> Vec<T>
+    where
+        I: IntoIterator,
+        I::Item: Send,
+        F: Fn(I::Item) -> T + Sync,
+        T: Send,
+    {
+        let items: Vec<I::Item> = items.into_iter().collect();
+        self.lead(items, f, Grain::Guided(self.workers()), |batch, lead| {
+            if alone(batch, lead.len) {
+                lead.open();
+                batch.participate(&|| false);
+            }
+        })
+    }
+
+    /// Leads a batch in the calling thread's seat: `work` is to claim everything.
+    fn lead<V, F, T>(
+        &self,
+        values: Vec<V>,
+        f: F,
+        grain: Grain,
+        work: impl FnOnce(&Batch<V, T, F>, &Lead<'_>),
+    ) -> Vec<T>
+    where
+        V: Send,
+        F: Fn(V) -> T,
+        T: Send,
+    {
+        let len = values.len();
+        if len == 0 {
+            return Vec::new();
+        }
+        let pool = self.crew.address();
+        let helpers = (len - 1).min(self.workers() - 1);
+        let batch = Batch::new(values, f, grain, helpers);
+        {
+            let nested = holds(pool);
+            if !nested {
+                self.crew.take_seat();
+            }
+            let lead = Lead {
+                crew: &self.crew,
+                header: batch.header(),
+                len,
+                helpers,
+                opened: Cell::new(false),
+                nested,
+            };
+            holding(pool, || work(&batch, &lead));
+        }
+        // SAFETY: `work` has claimed everything, and `lead`'s drop has waited for the helpers.
+        match unsafe { batch.finish() } {
+            Ok(results) => results,
+            Err(payload) => resume_unwind(payload),
+        }
+    }
+}
+
+/// Runs a `map` batch on the calling thread alone, until it is done or proves worth helping:
+/// whether it does.
+fn alone<V, T, F: Fn(V) -> T>(batch: &Batch<V, T, F>, len: usize) -> bool {
+    let (mut done, mut claim) = (0, 1);
+    let clock = Stopwatch::start();
+    loop {
+        let taken = batch.run_some(claim);
+        done += taken;
+        let left = len - done;
+        if taken == 0 || left == 0 {
+            return false;
+        }
+        let spent = clock.nanos();
+        if spent < TRIAL_NS {
+            claim *= 2;
+        } else {
+            let left_ns = spent * left as u128 / done as u128;
+            if left_ns >= WORTH_HELP_NS {
+                return true;
+            }
+            // Too little is left for help, unless the items grow: look again half way.
+            claim = left.div_ceil(2);
+        }
+    }
+}
+
+/// A batch being led. Its drop ends the batch for everybody else.
+struct Lead<'a> {
+    crew: &'a Arc<Crew>,
+    header: NonNull<Header>,
+    len: usize,
+    helpers: usize,
+    opened: Cell<bool>,
+    /// Whether the seat is that of an outer call.
+    nested: bool,
+}
+
+impl Lead<'_> {
+    /// Calls for help, if any can be of use.
+    fn open(&self) {
+        if self.helpers > 0 {
+            self.opened.set(true);
+            self.crew.open(self.header);
+        }
+    }
+}
+
+impl Drop for Lead<'_> {
+    /// Also if something unwinds, though nothing should: helpers must not outlive the frame.
+    fn drop(&mut self) {
+        let opened = self.opened.get();
+        self.crew.close(opened.then_some(self.header), self.nested);
+        if opened {
+            // SAFETY: the batch outlives its lead.
+            self.crew.wait_for_helpers(unsafe { self.header.as_ref() });
+        }
+    }
+}
+
+impl Drop for WorkerPool {
+    /// Ends the pool's threads and waits for them.
+    fn drop(&mut self) {
+        self.crew.shut_down();
+    }
+}
+
+impl fmt::Debug for WorkerPool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WorkerPool").field("workers", &self.workers()).finish_non_exhaustive()
+    }
+}

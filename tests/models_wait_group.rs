@@ -1,0 +1,274 @@
+//! Models of the wait group. In a plain build each runs once, on real threads; with
+//! `--cfg phalanx_loom` loom explores its interleavings.
+
+use phalanx::atomic::{AtomicUsize, Ordering::Relaxed};
+use phalanx::cell::UnsafeCell;
+use phalanx::{WaitGroup, model, thread};
+use std::future::IntoFuture;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake};
+use std::time::Duration;
+
+/// A plain value that the group, and nothing else, is to order.
+struct Plain(UnsafeCell<u32>);
+
+// SAFETY: every access is meant to be ordered by the group under test; loom fails one that isn't.
+unsafe impl Sync for Plain {}
+// SAFETY: a number.
+unsafe impl Send for Plain {}
+
+impl Plain {
+    fn new() -> Arc<Self> {
+        Arc::new(Plain(UnsafeCell::new(0)))
+    }
+
+    fn set(&self, value: u32) {
+        // SAFETY: as for `Sync`.
+        self.0.with_mut(|place| unsafe { *place = value });
+    }
+
+    fn get(&self) -> u32 {
+        // SAFETY: as for `Sync`.
+        self.0.with(|place| unsafe { *place })
+    }
+}
+
+#[test]
+fn wait_sees_what_came_before_done() {
+    model(|| {
+        let (group, value) = (Arc::new(WaitGroup::new()), Plain::new());
+        group.add(1);
+        let (theirs, cell) = (group.clone(), value.clone());
+        let worker = thread::spawn(move || {
+            cell.set(1);
+            theirs.done();
+        });
+        group.wait();
+        assert_eq!(value.get(), 1);
+        worker.join().unwrap();
+    });
+}
+
+#[test]
+fn wait_sees_what_came_before_each_of_two_dones() {
+    model(|| {
+        let group = Arc::new(WaitGroup::new());
+        let values = [Plain::new(), Plain::new()];
+        group.add(2);
+        for value in values.clone() {
+            let group = group.clone();
+            thread::spawn(move || {
+                value.set(1);
+                group.done();
+            });
+        }
+        group.wait();
+        assert_eq!(values.map(|value| value.get()), [1, 1]);
+    });
+}
+
+#[test]
+fn both_of_two_waiters_return() {
+    model(|| {
+        let (group, value) = (Arc::new(WaitGroup::new()), Plain::new());
+        group.add(1);
+        let (theirs, cell) = (group.clone(), value.clone());
+        thread::spawn(move || {
+            cell.set(1);
+            theirs.done();
+        });
+        let (other, cell) = (group.clone(), value.clone());
+        let waiter = thread::spawn(move || {
+            other.wait();
+            cell.get()
+        });
+        group.wait();
+        assert_eq!(value.get(), 1);
+        assert_eq!(waiter.join().unwrap(), 1);
+    });
+}
+
+#[test]
+fn a_group_is_reused_while_a_waiter_is_leaving() {
+    model(|| {
+        let group = Arc::new(WaitGroup::new());
+        group.add(1);
+        let theirs = group.clone();
+        let waiter = thread::spawn(move || theirs.wait());
+        let theirs = group.clone();
+        let worker = thread::spawn(move || {
+            theirs.done();
+            // The next wave begins while the waiter may not have looked yet.
+            theirs.add(1);
+            theirs.done();
+        });
+        group.wait();
+        waiter.join().unwrap();
+        worker.join().unwrap();
+        assert_eq!(group.count(), 0);
+    });
+}
+
+#[test]
+fn a_leaving_waiter_forgets_nobody_of_the_next_wave() {
+    model(|| {
+        let (group, value) = (Arc::new(WaitGroup::new()), Plain::new());
+        group.add(1);
+        let theirs = group.clone();
+        let first = thread::spawn(move || theirs.wait());
+        group.done();
+        group.add(1);
+        let (theirs, cell) = (group.clone(), value.clone());
+        let worker = thread::spawn(move || {
+            cell.set(1);
+            theirs.done();
+        });
+        group.wait();
+        assert_eq!(value.get(), 1);
+        worker.join().unwrap();
+        first.join().unwrap();
+    });
+}
+
+#[test]
+fn a_guard_counts_down_while_unwinding() {
+    model(|| {
+        let group = WaitGroup::new();
+        let guard = group.guard();
+        let worker = thread::spawn(move || {
+            let _guard = guard;
+            // Quieter than `panic!`: no hook runs.
+            resume_unwind(Box::new("unwinding"));
+        });
+        group.wait();
+        assert_eq!(group.count(), 0);
+        assert!(worker.join().is_err());
+    });
+}
+
+#[test]
+fn the_last_guard_and_the_group_agree_on_who_frees() {
+    model(|| {
+        let group = WaitGroup::new();
+        let guard = group.guard();
+        let second = guard.clone();
+        let worker = thread::spawn(move || drop(guard));
+        let other = thread::spawn(move || drop(second));
+        drop(group);
+        worker.join().unwrap();
+        other.join().unwrap();
+    });
+}
+
+#[test]
+fn a_waiter_may_drop_the_group_while_the_last_guard_is_leaving() {
+    model(|| {
+        let group = WaitGroup::new();
+        let guard = group.guard();
+        let worker = thread::spawn(move || drop(guard));
+        group.wait();
+        drop(group);
+        worker.join().unwrap();
+    });
+}
+
+#[test]
+fn a_time_out_and_the_last_done_leave_no_one_asleep() {
+    model(|| {
+        let (group, value) = (Arc::new(WaitGroup::new()), Plain::new());
+        group.add(1);
+        let (theirs, cell) = (group.clone(), value.clone());
+        let worker = thread::spawn(move || {
+            cell.set(1);
+            theirs.done();
+        });
+        let theirs = group.clone();
+        let patient = thread::spawn(move || theirs.wait());
+        match group.wait_timeout(Duration::ZERO) {
+            Ok(()) => assert_eq!(value.get(), 1),
+            Err(timeout) => assert_eq!(timeout.remaining, 1),
+        }
+        patient.join().unwrap();
+        worker.join().unwrap();
+    });
+}
+
+#[test]
+fn a_panic_of_go_arrives_in_exactly_one_wait() {
+    model(|| {
+        let group = Arc::new(WaitGroup::new());
+        group.go(|| resume_unwind(Box::new(7_u32)));
+        let theirs = group.clone();
+        let caught = move |group: &WaitGroup| {
+            catch_unwind(AssertUnwindSafe(|| group.wait())).is_err() as usize
+        };
+        let other = thread::spawn(move || caught(&theirs));
+        let mine = caught(&group);
+        assert_eq!(mine + other.join().unwrap(), 1);
+        group.wait();
+    });
+}
+
+#[test]
+fn a_panic_nobody_waits_for_is_dropped_with_the_group() {
+    model(|| {
+        let payload = Arc::new(());
+        let group = WaitGroup::new();
+        let theirs = payload.clone();
+        group.go(move || resume_unwind(Box::new(theirs)));
+        drop(group);
+        // Whoever frees the group drops the payload, once: loom reports a group never freed.
+        assert!(Arc::strong_count(&payload) <= 2);
+    });
+}
+
+struct Flag(AtomicUsize, thread::Thread);
+
+impl Wake for Flag {
+    fn wake(self: Arc<Self>) {
+        self.0.swap(1, Relaxed);
+        self.1.unpark();
+    }
+}
+
+#[test]
+fn a_future_is_woken_by_the_last_done() {
+    model(|| {
+        let (group, value) = (Arc::new(WaitGroup::new()), Plain::new());
+        group.add(1);
+        let (theirs, cell) = (group.clone(), value.clone());
+        let worker = thread::spawn(move || {
+            cell.set(1);
+            theirs.done();
+        });
+        let flag = Arc::new(Flag(AtomicUsize::new(0), thread::current()));
+        let waker = flag.clone().into();
+        let mut future = pin!((&*group).into_future());
+        while future.as_mut().poll(&mut Context::from_waker(&waker)) == Poll::Pending {
+            while flag.0.swap(0, Relaxed) == 0 {
+                thread::park();
+            }
+        }
+        assert_eq!(value.get(), 1);
+        worker.join().unwrap();
+    });
+}
+
+#[test]
+fn a_dropped_future_takes_no_wake_up_from_a_thread() {
+    model(|| {
+        let group = Arc::new(WaitGroup::new());
+        group.add(1);
+        let theirs = group.clone();
+        let worker = thread::spawn(move || theirs.done());
+        {
+            let waker = std::task::Waker::noop();
+            let mut future = pin!((&*group).into_future());
+            let _ = future.as_mut().poll(&mut Context::from_waker(waker));
+        }
+        group.wait();
+        worker.join().unwrap();
+    });
+}

@@ -1,0 +1,230 @@
+//! Models of the worker pool. In a plain build each runs once, on real threads; with
+//! `--cfg phalanx_loom` loom explores its interleavings.
+
+use phalanx::atomic::{AtomicUsize, Ordering::Relaxed};
+use phalanx::{WaitGroup, WorkerPool, model, thread};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
+
+/// Counts how many are inside at once.
+#[derive(Clone)]
+struct Inside(Arc<[AtomicUsize; 2]>);
+
+impl Inside {
+    fn new() -> Self {
+        Inside(Arc::new([AtomicUsize::new(0), AtomicUsize::new(0)]))
+    }
+
+    fn during<R>(&self, f: impl FnOnce() -> R) -> R {
+        let now = self.0[0].fetch_add(1, Relaxed) + 1;
+        self.0[1].fetch_max(now, Relaxed);
+        let result = f();
+        self.0[0].fetch_sub(1, Relaxed);
+        result
+    }
+
+    fn most(&self) -> usize {
+        self.0[1].load(Relaxed)
+    }
+}
+
+/// Counts its drops.
+struct Counted(Arc<AtomicUsize>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Relaxed);
+    }
+}
+
+#[test]
+fn run_returns_every_result_in_order() {
+    model(|| {
+        let pool = WorkerPool::new(2);
+        assert_eq!(pool.run((0..2).map(|n| move || n)), [0, 1]);
+    });
+}
+
+#[test]
+fn a_late_helper_finds_the_gate_closed() {
+    model(|| {
+        let pool = WorkerPool::new(2);
+        // The first batch may be over before its helper has started; the second one's frame lies
+        // where the first one's was.
+        assert_eq!(pool.run((0..2).map(|n| move || n)), [0, 1]);
+        assert_eq!(pool.run((2..4).map(|n| move || n)), [2, 3]);
+    });
+}
+
+#[test]
+fn two_tasks_of_a_run_can_wait_for_each_other() {
+    model(|| {
+        let pool = WorkerPool::new(2);
+        let (first, second) = (Arc::new(WaitGroup::new()), Arc::new(WaitGroup::new()));
+        first.add(1);
+        second.add(1);
+        let meet = |mine: Arc<WaitGroup>, other: Arc<WaitGroup>| {
+            move || {
+                mine.done();
+                other.wait();
+            }
+        };
+        pool.run([meet(first.clone(), second.clone()), meet(second, first)]);
+    });
+}
+
+#[test]
+fn tasks_can_wait_for_each_other_in_a_second_run() {
+    model(|| {
+        let pool = WorkerPool::new(2);
+        pool.run([|| (), || ()]);
+        let (first, second) = (Arc::new(WaitGroup::new()), Arc::new(WaitGroup::new()));
+        first.add(1);
+        second.add(1);
+        let meet = |mine: Arc<WaitGroup>, other: Arc<WaitGroup>| {
+            move || {
+                mine.done();
+                other.wait();
+            }
+        };
+        pool.run([meet(first.clone(), second.clone()), meet(second, first)]);
+    });
+}
+
+#[test]
+fn three_tasks_of_a_run_can_wait_for_each_other() {
+    model(|| {
+        let pool = WorkerPool::new(3);
+        let all = Arc::new(WaitGroup::new());
+        all.add(3);
+        pool.run((0..3).map(|_| {
+            let all = all.clone();
+            move || {
+                all.done();
+                all.wait();
+            }
+        }));
+    });
+}
+
+#[test]
+fn map_shares_its_items_with_a_helper() {
+    model(|| {
+        let pool = WorkerPool::new(2);
+        assert_eq!(pool.map(0..3_u8, |n| n * 2), [0, 2, 4]);
+    });
+}
+
+#[test]
+fn a_panic_in_the_middle_of_a_chunk_drops_everything_once() {
+    model(|| {
+        let drops = Arc::new(AtomicUsize::new(0));
+        let pool = WorkerPool::new(2);
+        let items: Vec<_> = (0..4).map(|n| (n, Counted(drops.clone()))).collect();
+        let result = catch_unwind(AssertUnwindSafe(|| {
+            pool.map(items, |(n, counted)| {
+                if n == 2 {
+                    resume_unwind(Box::new(n));
+                }
+                counted
+            })
+        }));
+        assert_eq!(*result.err().unwrap().downcast::<i32>().unwrap(), 2);
+        assert_eq!(drops.load(Relaxed), 4);
+        assert_eq!(pool.run([|| 1]), [1]);
+    });
+}
+
+#[test]
+fn two_panics_are_one_to_the_caller() {
+    model(|| {
+        let drops = Arc::new(AtomicUsize::new(0));
+        let pool = WorkerPool::new(2);
+        let tasks = (0..2).map(|_| {
+            let counted = Counted(drops.clone());
+            move || -> () { resume_unwind(Box::new(counted)) }
+        });
+        let result = catch_unwind(AssertUnwindSafe(|| pool.run(tasks)));
+        drop(result.err().unwrap());
+        assert_eq!(drops.load(Relaxed), 2);
+    });
+}
+
+#[test]
+fn two_callers_share_the_seats() {
+    model(|| {
+        let pool = Arc::new(WorkerPool::new(2));
+        let inside = Inside::new();
+        let call = |pool: &WorkerPool, inside: &Inside| {
+            pool.run((0..2).map(|n| {
+                let inside = inside.clone();
+                move || inside.during(|| n)
+            }))
+        };
+        let (theirs, counted) = (pool.clone(), inside.clone());
+        let other = thread::spawn(move || call(&theirs, &counted));
+        assert_eq!(call(&pool, &inside), [0, 1]);
+        assert_eq!(other.join().unwrap(), [0, 1]);
+        assert!(inside.most() <= 2);
+    });
+}
+
+#[test]
+fn callers_of_a_full_pool_wait_for_its_seat() {
+    model(|| {
+        let pool = Arc::new(WorkerPool::new(1));
+        let inside = Inside::new();
+        let callers: Vec<_> = (0..2)
+            .map(|n| {
+                let (pool, inside) = (pool.clone(), inside.clone());
+                thread::spawn(move || pool.run([|| inside.during(|| n)]))
+            })
+            .collect();
+        for (n, caller) in callers.into_iter().enumerate() {
+            assert_eq!(caller.join().unwrap(), [n]);
+        }
+        assert_eq!(inside.most(), 1);
+    });
+}
+
+#[test]
+fn a_nested_run_makes_progress_in_its_own_seat() {
+    model(|| {
+        let pool = WorkerPool::new(2);
+        let inside = Inside::new();
+        let results = pool.run((0..2).map(|n| {
+            let (pool, inside) = (&pool, inside.clone());
+            move || pool.run([|| inside.during(|| n * 10)])[0]
+        }));
+        assert_eq!(results, [0, 10]);
+        assert!(inside.most() <= 2);
+    });
+}
+
+#[test]
+fn a_pool_is_dropped_while_its_worker_goes_to_sleep() {
+    model(|| {
+        let pool = WorkerPool::new(2);
+        pool.run([|| (), || ()]);
+        drop(pool);
+    });
+}
+
+#[test]
+fn a_built_pool_is_dropped_before_it_was_used() {
+    model(|| {
+        let pool = WorkerPool::builder().workers(2).build().unwrap();
+        drop(pool);
+    });
+}
+
+#[test]
+fn a_helper_gives_its_seat_to_a_caller_that_waits() {
+    model(|| {
+        let pool = Arc::new(WorkerPool::new(2));
+        let theirs = pool.clone();
+        let other = thread::spawn(move || theirs.run([|| 7]));
+        assert_eq!(pool.run((0..3).map(|n| move || n)), [0, 1, 2]);
+        assert_eq!(other.join().unwrap(), [7]);
+    });
+}
