@@ -1,0 +1,493 @@
+//! What the worker pool promises, on real threads. Its interleavings are in
+//! `models_worker_pool.rs`.
+
+mod common;
+
+use common::{Bomb, Counted, panic_of, watchdog};
+use phalanx::{WorkerPool, WorkerPoolBuilder};
+use std::collections::HashSet;
+use std::iter;
+use std::panic::{AssertUnwindSafe, RefUnwindSafe, UnwindSafe, catch_unwind, resume_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::mpsc::channel;
+use std::sync::{Arc, Barrier, Mutex};
+use std::thread;
+
+#[test]
+fn run_gives_results_in_the_tasks_order() {
+    watchdog(|| {
+        let pool = WorkerPool::new(3);
+        let expected: Vec<usize> = (0..10_000).map(|n| n * 2).collect();
+        for _ in 0..5 {
+            assert_eq!(pool.run((0..10_000).map(|n| move || n * 2)), expected);
+            assert_eq!(pool.map(0..10_000, |n| n * 2), expected);
+        }
+    });
+}
+
+#[test]
+fn thousands_of_tasks_run_on_one_worker() {
+    watchdog(|| {
+        let pool = WorkerPool::new(1);
+        let here = thread::current().id();
+        let ran = pool.run((0..5_000).map(|n| move || (n, thread::current().id())));
+        assert!(ran.iter().enumerate().all(|(i, &(n, id))| n == i && id == here));
+    });
+}
+
+#[test]
+fn nothing_to_do_is_nothing_done() {
+    let pool = WorkerPool::new(3);
+    assert!(pool.run(iter::empty::<fn()>()).is_empty());
+    assert!(pool.map(Vec::<u8>::new(), |n| n).is_empty());
+}
+
+#[test]
+fn tasks_may_borrow_and_results_of_any_layout_come_back() {
+    watchdog(|| {
+        let pool = WorkerPool::new(3);
+        let words: Vec<String> = (0..1_000).map(|n| n.to_string()).collect();
+        let lengths = pool.map(&words, |word| word.len());
+        assert!(words.iter().zip(&lengths).all(|(word, &length)| word.len() == length));
+        // Larger, smaller, equal, nothing at all.
+        assert_eq!(pool.map(0..100_u8, |n| [u64::from(n); 5])[99], [99; 5]);
+        assert_eq!(pool.map((0..100).map(|n| [n; 5]), |n| n[0] as u8)[99], 99);
+        assert_eq!(pool.map(words, |word| word + "!")[999], "999!");
+        assert_eq!(pool.map(iter::repeat_n((), 100), |()| ()).len(), 100);
+        assert_eq!(pool.run([|| (); 100]).len(), 100);
+    });
+}
+
+#[test]
+#[should_panic = "WorkerPool: a pool needs at least 1 worker"]
+fn a_builder_of_no_workers_panics() {
+    let _ = WorkerPool::builder().workers(0);
+}
+
+#[test]
+fn a_pool_of_no_workers_panics_at_the_callers_line() {
+    let line = line!() + 1;
+    let seen = panic_of(|| WorkerPool::new(0));
+    assert_eq!(seen.message, "WorkerPool: a pool needs at least 1 worker");
+    assert_eq!((seen.file.as_str(), seen.line), (file!(), line));
+}
+
+#[test]
+fn never_more_tasks_run_than_the_pool_has_workers() {
+    watchdog(|| {
+        let pool = WorkerPool::new(3);
+        let (inside, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let task = || {
+            most.fetch_max(inside.fetch_add(1, SeqCst) + 1, SeqCst);
+            thread::yield_now();
+            inside.fetch_sub(1, SeqCst);
+        };
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..50 {
+                        pool.run([task; 20]);
+                        pool.map(0..200, |_| task());
+                    }
+                });
+            }
+        });
+        let most = most.load(SeqCst);
+        assert!((1..=3).contains(&most), "{most} at once");
+    });
+}
+
+#[test]
+fn as_many_tasks_of_a_run_as_there_are_workers_can_meet() {
+    watchdog(|| {
+        for workers in [2, 3, 5] {
+            let pool = WorkerPool::new(workers);
+            for _ in 0..200 {
+                let all = Barrier::new(workers);
+                let leaders = pool.run((0..workers).map(|_| || all.wait().is_leader()));
+                assert_eq!(leaders.iter().filter(|&&leads| leads).count(), 1);
+            }
+        }
+    });
+}
+
+#[test]
+fn tasks_can_meet_again_and_again_in_one_batch() {
+    watchdog(|| {
+        let pool = WorkerPool::new(3);
+        let all = Barrier::new(3);
+        pool.run((0..300).map(|_| || all.wait()));
+    });
+}
+
+#[test]
+fn tasks_of_one_caller_meet_while_others_use_the_pool() {
+    watchdog(|| {
+        let pool = WorkerPool::new(4);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                for _ in 0..2_000 {
+                    pool.run([|| (), || ()]);
+                }
+            });
+            scope.spawn(|| {
+                for _ in 0..2_000 {
+                    let both = Barrier::new(2);
+                    pool.run((0..2).map(|_| || both.wait()));
+                }
+            });
+        });
+    });
+}
+
+#[test]
+fn nested_calls_make_progress_on_any_pool() {
+    watchdog(|| {
+        for workers in 1..=3 {
+            let pool = WorkerPool::new(workers);
+            let sums = pool.map(0..6_u64, |a| {
+                let inner = pool.run((0..4).map(|b| {
+                    let pool = &pool;
+                    move || pool.map(0..3, |c| a * 100 + b * 10 + c).iter().sum::<u64>()
+                }));
+                inner.iter().sum::<u64>()
+            });
+            let expected = |a: u64| (0..4).flat_map(move |b| (0..3).map(move |c| a * 100 + b * 10 + c));
+            assert!(sums.iter().zip(0..).all(|(&sum, a)| sum == expected(a).sum::<u64>()));
+        }
+    });
+}
+
+#[test]
+fn pools_nest_in_one_another() {
+    watchdog(|| {
+        let (outer, inner) = (WorkerPool::new(2), WorkerPool::new(2));
+        let sums = outer.map(0..20_u64, |a| inner.map(0..20, |b| a * b).iter().sum::<u64>());
+        assert_eq!(sums[2], 380);
+    });
+}
+
+#[test]
+fn callers_wait_their_turn_for_a_seat() {
+    watchdog(|| {
+        let pool = WorkerPool::new(2);
+        thread::scope(|scope| {
+            for caller in 0..8 {
+                let pool = &pool;
+                scope.spawn(move || {
+                    for n in 0..100 {
+                        assert_eq!(pool.run([caller, n].map(|v| move || v)), [caller, n]);
+                    }
+                });
+            }
+        });
+    });
+}
+
+#[test]
+fn a_long_batch_gives_way_to_a_caller_that_waits() {
+    watchdog(|| {
+        let pool = WorkerPool::new(2);
+        let both_are_busy = Barrier::new(3);
+        let short_is_done = AtomicUsize::new(0);
+        thread::scope(|scope| {
+            let (pool, both_are_busy, short_is_done) = (&pool, &both_are_busy, &short_is_done);
+            scope.spawn(move || {
+                pool.run((0..100_000).map(|n| {
+                    move || {
+                        if n < 2 {
+                            both_are_busy.wait();
+                        }
+                        // Far too long in all, unless the other caller gets its seat.
+                        for _ in 0..1_000 {
+                            if short_is_done.load(SeqCst) == 1 {
+                                return;
+                            }
+                            thread::yield_now();
+                        }
+                    }
+                }));
+            });
+            both_are_busy.wait();
+            pool.run([|| ()]);
+            short_is_done.store(1, SeqCst);
+        });
+    });
+}
+
+#[test]
+fn a_panic_is_resumed_when_the_others_are_out_of_the_borrowed_data() {
+    watchdog(|| {
+        let pool = WorkerPool::new(3);
+        for _ in 0..100 {
+            let finished = AtomicUsize::new(0);
+            let all = Barrier::new(3);
+            let result = catch_unwind(AssertUnwindSafe(|| {
+                pool.run((0..3).map(|n| {
+                    let (all, finished) = (&all, &finished);
+                    move || {
+                        all.wait();
+                        if n == 0 {
+                            resume_unwind(Box::new(n));
+                        }
+                        thread::yield_now();
+                        finished.fetch_add(1, SeqCst);
+                    }
+                }))
+            }));
+            assert_eq!(*result.unwrap_err().downcast::<i32>().unwrap(), 0);
+            assert_eq!(finished.load(SeqCst), 2);
+        }
+        assert_eq!(pool.run([|| 1, || 2]), [1, 2]);
+    });
+}
+
+#[test]
+fn a_panic_skips_what_has_not_started_and_drops_every_value_once() {
+    watchdog(|| {
+        for workers in [1, 3] {
+            let pool = WorkerPool::new(workers);
+            for panics_at in [0, 1, 57, 99] {
+                let (counted, drops) = Counted::new();
+                let items: Vec<_> = (0..100).map(|n| (n, counted.clone())).collect();
+                let result = catch_unwind(AssertUnwindSafe(|| {
+                    pool.map(items, |(n, counted)| {
+                        if n == panics_at {
+                            resume_unwind(Box::new(n));
+                        }
+                        (counted.clone(), n)
+                    })
+                }));
+                assert_eq!(*result.unwrap_err().downcast::<usize>().unwrap(), panics_at);
+                // Every item, and every clone that was a result, is gone: only ours is left.
+                let alive = Arc::strong_count(&drops) - 1;
+                assert_eq!(alive, 1, "a value was leaked");
+                drop(counted);
+            }
+        }
+    });
+}
+
+#[test]
+fn run_drops_tasks_and_results_once_after_a_panic() {
+    watchdog(|| {
+        let pool = WorkerPool::new(3);
+        let (counted, drops) = Counted::new();
+        let started = AtomicUsize::new(0);
+        let tasks: Vec<Box<dyn FnOnce() -> Counted + Send>> = (0..500)
+            .map(|n| {
+                let (counted, started) = (counted.clone(), &started);
+                Box::new(move || {
+                    started.fetch_add(1, SeqCst);
+                    if n % 100 == 50 {
+                        resume_unwind(Box::new(n));
+                    }
+                    counted
+                }) as Box<dyn FnOnce() -> Counted + Send>
+            })
+            .collect();
+        assert!(catch_unwind(AssertUnwindSafe(|| pool.run(tasks))).is_err());
+        assert!(started.load(SeqCst) < 500);
+        assert_eq!(drops.load(SeqCst), 500);
+    });
+}
+
+#[test]
+fn payloads_and_values_whose_drop_panics_hang_nothing() {
+    watchdog(|| {
+        let pool = WorkerPool::new(3);
+        let (counted, drops) = Counted::new();
+        // Each task panics with a bomb, and each task not started holds one.
+        let tasks = (0..50).map(|_| {
+            let bomb = Bomb(counted.clone());
+            move || -> Bomb { resume_unwind(Box::new(bomb)) }
+        });
+        let payload = catch_unwind(AssertUnwindSafe(|| pool.run(tasks))).unwrap_err();
+        assert_eq!(drops.load(SeqCst), 49);
+        assert!(catch_unwind(AssertUnwindSafe(|| drop(payload))).is_err());
+        assert_eq!(drops.load(SeqCst), 50);
+        // Results that are bombs, dropped because another task panicked.
+        let (counted, drops) = Counted::new();
+        let all = Barrier::new(2);
+        let tasks = (0..2).map(|n| {
+            let (counted, all) = (counted.clone(), &all);
+            move || {
+                all.wait();
+                if n == 1 {
+                    resume_unwind(Box::new("task"));
+                }
+                Bomb(counted)
+            }
+        });
+        assert!(catch_unwind(AssertUnwindSafe(|| pool.run(tasks))).is_err());
+        assert_eq!(drops.load(SeqCst), 2);
+        assert_eq!(pool.run([|| 3]), [3]);
+    });
+}
+
+#[test]
+fn an_iterator_that_panics_half_way_starts_no_task() {
+    watchdog(|| {
+        let pool = WorkerPool::new(3);
+        let (counted, drops) = Counted::new();
+        let started = AtomicUsize::new(0);
+        let tasks = (0..10).map(|n| {
+            if n == 5 {
+                resume_unwind(Box::new("iterator"));
+            }
+            let (counted, started) = (counted.clone(), &started);
+            move || {
+                started.fetch_add(1, SeqCst);
+                counted
+            }
+        });
+        let result = catch_unwind(AssertUnwindSafe(|| pool.run(tasks)));
+        assert_eq!(*result.unwrap_err().downcast::<&str>().unwrap(), "iterator");
+        assert_eq!((started.load(SeqCst), drops.load(SeqCst)), (0, 5));
+        assert_eq!(pool.run([|| 1, || 2, || 3]), [1, 2, 3]);
+    });
+}
+
+#[test]
+fn an_iterator_may_use_the_pool_itself() {
+    watchdog(|| {
+        let pool = WorkerPool::new(1);
+        let results = pool.run((0..3).map(|n| {
+            let base = pool.run([|| n * 10])[0];
+            move || base + 1
+        }));
+        assert_eq!(results, [1, 11, 21]);
+    });
+}
+
+#[test]
+fn an_iterator_that_lies_about_its_length_is_taken_as_it_comes() {
+    struct Liar(std::ops::Range<usize>);
+    impl Iterator for Liar {
+        type Item = usize;
+        fn next(&mut self) -> Option<usize> {
+            self.0.next()
+        }
+        fn size_hint(&self) -> (usize, Option<usize>) {
+            (1, Some(2))
+        }
+    }
+    watchdog(|| assert_eq!(WorkerPool::new(2).map(Liar(0..100), |n| n).len(), 100));
+}
+
+#[test]
+fn a_pool_whose_owner_drops_it_during_a_batch_ends_after_it() {
+    watchdog(|| {
+        let pool = Arc::new(WorkerPool::new(3));
+        let (started, has_started) = channel();
+        let (release, held) = channel::<()>();
+        let theirs = pool.clone();
+        let caller = thread::spawn(move || {
+            let held = Mutex::new(held);
+            theirs.run((0..3).map(|n| {
+                let (started, held) = (started.clone(), &held);
+                move || {
+                    started.send(()).unwrap();
+                    let _ = held.lock().unwrap().recv();
+                    n
+                }
+            }))
+        });
+        has_started.recv().unwrap();
+        drop(pool);
+        drop(release);
+        assert_eq!(caller.join().unwrap(), [0, 1, 2]);
+    });
+}
+
+#[test]
+fn pools_come_and_go_in_every_state() {
+    watchdog(|| {
+        for n in 0..300_usize {
+            let pool = WorkerPool::new(1 + n % 4);
+            if n % 3 > 0 {
+                pool.run((0..n % 5).map(|_| || ()));
+            }
+        }
+    });
+}
+
+#[test]
+fn a_built_pool_has_its_threads_named_and_waiting() {
+    watchdog(|| {
+        let pool = WorkerPool::builder().workers(3).name("crew").build().unwrap();
+        let all = Barrier::new(3);
+        let names: HashSet<_> = pool
+            .run((0..3).map(|_| {
+                || {
+                    all.wait();
+                    thread::current().name().map(str::to_owned)
+                }
+            }))
+            .into_iter()
+            .collect();
+        assert!(names.contains(&Some("crew".to_owned())));
+    });
+}
+
+#[test]
+fn a_name_with_nul_is_refused_at_once() {
+    let seen = panic_of(|| WorkerPool::builder().name("a\0b"));
+    assert!(seen.message.contains("NUL"), "{}", seen.message);
+    assert_eq!(seen.file, file!());
+}
+
+/// More than any address space has.
+fn greedy() -> WorkerPoolBuilder {
+    WorkerPool::builder().workers(3).stack_size(1 << 60)
+}
+
+#[test]
+fn build_says_when_the_system_gives_no_threads() {
+    watchdog(|| {
+        assert!(greedy().build().is_err());
+    });
+}
+
+#[test]
+fn a_lazy_pool_goes_on_with_the_threads_it_gets() {
+    watchdog(|| {
+        let pool = greedy().build_lazy();
+        for _ in 0..3 {
+            assert_eq!(pool.run((0..100).map(|n| move || n)).len(), 100);
+        }
+    });
+}
+
+#[test]
+fn a_pool_without_a_number_has_the_machines() {
+    let pool = WorkerPool::builder().build_lazy();
+    assert_eq!(pool.workers(), thread::available_parallelism().map_or(1, usize::from));
+    assert!(format!("{pool:?}").starts_with("WorkerPool { workers: "));
+}
+
+#[test]
+fn the_pool_crosses_threads_and_unwinding() {
+    fn check<T: Send + Sync + UnwindSafe + RefUnwindSafe>() {}
+    check::<WorkerPool>();
+}
+
+#[test]
+fn map_calls_help_for_long_items() {
+    watchdog(|| {
+        let pool = WorkerPool::new(3);
+        // Long enough, item by item, that the first one proves the batch worth helping.
+        let busy = || {
+            let start = std::time::Instant::now();
+            while start.elapsed().as_micros() < 300 {
+                std::hint::spin_loop();
+            }
+            thread::current().id()
+        };
+        let mut seen = HashSet::new();
+        // Which thread claims what is the scheduler's: one batch of many with a helper will do.
+        while seen.len() < 2 {
+            seen.extend(pool.map(0..12, |_| busy()));
+        }
+    });
+}
