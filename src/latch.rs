@@ -116,12 +116,7 @@ impl Latch {
     }
 
     #[cold]
-    fn wait_contended(
-        &self,
-        busy: u64,
-        spin: Spin,
-        deadline: Option<Instant>,
-    ) -> Result<u64, u64> {
+    fn wait_contended(&self, busy: u64, spin: Spin, deadline: Option<Instant>) -> Result<u64, u64> {
         if let Some(word) = spin.poll(|| self.poll(busy)) {
             return Ok(word);
         }

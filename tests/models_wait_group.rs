@@ -70,6 +70,49 @@ fn wait_sees_what_came_before_each_of_two_dones() {
 }
 
 #[test]
+fn a_count_of_zero_says_as_much_as_a_wait() {
+    model(|| {
+        let (group, value) = (WaitGroup::new(), Plain::new());
+        let (guard, cell) = (group.guard(), value.clone());
+        let worker = thread::spawn(move || {
+            cell.set(1);
+            drop(guard);
+        });
+        if group.count() == 0 {
+            assert_eq!(value.get(), 1);
+        }
+        worker.join().unwrap();
+    });
+}
+
+#[test]
+fn a_group_dropped_with_undone_adds_is_freed() {
+    model(|| {
+        let group = WaitGroup::new();
+        let guard = group.guard();
+        group.add(2);
+        let worker = thread::spawn(move || drop(guard));
+        drop(group);
+        worker.join().unwrap();
+    });
+}
+
+#[test]
+fn a_done_below_zero_holds_up_no_waiter() {
+    model(|| {
+        let group = Arc::new(WaitGroup::new());
+        let theirs = group.clone();
+        let misuse = thread::spawn(move || {
+            // The waiter may see the false count, and park on it.
+            assert!(catch_unwind(AssertUnwindSafe(|| theirs.done())).is_err());
+        });
+        group.wait();
+        misuse.join().unwrap();
+        assert_eq!(group.count(), 0);
+    });
+}
+
+#[test]
 fn both_of_two_waiters_return() {
     model(|| {
         let (group, value) = (Arc::new(WaitGroup::new()), Plain::new());

@@ -152,7 +152,8 @@ fn nested_calls_make_progress_on_any_pool() {
                 }));
                 inner.iter().sum::<u64>()
             });
-            let expected = |a: u64| (0..4).flat_map(move |b| (0..3).map(move |c| a * 100 + b * 10 + c));
+            let expected =
+                |a: u64| (0..4).flat_map(move |b| (0..3).map(move |c| a * 100 + b * 10 + c));
             assert!(sums.iter().zip(0..).all(|(&sum, a)| sum == expected(a).sum::<u64>()));
         }
     });

@@ -50,10 +50,10 @@ pub(crate) use model::PerExecution;
 
 mod tasks;
 
-pub use build::{Model, atomic, cell, model, thread};
 pub(crate) use build::{Heap, IS_MODEL, Mutex, Spin, Stopwatch, Tracked, catch, local, park};
-pub(crate) use std::sync::Arc;
+pub use build::{Model, atomic, cell, model, thread};
 use build::{global_array, unpark_threads};
+pub(crate) use std::sync::Arc;
 pub(crate) use tasks::{Ticket, cancel_task, park_task};
 
 use std::any::Any;

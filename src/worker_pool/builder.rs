@@ -72,9 +72,8 @@ impl WorkerPoolBuilder {
 
     /// Builds the pool and starts no thread before a batch needs it, as [`WorkerPool::new`] does.
     pub fn build_lazy(self) -> WorkerPool {
-        let workers = self.workers.unwrap_or_else(|| {
-            thread::available_parallelism().map_or(1, usize::from)
-        });
+        let workers =
+            self.workers.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from));
         WorkerPool::from_parts(workers, self.start)
     }
 }

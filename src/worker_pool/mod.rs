@@ -145,10 +145,15 @@ impl WorkerPool {
         T: Send,
     {
         let tasks: Vec<F> = tasks.into_iter().collect();
-        self.lead(tasks, |task: F| task(), Grain::One, |batch, lead| {
-            lead.open();
-            batch.participate(&|| false);
-        })
+        self.lead(
+            tasks,
+            |task: F| task(),
+            Grain::One,
+            |batch, lead| {
+                lead.open();
+                batch.participate(&|| false);
+            },
+        )
     }
 
     /// Applies `f` to every item and returns the results, in the items' order.

@@ -74,11 +74,11 @@ impl<I, T> Slots<I, T> {
                     slot.write();
                 }
                 // SAFETY: `i` is in the range that the caller alone has claimed, and not started.
-                let item = unsafe { self.items.add(i).read() };
+                let item = unsafe { self.items.wrapping_add(i).read() };
                 progress.at = i + 1;
                 let result = f(item);
                 // SAFETY: as above, and the item has left the slot.
-                unsafe { self.results.add(i).write(result) };
+                unsafe { self.results.wrapping_add(i).write(result) };
             }
         });
         match caught {
@@ -100,7 +100,7 @@ impl<I, T> Slots<I, T> {
         if needs_drop::<I>() {
             for i in range {
                 // SAFETY: by the contract.
-                let item = unsafe { self.items.add(i).read() };
+                let item = unsafe { self.items.wrapping_add(i).read() };
                 drop_quietly(item);
             }
         }
@@ -114,7 +114,7 @@ impl<I, T> Slots<I, T> {
         if needs_drop::<T>() {
             for i in range {
                 // SAFETY: by the contract.
-                let result = unsafe { self.results.add(i).read() };
+                let result = unsafe { self.results.wrapping_add(i).read() };
                 drop_quietly(result);
             }
         }

@@ -13,7 +13,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
 pub mod atomic {
-    //! std's atomics.
+    //! Atomics: std's own, and the model's in a model build.
+    //!
+    //! A model's atomics can't be made in a `const` or a `static`, and have no `get_mut`: what
+    //! both builds have is `new`, `load`, `store`, `swap`, the `fetch_` methods and the
+    //! compare-exchanges.
+
     pub use std::sync::atomic::{
         AtomicBool, AtomicI8, AtomicI16, AtomicI32, AtomicI64, AtomicIsize, AtomicPtr, AtomicU8,
         AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
@@ -58,7 +63,8 @@ pub mod cell {
 }
 
 pub mod thread {
-    //! std's threads.
+    //! Threads: std's own, and the model's in a model build.
+
     pub use std::thread::{
         Builder, JoinHandle, Scope, ScopedJoinHandle, Thread, ThreadId, available_parallelism,
         current, panicking, park, scope, sleep, spawn, yield_now,

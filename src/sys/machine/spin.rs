@@ -5,7 +5,7 @@
 //! long as the sleep would cost, and only where another core can make it happen meanwhile.
 
 use std::hint::spin_loop;
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 
@@ -55,6 +55,16 @@ impl Spin {
 
 /// The cores this process may use, asked once. `1` where the system doesn't say.
 fn cores() -> usize {
-    static CORES: OnceLock<usize> = OnceLock::new();
-    *CORES.get_or_init(|| available_parallelism().map_or(1, usize::from))
+    /// 0 until somebody has asked.
+    static CORES: AtomicUsize = AtomicUsize::new(0);
+    // ORDERING: Relaxed, here and below: a number that is its own message; whoever finds 0 asks
+    // again and stores the same.
+    match CORES.load(Ordering::Relaxed) {
+        0 => {
+            let cores = available_parallelism().map_or(1, usize::from);
+            CORES.store(cores, Ordering::Relaxed);
+            cores
+        }
+        cores => cores,
+    }
 }

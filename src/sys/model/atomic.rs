@@ -1,4 +1,4 @@
-//! loom's atomics, with loads that can be made read-modify-writes.
+//! Atomics: loom's, with loads that can be made read-modify-writes.
 //!
 //! loom keeps one last access per atomic, so for `load; compare_exchange` against another thread's
 //! load it explores one order only. With each load run as `fetch_add(0)` it explores both; but

@@ -67,7 +67,6 @@ pub(super) use global_array;
 /// A model has no spinning: another thread's step is a switch away.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Spin {
-    None,
     Brief,
     WakeUp,
 }
@@ -79,7 +78,7 @@ impl Spin {
 
     pub(crate) fn poll<R>(self, _ready: impl FnMut() -> Option<R>) -> Option<R> {
         match self {
-            Spin::None | Spin::Brief | Spin::WakeUp => None,
+            Spin::Brief | Spin::WakeUp => None,
         }
     }
 }

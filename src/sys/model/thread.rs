@@ -109,8 +109,7 @@ pub fn current() -> Thread {
 pub fn park() {
     let me = current();
     while me.0.token.swap(0, Ordering::Acquire) == 0 {
-        let parked =
-            park_on(me.token_address(), || me.0.token.load(Ordering::Relaxed) == 0, None);
+        let parked = park_on(me.token_address(), || me.0.token.load(Ordering::Relaxed) == 0, None);
         debug_assert_ne!(parked, Parked::TimedOut);
     }
 }
