@@ -35,7 +35,7 @@ global_array!(table: [Mutex<Bucket>; BUCKETS] = Mutex::new(Bucket::new()));
 
 fn bucket(address: usize) -> &'static Mutex<Bucket> {
     // Words sit on lines of their own more often than not: mix the bits above the line's.
-    &table()[(address >> 6 ^ address >> 12) % BUCKETS]
+    &table()[(address >> 6 ^ address >> 12) & (BUCKETS - 1)]
 }
 
 /// Registers `waker` for the next wake-up of `address`, if `validate` says that it must wait.
