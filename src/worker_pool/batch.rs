@@ -16,7 +16,7 @@
 //! 5. Who sees a task panic moves `next` past the end before it records anything, so that no
 //!    further task starts; `cut` is where the claims had come to.
 
-use super::slots::{Payload, Slots};
+use super::slots::{Payload, Slots, drop_quietly};
 use crate::latch::{FIRST_BIT, Latch};
 use crate::sys::atomic::{AtomicUsize, Ordering};
 use crate::sys::{Mutex, Spin, Tracked, discard};
@@ -28,9 +28,9 @@ use std::ptr::NonNull;
 const ONE_HELPER: u64 = 1 << FIRST_BIT;
 const HELPERS: u64 = !(ONE_HELPER - 1);
 
-/// Where `next` is moved to when the rest is to be skipped. Claims go on adding to it: the upper
-/// half of the range is room enough for them.
-const STOPPED: usize = usize::MAX / 2;
+/// Where `next` is moved to when the rest is to be skipped, and the most tasks a batch can have.
+/// Claims go on adding to it: the upper half of the range is room enough for them.
+pub(super) const STOPPED: usize = usize::MAX / 2;
 
 /// The part of a batch that doesn't depend on its types: what a worker gets to see.
 #[derive(Debug)]
@@ -42,6 +42,8 @@ pub(super) struct Header {
     len: usize,
     /// How many helpers more may join. Protected by the pool's lock.
     wanted: Cell<usize>,
+    /// Its place in the queue for helpers. Protected by the pool's lock.
+    arrival: Cell<u64>,
     /// `participate` for this batch's types.
     work: unsafe fn(NonNull<Header>, &dyn Fn() -> bool) -> Ended,
     /// Read by each helper, written when the frame ends: what a model checks invariant 3 with.
@@ -51,11 +53,23 @@ pub(super) struct Header {
 impl Header {
     /// Whether a helper could find something to do. Under the pool's lock.
     pub(super) fn wants_help(&self) -> bool {
+        self.life.read();
         self.wanted.get() > 0 && !self.is_used_up()
+    }
+
+    /// Since when it has wanted help, in arrivals. Under the pool's lock.
+    pub(super) fn queued_at(&self) -> u64 {
+        self.arrival.get()
+    }
+
+    /// Gives the batch its place in the queue for helpers. Under the pool's lock.
+    pub(super) fn queue_at(&self, arrival: u64) {
+        self.arrival.set(arrival);
     }
 
     /// Counts the calling worker in. Under the pool's lock (invariant 2).
     pub(super) fn enter(&self) {
+        self.life.read();
         self.wanted.set(self.wanted.get() - 1);
         // ORDERING: Relaxed: the leader takes the pool's lock after this before it reads it.
         self.helpers.word().fetch_add(ONE_HELPER, Ordering::Relaxed);
@@ -63,6 +77,7 @@ impl Header {
 
     /// Lets another helper take the caller's place. Under the pool's lock.
     pub(super) fn give_up_place(&self) {
+        self.life.read();
         self.wanted.set(self.wanted.get() + 1);
     }
 
@@ -162,6 +177,7 @@ where
                 helpers: CachePadded::new(Latch::new(0)),
                 len,
                 wanted: Cell::new(helpers),
+                arrival: Cell::new(0),
                 work: work::<I, T, F>,
                 life: Tracked::new(),
             },
@@ -239,11 +255,14 @@ where
     /// - The caller is the leader, and has waited for the helpers (invariant 3).
     /// - Nothing is left to claim.
     pub(super) unsafe fn finish(self) -> Result<Vec<T>, Payload> {
-        let Batch { slots, failure, .. } = self;
+        let Batch { slots, failure, f, .. } = self;
         let mut failure = failure.lock();
         let Some(payload) = failure.first.take() else {
             // SAFETY: all was claimed, no call panicked, and the helpers' leaves came first.
-            return Ok(unsafe { slots.into_results() });
+            let results = unsafe { slots.into_results() };
+            // What `f` has captured may panic when it is dropped: the results go with it then.
+            drop(f);
+            return Ok(results);
         };
         let (cut, mut at) = (failure.cut, 0);
         failure.holes.sort_unstable_by_key(|hole| hole.start);
@@ -256,6 +275,7 @@ where
         unsafe { slots.drop_results(at..cut) };
         // SAFETY: from `cut` on nobody has claimed.
         unsafe { slots.drop_items(cut..slots.len()) };
+        drop_quietly(f);
         Err(payload)
     }
 }

@@ -1,9 +1,15 @@
 //! Settings of a pool.
 
 use super::WorkerPool;
-use super::crew::StartUp;
 use crate::sys::thread;
 use std::io;
+
+/// How workers are started.
+#[derive(Clone, Debug, Default)]
+pub(super) struct StartUp {
+    pub(super) name: Option<String>,
+    pub(super) stack_size: Option<usize>,
+}
 
 /// Settings of a [`WorkerPool`], made by [`WorkerPool::builder`].
 ///
@@ -63,7 +69,8 @@ impl WorkerPoolBuilder {
     /// is a worker too.
     ///
     /// # Errors
-    /// If the system doesn't give them all. Those that were started have ended then.
+    /// If the system doesn't give them all: how many it gave, and why no more. Those that were
+    /// started have ended then.
     pub fn build(self) -> io::Result<WorkerPool> {
         let pool = self.build_lazy();
         pool.crew.start_all()?;

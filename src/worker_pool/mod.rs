@@ -3,7 +3,8 @@
 //! std has no pool; `thread::scope` starts a thread a task. A [`WorkerPool`] keeps its threads,
 //! bounds how many tasks run at once, and carries results and panics back to the caller.
 //!
-//! - [`crew`]: seats, sleeping workers and waiting callers, under one short lock.
+//! - [`seats`]: who sits, who is to sit next, whom to call for it.
+//! - [`crew`]: the workers, and the lock around the seats.
 //! - [`batch`]: one call's tasks, claimed from one index.
 //! - [`slots`]: where items and results are.
 //! - [`held`]: which seats the calling thread holds, for nested calls.
@@ -12,13 +13,15 @@ mod batch;
 mod builder;
 mod crew;
 mod held;
+mod seats;
 mod slots;
 
 pub use builder::WorkerPoolBuilder;
 
 use crate::sys::{Arc, Stopwatch};
-use batch::{Batch, Grain, Header};
-use crew::{Crew, StartUp};
+use batch::{Batch, Grain, Header, STOPPED};
+use builder::StartUp;
+use crew::Crew;
 use held::{holding, holds};
 use std::cell::Cell;
 use std::fmt;
@@ -42,8 +45,9 @@ use std::ptr::NonNull;
 ///
 /// # Seats
 /// At no moment do more than `n` tasks of the pool run. A call that finds every seat taken waits
-/// for one; helpers give theirs up between two claims, the oldest caller first, so a long batch
-/// doesn't keep a short one out. A task that calls `run` or `map` of its own pool goes on in the
+/// for one; helpers give theirs up between two claims, so a long batch doesn't keep a short one
+/// out. Seats go to whoever has wanted one longest, a waiting call or a batch that wants a helper,
+/// so neither can be passed over for ever. A task that calls `run` or `map` of its own pool goes on in the
 /// seat that it has, so nesting makes progress. The seat belongs to the task's thread: a thread
 /// that a task starts and waits for has none, and may wait for ever for one. So may tasks of two
 /// pools that call each other's pool in a circle.
@@ -114,9 +118,9 @@ impl WorkerPool {
 
     /// Runs every task and returns their results, in the tasks' order.
     ///
-    /// Any `n` of the tasks can be under way at once, if the pool's seats are free and the system
-    /// gives threads: so tasks of one batch may wait for one another, as long as no more than `n`
-    /// have to. Helpers are called before the first task starts; for many small independent tasks
+    /// Any `n` of the tasks can be under way at once, as soon as the pool's seats are free and if
+    /// the system gives threads: so tasks of one batch may wait for one another, as long as no
+    /// more than `n` have to. Helpers are called before the first task starts; for many small independent tasks
     /// [`map`](WorkerPool::map) is the faster call.
     ///
     /// The iterator is run to its end first, on the calling thread.
@@ -138,6 +142,7 @@ impl WorkerPool {
     /// let leaders = WorkerPool::new(2).run([meet, meet]);
     /// assert_eq!(leaders.iter().filter(|&&leader| leader).count(), 1);
     /// ```
+    #[track_caller]
     pub fn run<I, F, T>(&self, tasks: I) -> Vec<T>
     where
         I: IntoIterator<Item = F>,
@@ -178,6 +183,7 @@ impl WorkerPool {
     /// let squares = WorkerPool::new(3).map(0..1_000_u64, |n| n * n);
     /// assert_eq!(squares[999], 998_001);
     /// ```
+    #[track_caller]
     pub fn map<I, F, T>(&self, items: I, f: F) -> Vec<T>
     where
         I: IntoIterator,
@@ -195,6 +201,7 @@ impl WorkerPool {
     }
 
     /// Leads a batch in the calling thread's seat: `work` is to claim everything.
+    #[track_caller]
     fn lead<V, F, T>(
         &self,
         values: Vec<V>,
@@ -204,10 +211,12 @@ impl WorkerPool {
     ) -> Vec<T>
     where
         V: Send,
-        F: Fn(V) -> T,
+        F: Fn(V) -> T + Sync,
         T: Send,
     {
         let len = values.len();
+        // Only values without a size can be so many.
+        assert!(len <= STOPPED, "WorkerPool: a batch holds at most {STOPPED} tasks");
         if len == 0 {
             return Vec::new();
         }
@@ -257,8 +266,8 @@ fn alone<V, T, F: Fn(V) -> T>(batch: &Batch<V, T, F>, len: usize) -> bool {
             if left_ns >= WORTH_HELP_NS {
                 return true;
             }
-            // Too little is left for help, unless the items grow: look again half way.
-            claim = left.div_ceil(2);
+            // Too little is left for help, unless the items grow: look again soon enough.
+            claim = left.div_ceil(2).min(claim * 2);
         }
     }
 }

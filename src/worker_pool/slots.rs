@@ -177,7 +177,7 @@ impl Drop for Progress<'_> {
 }
 
 /// Drops a value whose panic has nowhere to go: the batch has panicked already.
-fn drop_quietly<V>(value: V) {
+pub(super) fn drop_quietly<V>(value: V) {
     if let Err(payload) = catch(move || drop(value)) {
         discard(payload);
     }

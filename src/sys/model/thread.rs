@@ -149,11 +149,16 @@ impl<T> std::fmt::Debug for JoinHandle<T> {
     }
 }
 
-/// How a thread is to be started, as std's. The stack size is loom's own.
+/// How a thread is to be started, as std's. The stack size is loom's own, but for one that no
+/// address space holds.
 #[derive(Debug, Default)]
 pub struct Builder {
     name: Option<String>,
+    stack_size: usize,
 }
+
+/// A stack from this size on is refused, as the machine does.
+const IMPOSSIBLE_STACK: usize = usize::MAX >> 4;
 
 impl Builder {
     /// No name.
@@ -167,21 +172,25 @@ impl Builder {
         self
     }
 
-    /// Of no effect in a model.
-    pub fn stack_size(self, _size: usize) -> Self {
+    /// Of no effect in a model, unless no address space holds it.
+    pub fn stack_size(mut self, size: usize) -> Self {
+        self.stack_size = size;
         self
     }
 
     /// Starts the thread.
     ///
     /// # Errors
-    /// None in a model; one with too many threads fails.
+    /// If the stack is an impossible one. A model with too many threads fails.
     #[track_caller]
     pub fn spawn<F, T>(self, f: F) -> io::Result<JoinHandle<T>>
     where
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
+        if self.stack_size >= IMPOSSIBLE_STACK {
+            return Err(io::ErrorKind::OutOfMemory.into());
+        }
         // SAFETY: everything is 'static.
         Ok(unsafe { start(self.name, f) })
     }
