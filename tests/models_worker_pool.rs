@@ -37,6 +37,19 @@ impl Drop for Counted {
     }
 }
 
+/// Two tasks that are over only when both are under way.
+fn meeting() -> [impl FnOnce() + Send; 2] {
+    let both = Arc::new([WaitGroup::new(), WaitGroup::new()]);
+    both.iter().for_each(|arrived| arrived.add(1));
+    [0, 1].map(|n| {
+        let both = both.clone();
+        move || {
+            both[n].done();
+            both[1 - n].wait();
+        }
+    })
+}
+
 #[test]
 fn run_returns_every_result_in_order() {
     model(|| {
@@ -60,16 +73,7 @@ fn a_late_helper_finds_the_gate_closed() {
 fn two_tasks_of_a_run_can_wait_for_each_other() {
     model(|| {
         let pool = WorkerPool::new(2);
-        let (first, second) = (Arc::new(WaitGroup::new()), Arc::new(WaitGroup::new()));
-        first.add(1);
-        second.add(1);
-        let meet = |mine: Arc<WaitGroup>, other: Arc<WaitGroup>| {
-            move || {
-                mine.done();
-                other.wait();
-            }
-        };
-        pool.run([meet(first.clone(), second.clone()), meet(second, first)]);
+        pool.run(meeting());
     });
 }
 
@@ -78,16 +82,7 @@ fn tasks_can_wait_for_each_other_in_a_second_run() {
     model(|| {
         let pool = WorkerPool::new(2);
         pool.run([|| (), || ()]);
-        let (first, second) = (Arc::new(WaitGroup::new()), Arc::new(WaitGroup::new()));
-        first.add(1);
-        second.add(1);
-        let meet = |mine: Arc<WaitGroup>, other: Arc<WaitGroup>| {
-            move || {
-                mine.done();
-                other.wait();
-            }
-        };
-        pool.run([meet(first.clone(), second.clone()), meet(second, first)]);
+        pool.run(meeting());
     });
 }
 
@@ -226,5 +221,78 @@ fn a_helper_gives_its_seat_to_a_caller_that_waits() {
         let other = thread::spawn(move || theirs.run([|| 7]));
         assert_eq!(pool.run((0..3).map(|n| move || n)), [0, 1, 2]);
         assert_eq!(other.join().unwrap(), [7]);
+    });
+}
+
+#[test]
+fn a_seat_that_a_caller_gives_back_goes_to_a_batch_that_wants_help() {
+    model(|| {
+        let pool = Arc::new(WorkerPool::new(2));
+        let theirs = pool.clone();
+        let other = thread::spawn(move || theirs.run([|| 7]));
+        pool.run(meeting());
+        assert_eq!(other.join().unwrap(), [7]);
+    });
+}
+
+#[test]
+fn a_helper_that_gave_way_is_called_back() {
+    model(|| {
+        let pool = Arc::new(WorkerPool::new(2));
+        let theirs = pool.clone();
+        let other = thread::spawn(move || theirs.run([|| 7]));
+        // The first task is anybody's; the other two have to be under way at once.
+        let mut rest = meeting().map(Some);
+        let tasks: Vec<Option<_>> = vec![None, rest[0].take(), rest[1].take()];
+        pool.run(tasks.into_iter().map(|task| {
+            move || {
+                if let Some(task) = task {
+                    task();
+                }
+            }
+        }));
+        assert_eq!(other.join().unwrap(), [7]);
+    });
+}
+
+#[test]
+fn a_nested_call_keeps_its_callers_seat() {
+    model(|| {
+        let pool = Arc::new(WorkerPool::new(1));
+        let inside = Inside::new();
+        let (theirs, counted) = (pool.clone(), inside.clone());
+        let other = thread::spawn(move || theirs.run([|| counted.during(|| ())]));
+        pool.run([|| {
+            pool.run([|| ()]);
+            inside.during(|| ());
+        }]);
+        other.join().unwrap();
+        assert_eq!(inside.most(), 1);
+    });
+}
+
+#[test]
+fn a_nested_call_in_a_helpers_seat_needs_no_other() {
+    model(|| {
+        let pool = WorkerPool::new(2);
+        pool.run(meeting().map(|meet| {
+            let pool = &pool;
+            move || {
+                meet();
+                pool.run([|| ()]);
+            }
+        }));
+    });
+}
+
+#[test]
+fn a_pool_without_threads_keeps_no_seat_for_them() {
+    model(|| {
+        let pool = Arc::new(WorkerPool::builder().workers(2).stack_size(1 << 62).build_lazy());
+        let theirs = pool.clone();
+        let other = thread::spawn(move || theirs.run([|| 1, || 2]));
+        assert_eq!(pool.run([|| 3, || 4]), [3, 4]);
+        assert_eq!(other.join().unwrap(), [1, 2]);
+        assert_eq!(pool.run([|| 5]), [5]);
     });
 }

@@ -446,7 +446,11 @@ fn greedy() -> WorkerPoolBuilder {
 #[test]
 fn build_says_when_the_system_gives_no_threads() {
     watchdog(|| {
-        assert!(greedy().build().is_err());
+        let error = greedy().build().unwrap_err();
+        assert!(error.to_string().contains("WorkerPool: the system gave 0 of 2 threads"));
+        // The caller is a worker: a pool of one needs no thread.
+        assert!(greedy().workers(1).build().is_ok());
+        assert!(greedy().workers(2).build().is_err());
     });
 }
 
@@ -491,4 +495,153 @@ fn map_calls_help_for_long_items() {
             seen.extend(pool.map(0..12, |_| busy()));
         }
     });
+}
+
+#[test]
+fn a_nested_call_goes_on_in_a_helpers_seat() {
+    watchdog(|| {
+        let (pool, both) = (WorkerPool::new(2), Barrier::new(2));
+        pool.run((0..2).map(|_| {
+            || {
+                both.wait();
+                pool.run([|| ()]);
+                both.wait();
+            }
+        }));
+    });
+}
+
+#[test]
+fn a_seat_of_one_pool_is_none_of_another_and_is_found_behind_it() {
+    watchdog(|| {
+        let (a, b) = (WorkerPool::new(1), WorkerPool::new(1));
+        assert_eq!(a.run([|| b.run([|| a.run([|| 5])[0]])[0]]), [5]);
+        let (outer, meet) = (WorkerPool::new(3), Barrier::new(3));
+        let (inside, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        for _ in 0..50 {
+            outer.run((0..3).map(|_| {
+                || {
+                    meet.wait();
+                    a.run([|| {
+                        most.fetch_max(inside.fetch_add(1, SeqCst) + 1, SeqCst);
+                        (0..20).for_each(|_| thread::yield_now());
+                        inside.fetch_sub(1, SeqCst);
+                    }]);
+                }
+            }));
+        }
+        assert_eq!(most.into_inner(), 1);
+    });
+}
+
+#[test]
+fn of_two_panics_one_arrives_and_the_bomb_of_the_other_is_defused() {
+    watchdog(|| {
+        let (pool, both) = (WorkerPool::new(2), Barrier::new(2));
+        let (counted, drops) = Counted::new();
+        let tasks = (0..2).map(|_| {
+            let (counted, both) = (counted.clone(), &both);
+            move || -> () {
+                both.wait();
+                resume_unwind(Box::new(Bomb(counted)))
+            }
+        });
+        let payload = catch_unwind(AssertUnwindSafe(|| pool.run(tasks))).unwrap_err();
+        assert_eq!(drops.load(SeqCst), 1);
+        assert!(catch_unwind(AssertUnwindSafe(|| drop(payload))).is_err());
+        assert_eq!(drops.load(SeqCst), 2);
+        assert_eq!(pool.run([|| 1, || 2]), [1, 2]);
+    });
+}
+
+#[test]
+fn the_items_buffer_comes_back_for_one_layout_with_its_capacity() {
+    let pool = WorkerPool::new(1);
+    let mut items = Vec::with_capacity(1_000);
+    items.extend([[1_u8; 8]; 10]);
+    let place = items.as_ptr().cast::<u8>();
+    let same = pool.map(items, |item| item);
+    assert_eq!((same.as_ptr().cast::<u8>(), same.capacity()), (place, 1_000));
+    // As large, but not aligned as the results are.
+    let aligned = pool.map(same, u64::from_ne_bytes);
+    assert!(aligned.capacity() < 1_000);
+}
+
+#[test]
+fn the_threads_of_a_dropped_pool_have_ended() {
+    struct Late;
+    static ENDED: AtomicUsize = AtomicUsize::new(0);
+    impl Drop for Late {
+        fn drop(&mut self) {
+            (0..1_000).for_each(|_| thread::yield_now());
+            ENDED.fetch_add(1, SeqCst);
+        }
+    }
+    thread_local!(static LATE: Late = const { Late });
+    watchdog(|| {
+        let pool = WorkerPool::new(3);
+        let (all, here) = (Barrier::new(3), thread::current().id());
+        pool.run((0..3).map(|_| {
+            || {
+                if thread::current().id() != here {
+                    LATE.with(|_| ());
+                }
+                all.wait();
+            }
+        }));
+        drop(pool);
+        assert_eq!(ENDED.load(SeqCst), 2);
+    });
+}
+
+#[test]
+fn tasks_meet_however_many_other_callers_crowd_the_pool() {
+    watchdog(|| {
+        let (pool, done) = (WorkerPool::new(2), AtomicUsize::new(0));
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    while done.load(SeqCst) == 0 {
+                        pool.run([|| (0..10).for_each(|_| thread::yield_now())]);
+                    }
+                });
+            }
+            for _ in 0..50 {
+                let both = Barrier::new(2);
+                pool.run((0..2).map(|_| || both.wait()));
+            }
+            done.store(1, SeqCst);
+        });
+    });
+}
+
+#[test]
+fn more_tasks_than_a_batch_can_hold_are_refused_before_any_starts() {
+    watchdog(|| {
+        let pool = WorkerPool::new(2);
+        let line = line!() + 1;
+        let seen = panic_of(|| pool.map(vec![(); usize::MAX], |()| -> () { unreachable!() }));
+        assert!(seen.message.contains("WorkerPool: a batch holds at most"), "{}", seen.message);
+        assert_eq!((seen.file.as_str(), seen.line), (file!(), line));
+    });
+}
+
+#[test]
+fn a_function_whose_captures_panic_on_drop_leaks_no_result() {
+    watchdog(|| {
+        let pool = WorkerPool::new(2);
+        let ((bomb, bombs), (counted, drops)) = (Counted::new(), Counted::new());
+        let bomb = Bomb(bomb);
+        let f = move |n: usize| {
+            assert_eq!(bombs_kept(&bomb), 1);
+            (n, counted.clone())
+        };
+        assert!(catch_unwind(AssertUnwindSafe(|| pool.map(0..10, f))).is_err());
+        // Ten results, and the function's own.
+        assert_eq!((bombs.load(SeqCst), drops.load(SeqCst)), (1, 11));
+    });
+}
+
+fn bombs_kept(_bomb: &Bomb) -> usize {
+    1
 }

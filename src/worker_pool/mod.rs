@@ -72,6 +72,39 @@ use std::ptr::NonNull;
 /// let words = ["fan", "out"];
 /// assert_eq!(pool.map(&words, |word| word.len()), [3, 3]);
 /// ```
+///
+/// What tasks share has to be safe to share:
+///
+/// ```compile_fail
+/// # use {phalanx::WorkerPool, std::cell::Cell};
+/// let views = Cell::new(0);
+/// WorkerPool::new(3).map(0..9, |_| views.set(views.get() + 1)); // `Cell` is not `Sync`
+/// ```
+/// ```
+/// # use phalanx::WorkerPool;
+/// use phalanx::atomic::{AtomicUsize, Ordering::Relaxed};
+///
+/// let views = AtomicUsize::new(0);
+/// WorkerPool::new(3).map(0..9, |_| views.fetch_add(1, Relaxed));
+/// assert_eq!(views.into_inner(), 9);
+/// ```
+///
+/// What crosses threads has to be safe to send, results included:
+///
+/// ```compile_fail
+/// # use {phalanx::WorkerPool, std::rc::Rc};
+/// WorkerPool::new(3).run([|| Rc::new(1)]); // `Rc` is not `Send`
+/// ```
+/// ```compile_fail
+/// # use {phalanx::WorkerPool, std::rc::Rc};
+/// let one = Rc::new(1);
+/// WorkerPool::new(3).run([move || *one]);
+/// ```
+/// ```
+/// # use {phalanx::WorkerPool, std::sync::Arc};
+/// let one = Arc::new(1);
+/// assert_eq!(*WorkerPool::new(3).run([move || one])[0], 1);
+/// ```
 pub struct WorkerPool {
     crew: Arc<Crew>,
 }

@@ -307,3 +307,83 @@ impl Seats {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::batch::{Batch, Grain};
+    use super::*;
+
+    /// A batch of three tasks that wants two helpers.
+    fn batch() -> Batch<(), (), fn(())> {
+        Batch::new(vec![(); 3], |()| (), Grain::One, 2)
+    }
+
+    fn calls(next: &Next) -> bool {
+        !matches!(next.call, Call::Nobody)
+    }
+
+    /// The next caller in turn, handed its seat.
+    fn granted(mut next: Next) -> Vec<NonNull<Applicant>> {
+        let granted = next.granted.clone();
+        next.hand_over();
+        granted
+    }
+
+    #[test]
+    fn callers_get_seats_in_the_order_they_came() {
+        let mut seats = Seats::new(1);
+        assert!(seats.take());
+        assert!(!seats.take());
+        let (first, second) = (Applicant::new(), Applicant::new());
+        seats.queue(&first);
+        seats.queue(&second);
+        assert_eq!(granted(seats.close(None, true)), [NonNull::from(&first)]);
+        assert_eq!(granted(seats.close(None, true)), [NonNull::from(&second)]);
+        assert_eq!((seats.free, seats.hungry()), (0, 0));
+    }
+
+    #[test]
+    fn a_batch_waits_for_its_helper_in_the_same_queue() {
+        let (batch, early, late) = (batch(), Applicant::new(), Applicant::new());
+        let mut seats = Seats::new(2);
+        assert!(seats.take() && seats.take());
+        seats.queue(&early);
+        assert!(!calls(&seats.open(batch.header())));
+        seats.queue(&late);
+        // The caller that came before the batch, then the batch's helper, then the other caller.
+        assert_eq!(granted(seats.close(None, true)), [NonNull::from(&early)]);
+        let next = seats.close(None, true);
+        assert!(calls(&next) && granted(next).is_empty());
+        assert_eq!((seats.free, seats.promised), (0, 1));
+        let (found, next) = seats.look();
+        assert_eq!(found, Some(batch.header()));
+        assert!(granted(next).is_empty());
+        // It gives way: the batch is behind the caller now.
+        assert_eq!(granted(seats.stand_up(found)), [NonNull::from(&late)]);
+    }
+
+    #[test]
+    fn a_promised_seat_is_not_for_a_caller_who_comes_later() {
+        let batch = batch();
+        let mut seats = Seats::new(2);
+        assert!(seats.take());
+        assert!(calls(&seats.open(batch.header())));
+        assert!(!seats.take());
+        // The batch is over before the worker looks: the seat is anybody's again.
+        assert!(!calls(&seats.close(Some(batch.header()), true)));
+        assert_eq!((seats.free, seats.promised), (2, 0));
+        assert!(seats.look().0.is_none());
+    }
+
+    #[test]
+    fn a_seat_promised_to_a_worker_that_cannot_start_goes_to_the_next_caller() {
+        let (batch, caller) = (batch(), Applicant::new());
+        let mut seats = Seats::new(2);
+        assert!(seats.take());
+        assert!(matches!(seats.open(batch.header()).call, Call::Start));
+        assert!(!seats.take());
+        seats.queue(&caller);
+        assert_eq!(granted(seats.not_started(true)), [NonNull::from(&caller)]);
+        assert_eq!((seats.free, seats.promised, seats.workers), (0, 0, 0));
+    }
+}
