@@ -1,43 +1,44 @@
-//! A word of counts that threads wait on until it drains.
+//! A word of counts that threads and futures wait on until it drains.
 //!
 //! The one waiting protocol of the crate's counting types: [`WaitGroup`](crate::WaitGroup) counts
 //! tasks in it, a worker pool the helpers inside a batch, a sleeping worker the wake-ups owed to
-//! it. Its users lay out the upper bits as they need; bit 0 belongs to the protocol.
+//! it. Its users lay out the upper bits as they need; the lowest two belong to the protocol.
 //!
 //! | bits | name | meaning | written by |
 //! | --- | --- | --- | --- |
-//! | 0 | `WAITERS` | somebody may be parked on this word's address | set by waiters, cleared by leavers |
-//! | 1.. | the user's | counts and flags; those in a user's `busy` mask keep waiters waiting | the user |
+//! | 0 | `THREADS` | threads may be parked on this word's address | set by waiters, cleared by one that finds the word drained |
+//! | 1 | `TASKS` | futures may be registered for it | the same |
+//! | 2.. | the user's | counts and flags; those in a user's `busy` mask keep waiters waiting | the user |
 //!
-//! *Drained* means that no `busy` bit is set. Transitions:
+//! *Drained* means that no `busy` bit is set, *marked* that `THREADS` or `TASKS` is. Transitions:
 //!
 //! ```text
-//! busy           => busy + n             arrive        (the user's read-modify-write)
-//! busy           => busy - n, not zero   leave         (the same)
-//! busy           => drained              last leave    (the same); with WAITERS: wakes all
-//! busy           => busy | WAITERS       a waiter, before it parks
-//! drained        => drained - WAITERS    a waiter that found it drained, on its way out
+//! any            => busy                 arrive        (the user's read-modify-write)
+//! busy           => busy, lower          leave         (the same)
+//! busy           => drained              last leave    (the same); if marked: wakes all
+//! busy           => busy, marked         a waiter, before it sleeps
+//! drained        => drained, unmarked    a waiter that found it drained, on its way out
 //! ```
 //!
 //! Invariants:
 //!
-//! 1. Whoever drains a word that has `WAITERS` owes one wake-up of all who wait at its address.
-//! 2. A thread parks only while the word is busy and has `WAITERS` (its `validate`, which no
-//!    unpark can slip past). So for each parked thread either the word is busy and has `WAITERS`,
-//!    or a wake-up is owed (by 1) that has yet to come.
-//! 3. `WAITERS` is cleared only on a drained word. By 2 nobody can be parked then without a
-//!    wake-up owed, so nothing is forgotten, whoever clears it and however late.
+//! 1. Whoever drains a marked word owes one wake-up of all who wait at its address.
+//! 2. A waiter sleeps only while the word is busy and has its mark (its `validate`, which no
+//!    unpark can slip past). So for each sleeper either the word is busy and has the mark, or a
+//!    wake-up is owed (by 1) that has yet to come.
+//! 3. Marks are cleared only on a drained word. By 2 nobody can be asleep then without a wake-up
+//!    owed, so nothing is forgotten, whoever clears them and however late.
 //! 4. The one who drains a word touches it no more: its memory may belong to a waiter, who
 //!    leaves as soon as it sees the word drained. The wake-up needs the address alone.
 //!
-//! A stale `WAITERS`, left by a waiter that timed out, costs the next drain one empty wake-up.
+//! A stale mark, left by a waiter that timed out, costs the next drain one empty wake-up.
 //!
 //! Orderings: a leave is a Release, and each later read-modify-write of the word continues its
 //! release sequence; a waiter reads the drained word with Acquire. So everything before each
 //! leave happens before the return of the wait.
 
 use crate::sys::atomic::{AtomicU64, Ordering};
-use crate::sys::{Parked, Spin, park, unpark_all};
+use crate::sys::{Parked, Spin, park, unpark_threads, wake_tasks};
 use std::time::Instant;
 
 /// See the [module](self).
@@ -46,11 +47,16 @@ pub(crate) struct Latch {
     word: AtomicU64,
 }
 
-/// Somebody may be parked on this word's address.
-pub(crate) const WAITERS: u64 = 1;
+/// Threads may be parked on this word's address.
+const THREADS: u64 = 1;
+
+/// Futures may be registered for this word's address.
+pub(crate) const TASKS: u64 = 2;
+
+const MARKS: u64 = THREADS | TASKS;
 
 /// The lowest bit that is the user's.
-pub(crate) const FIRST_BIT: u32 = 1;
+pub(crate) const FIRST_BIT: u32 = 2;
 
 impl Latch {
     pub(crate) fn new(word: u64) -> Self {
@@ -69,10 +75,26 @@ impl Latch {
         (&raw const self.word).addr()
     }
 
-    /// Pays the wake-up that invariant 1 asks for. Needs no living latch (invariant 4).
+    /// Pays the wake-up that invariant 1 asks for, of those that `word` is marked for. Needs no
+    /// living latch (invariant 4).
     #[cold]
-    pub(crate) fn wake(address: usize) {
-        unpark_all(address);
+    fn wake(address: usize, word: u64) {
+        if word & THREADS != 0 {
+            unpark_threads(address);
+        }
+        if word & TASKS != 0 {
+            wake_tasks(address);
+        }
+    }
+
+    /// Takes a false leave of `n` back, and has everybody look again.
+    ///
+    /// Unconditionally: while the count was below what it should be, an arrival may have drained
+    /// the word, which owes no wake-up, and a waiter have cleared the marks on that.
+    pub(crate) fn unleave(&self, n: u64) {
+        // ORDERING: Relaxed: an arrival, which publishes nothing.
+        self.word.fetch_add(n, Ordering::Relaxed);
+        Latch::wake(self.address(), MARKS);
     }
 
     /// Takes `n` off the word, and wakes the waiters if that drained it.
@@ -84,8 +106,8 @@ impl Latch {
         // ORDERING: Release: what this thread did before it left happens before the waiter's
         // Acquire in `wait`, which reads this or a later read-modify-write of the word.
         let before = self.word.fetch_sub(n, Ordering::Release);
-        if drained(before.wrapping_sub(n), busy) && before & WAITERS != 0 {
-            Latch::wake(address);
+        if drained(before.wrapping_sub(n), busy) && before & MARKS != 0 {
+            Latch::wake(address, before);
         }
         before
     }
@@ -122,33 +144,33 @@ impl Latch {
         }
         let mut timed_out = false;
         loop {
-            match self.announce(busy) {
+            match self.announce(busy, THREADS) {
                 Err(drained) => return Ok(drained),
                 Ok(word) if timed_out => return Err(word),
                 Ok(_) => {}
             }
             // A spurious or late wake-up looks again, and so does a time-out: drained wins.
-            let parked = park(self.address(), || self.must_wait(busy), deadline);
+            let parked = park(self.address(), || self.must_wait(busy, THREADS), deadline);
             timed_out = parked == Parked::TimedOut;
         }
     }
 
-    /// Sets `WAITERS` on a busy word: busy => busy | WAITERS. `Err` is the word, drained, and then
-    /// `WAITERS` has been cleared if it could be.
-    pub(crate) fn announce(&self, busy: u64) -> Result<u64, u64> {
+    /// Sets a mark on a busy word: busy => busy, marked. `Err` is the word, drained, and then the
+    /// marks have been cleared if they could be.
+    pub(crate) fn announce(&self, busy: u64, mark: u64) -> Result<u64, u64> {
         // ORDERING: Acquire, here and where the exchange fails: may be the read that sees the word
         // drained, see `poll`. Relaxed on success: setting the bit publishes nothing, and as a
         // read-modify-write it keeps the leaves' release sequences going.
         let mut word = self.word.load(Ordering::Acquire);
         loop {
             if drained(word, busy) {
-                self.clear_waiters(word);
+                self.clear_marks(word);
                 return Err(word);
             }
-            if word & WAITERS != 0 {
+            if word & mark != 0 {
                 return Ok(word);
             }
-            let marked = word | WAITERS;
+            let marked = word | mark;
             match self.word.compare_exchange_weak(
                 word,
                 marked,
@@ -162,21 +184,21 @@ impl Latch {
     }
 
     /// Whether a waiter may sleep (invariant 2). Only for `validate`, under the address's queue.
-    pub(crate) fn must_wait(&self, busy: u64) -> bool {
+    pub(crate) fn must_wait(&self, busy: u64, mark: u64) -> bool {
         // ORDERING: Relaxed: the queue's lock orders this with the unpark that matters, and what
         // it returns is only a reason to look again.
         let word = self.word.load(Ordering::Relaxed);
-        !drained(word, busy) && word & WAITERS != 0
+        !drained(word, busy) && word & mark != 0
     }
 
-    /// drained => drained - WAITERS, if the word is still `seen` (invariant 3).
-    fn clear_waiters(&self, seen: u64) {
-        if seen & WAITERS != 0 {
+    /// drained => drained, unmarked, if the word is still `seen` (invariant 3).
+    fn clear_marks(&self, seen: u64) {
+        if seen & MARKS != 0 {
             // ORDERING: Relaxed: publishes nothing, and keeps the release sequences going. If the
-            // word has moved on, the bit may be needed: leave it.
+            // word has moved on, the marks may be needed: leave them.
             let _ = self.word.compare_exchange(
                 seen,
-                seen & !WAITERS,
+                seen & !MARKS,
                 Ordering::Relaxed,
                 Ordering::Relaxed,
             );
@@ -187,4 +209,48 @@ impl Latch {
 #[inline]
 fn drained(word: u64, busy: u64) -> bool {
     word & busy == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::{Arc, thread};
+    use std::time::Duration;
+
+    const ONE: u64 = 1 << FIRST_BIT;
+    const BUSY: u64 = !MARKS;
+
+    #[test]
+    fn a_spurious_wake_up_is_no_time_out() {
+        let latch = Arc::new(Latch::new(ONE));
+        let theirs = latch.clone();
+        let waiter = thread::spawn(move || {
+            theirs.wait(BUSY, Spin::Brief, Some(Instant::now() + Duration::from_secs(600)))
+        });
+        for _ in 0..2_000 {
+            unpark_threads(latch.address());
+            thread::yield_now();
+        }
+        latch.leave(ONE, BUSY);
+        assert!(waiter.join().is_ok_and(|waited| waited.is_ok()));
+    }
+
+    #[test]
+    fn a_waiter_that_finds_the_word_drained_clears_its_marks() {
+        let latch = Latch::new(ONE);
+        assert_eq!(latch.announce(BUSY, THREADS), Ok(ONE | THREADS));
+        assert_eq!(latch.announce(BUSY, TASKS), Ok(ONE | MARKS));
+        assert!(latch.must_wait(BUSY, THREADS) && latch.must_wait(BUSY, TASKS));
+        latch.leave(ONE, BUSY);
+        assert_eq!(latch.announce(BUSY, THREADS), Err(MARKS));
+        assert_eq!(latch.poll(BUSY), Some(0));
+    }
+
+    #[test]
+    fn marks_on_a_busy_word_are_kept() {
+        let latch = Latch::new(ONE);
+        let _ = latch.announce(BUSY, THREADS);
+        latch.clear_marks(THREADS);
+        assert!(latch.must_wait(BUSY, THREADS));
+    }
 }

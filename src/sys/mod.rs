@@ -8,7 +8,7 @@
 //! | --- | --- | --- |
 //! | atomics, cells | std's | loom's, with loads that can be made read-modify-writes |
 //! | threads | std's | loom's, given std's bounds, `scope` and `park` |
-//! | [`park`], [`unpark_all`] | `parking_lot_core`'s queues | a queue loom can see |
+//! | [`park`], [`unpark_threads`] | `parking_lot_core`'s queues | a queue loom can see |
 //! | [`Mutex`] | parking_lot's | loom's |
 //! | [`Tracked`] | nothing | a cell whose accesses loom checks |
 //! | spinning | bounded, none on one core | none |
@@ -26,7 +26,10 @@
 //!    before it, or finds the thread in the queue. So a Relaxed load in `validate` is enough.
 //! 2. A return from [`park`] may be spurious: addresses are reused, and an unpark names only an
 //!    address. Every caller asks its own word again.
-//! 3. [`unpark_all`] never dereferences the address. It may be called after the memory is gone.
+//! 3. [`unpark_threads`] never dereferences the address. It may be called after the memory is
+//!    gone.
+//!
+//! Futures wait on addresses too, on the same terms: [`park_task`] and [`wake_tasks`].
 
 #[cfg(all(phalanx_loom, not(feature = "loom")))]
 compile_error!(
@@ -50,24 +53,16 @@ pub(crate) use model::PerExecution;
 
 mod tasks;
 
-pub(crate) use build::{Heap, IS_MODEL, Mutex, Spin, Stopwatch, Tracked, catch, local, park};
+use build::global_array;
+pub(crate) use build::{
+    Heap, IS_MODEL, Mutex, Spin, Stopwatch, Tracked, catch, local, park, unpark_threads,
+};
 pub use build::{Model, atomic, cell, model, thread};
-use build::{global_array, unpark_threads};
 pub(crate) use std::sync::Arc;
-pub(crate) use tasks::{Ticket, cancel_task, park_task};
+pub(crate) use tasks::{Ticket, cancel_task, park_task, wake_tasks};
 
 use std::any::Any;
 use std::mem;
-use tasks::wake_tasks;
-
-/// Wakes every thread and every future that waits on `address`.
-///
-/// Only the address is used, so the word that stood there may be gone already. Whoever waits
-/// there for another reason wakes up spuriously.
-pub(crate) fn unpark_all(address: usize) {
-    unpark_threads(address);
-    wake_tasks(address);
-}
 
 /// Drops the payload of a panic that goes nowhere.
 ///
@@ -82,7 +77,7 @@ pub(crate) fn discard(payload: Box<dyn Any + Send>) {
 /// How a [`park`] ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Parked {
-    /// Another thread called [`unpark_all`] on the address: look again.
+    /// Another thread called [`unpark_threads`] on the address: look again.
     Woken,
     /// `validate` said that there is no reason to sleep.
     Invalid,

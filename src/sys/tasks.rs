@@ -8,6 +8,7 @@
 //! the list before the other side looks, or the validation sees why it need not be.
 
 use super::{IS_MODEL, Mutex, catch, discard, global_array};
+use std::collections::BTreeMap;
 use std::task::Waker;
 
 /// A registered waker, to be given back to [`cancel_task`].
@@ -20,12 +21,13 @@ pub(crate) struct Ticket {
 #[derive(Debug)]
 pub(super) struct Bucket {
     next_id: u64,
-    waiting: Vec<(usize, u64, Waker)>,
+    /// By address, then by registration.
+    waiting: BTreeMap<(usize, u64), Waker>,
 }
 
 impl Bucket {
     const fn new() -> Self {
-        Bucket { next_id: 0, waiting: Vec::new() }
+        Bucket { next_id: 0, waiting: BTreeMap::new() }
     }
 }
 
@@ -51,17 +53,13 @@ pub(crate) fn park_task(
     }
     let id = bucket.next_id;
     bucket.next_id += 1;
-    bucket.waiting.push((address, id, waker));
+    bucket.waiting.insert((address, id), waker);
     Some(Ticket { address, id })
 }
 
 /// Takes a registration back. A ticket whose waker has been woken is simply spent.
 pub(crate) fn cancel_task(ticket: Ticket) {
-    let waker = {
-        let mut bucket = bucket(ticket.address).lock();
-        let place = bucket.waiting.iter().position(|&(_, id, _)| id == ticket.id);
-        place.map(|place| bucket.waiting.swap_remove(place))
-    };
+    let waker = bucket(ticket.address).lock().waiting.remove(&(ticket.address, ticket.id));
     // A waker's drop is its runtime's code: outside the lock.
     drop(waker);
 }
@@ -70,14 +68,11 @@ pub(crate) fn cancel_task(ticket: Ticket) {
 ///
 /// A waker that panics keeps no other asleep, and its panic goes no further than the panic hook:
 /// the thread that counts down is not the one to blame, and may be unwinding itself.
-pub(super) fn wake_tasks(address: usize) {
+pub(crate) fn wake_tasks(address: usize) {
     let woken: Vec<Waker> = {
         let mut bucket = bucket(address).lock();
-        bucket
-            .waiting
-            .extract_if(.., |(waits_on, ..)| *waits_on == address)
-            .map(|(.., waker)| waker)
-            .collect()
+        let here = (address, 0)..=(address, u64::MAX);
+        bucket.waiting.extract_if(here, |_, _| true).map(|(_, waker)| waker).collect()
     };
     for waker in woken {
         if let Err(payload) = catch(|| waker.wake()) {

@@ -2,6 +2,7 @@
 
 use super::WaitGroup;
 use super::word::BUSY;
+use crate::latch::TASKS;
 use crate::sys::{Ticket, cancel_task, park_task};
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
@@ -9,8 +10,8 @@ use std::task::{Context, Poll};
 
 /// The future of a [`WaitGroup`]'s count reaching zero: `(&group).await`.
 ///
-/// It needs no particular runtime. Dropping it gives up the wait and nothing else. A waker that
-/// panics is reported by the panic hook, and stops no other waiter.
+/// It needs no particular runtime. Dropping it gives up the wait and nothing else; forgetting it
+/// leaks its waker. A waker that panics is reported by the panic hook, and stops no other waiter.
 ///
 /// # Panics
 /// Polling resumes a panic as [`WaitGroup::wait`] does.
@@ -37,13 +38,13 @@ impl Future for WaitFuture<'_> {
         self.cancel();
         let latch = &self.group.inner().latch;
         loop {
-            match latch.announce(BUSY) {
+            match latch.announce(BUSY, TASKS) {
                 Err(word) => {
                     self.group.finish(word);
                     return Poll::Ready(());
                 }
                 Ok(_) => {
-                    let validate = || latch.must_wait(BUSY);
+                    let validate = || latch.must_wait(BUSY, TASKS);
                     if let Some(ticket) = park_task(latch.address(), validate, context.waker()) {
                         self.ticket = Some(ticket);
                         return Poll::Pending;

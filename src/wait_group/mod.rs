@@ -111,7 +111,8 @@ impl WaitGroup {
     /// Call it before the tasks start, not in them: a wait may otherwise come first.
     ///
     /// # Panics
-    /// If the count of `add`s without a `done` would pass 536,870,911. The group stays as it was.
+    /// If the count of `add`s without a `done` would pass 536,870,911, that of other threads whose
+    /// own `add` is about to panic included. The group stays as it was.
     #[inline]
     #[track_caller]
     pub fn add(&self, n: usize) {
@@ -156,16 +157,19 @@ impl WaitGroup {
     /// may panic should hold a [`guard`](WaitGroup::guard) instead.
     ///
     /// # Panics
-    /// If no `add` is left to match (a guard's count is its own): the group stays as it was. An
-    /// `add` and a `wait` that run at the very moment of such a call may miss each other.
+    /// If no `add` is left to match (a guard's count is its own): the group stays as it was.
+    ///
+    /// The check is the count-down itself, so for the moment until such a call has put the count
+    /// back, the group seems to have an `add` fewer to others. A wait may miss an `add` of that
+    /// moment, and a `done` of that moment may find nothing to match and panic in its turn, with
+    /// its count not taken off.
     #[inline]
     #[track_caller]
     pub fn done(&self) {
         let latch = &self.inner().latch;
         let before = latch.leave(ONE_MANUAL, BUSY);
         if manual(before) == 0 {
-            // Taking off minus one puts it back, and wakes whom the false count held up.
-            latch.leave(ONE_MANUAL.wrapping_neg(), BUSY);
+            latch.unleave(ONE_MANUAL);
             negative_counter();
         }
     }
@@ -183,7 +187,9 @@ impl WaitGroup {
     /// Starts a thread that counts as one task.
     ///
     /// If `f` panics, the panic is kept and resumed by the next [`wait`](WaitGroup::wait) that
-    /// finds the group done; of several only the first is kept. The thread counts off before its
+    /// finds the group done; of several only the first is kept. If the group is used again while
+    /// waiters of the wave before are still leaving, one of them may be the one to find it. A
+    /// panic that no wait asks for goes with the group. The thread counts off before its
     /// thread-locals are destroyed.
     ///
     /// # Panics
@@ -250,6 +256,9 @@ impl WaitGroup {
     }
 
     /// How many tasks are counted at this moment: `add`s without a `done`, and guards.
+    ///
+    /// After a 0 everything before each `done` and each guard's drop has happened, as after a
+    /// wait; but no panic is resumed.
     pub fn count(&self) -> usize {
         // ORDERING: Acquire: whoever reads zero here may go on as after a wait.
         total(self.inner().latch.word().load(Ordering::Acquire))
@@ -298,7 +307,8 @@ impl Inner {
         }
         let payload = {
             let mut slot = self.panic.lock();
-            // ORDERING: Relaxed: under the lock that every setter of the bit holds.
+            // ORDERING: Relaxed: under the lock that every setter of the bit holds. A bit left set
+            // would cost the next wait a look; one cleared after the unlock would lose a panic.
             self.latch.word().fetch_and(!PANICKED, Ordering::Relaxed);
             slot.take()
         };

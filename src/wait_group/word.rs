@@ -2,9 +2,9 @@
 //!
 //! | bits | name | meaning | written by |
 //! | --- | --- | --- | --- |
-//! | 0 | `WAITERS` | the [latch](crate::latch)'s | the latch |
-//! | 1 | `OWNED` | the [`WaitGroup`](super::WaitGroup) itself still exists | its drop clears it |
-//! | 2 | `PANICKED` | a panic is kept for a waiter | under the panic slot's lock |
+//! | 0, 1 | | the [latch](crate::latch)'s marks | the latch |
+//! | 2 | `OWNED` | the [`WaitGroup`](super::WaitGroup) itself still exists | its drop clears it |
+//! | 3 | `PANICKED` | a panic is kept for a waiter | under the panic slot's lock |
 //! | 4–33 | guards | how many guards are alive | `guard`, a guard's clone and drop |
 //! | 34–63 | manual | `add`s not yet matched by a `done` | `add`, `done` |
 //!

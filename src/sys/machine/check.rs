@@ -55,6 +55,12 @@ impl Model {
         self
     }
 
+    /// Treats every deadline as one that never comes: a timed wait sleeps until it is woken, so
+    /// that a wake-up it would have missed shows as a deadlock.
+    pub fn without_deadlines(self) -> Self {
+        self
+    }
+
     /// Runs `f`: once here, in a model build once for every interleaving within the bound.
     #[track_caller]
     pub fn check(&self, f: impl Fn() + Send + Sync + 'static) {

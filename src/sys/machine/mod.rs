@@ -163,7 +163,15 @@ impl<T> Heap<T> {
     }
 }
 
-/// Sleeps until an [`unpark_all`](super::unpark_all) on `address`, if `validate` allows it.
+/// The key of an address in the queues, which all of the program's users of `parking_lot_core`
+/// share: one that no object's own address is. A late unpark of a freed word would otherwise be a
+/// spurious wake-up of whoever parks on an object that stands there now, and parking_lot's
+/// `Condvar`, for one, promises that there is none.
+fn key(address: usize) -> usize {
+    !address
+}
+
+/// Sleeps until an [`unpark_threads`] of `address`, if `validate` allows it.
 ///
 /// `validate` runs under the address's queue lock and must not unwind, block or park.
 pub(crate) fn park(
@@ -171,11 +179,11 @@ pub(crate) fn park(
     validate: impl FnOnce() -> bool,
     deadline: Option<Instant>,
 ) -> Parked {
-    // SAFETY: phalanx parks only on addresses of its own live words; `validate` neither unwinds
-    // nor parks, the other callbacks do nothing. A stray unpark is harmless: callers look again.
-    let result = unsafe {
-        parking_lot_core::park(address, validate, || {}, |_, _| {}, DEFAULT_PARK_TOKEN, deadline)
-    };
+    let (key, token) = (key(address), DEFAULT_PARK_TOKEN);
+    // SAFETY: the key is phalanx's own (see `key`); `validate` neither unwinds nor parks, the other
+    // callbacks do nothing.
+    let result =
+        unsafe { parking_lot_core::park(key, validate, || {}, |_, _| {}, token, deadline) };
     match result {
         ParkResult::Unparked(_) => Parked::Woken,
         ParkResult::Invalid => Parked::Invalid,
@@ -183,12 +191,11 @@ pub(crate) fn park(
     }
 }
 
-/// Wakes every thread parked on `address`.
-pub(super) fn unpark_threads(address: usize) {
-    // SAFETY: the address was one of phalanx's words when the caller decided to wake its waiters.
-    // If the memory has been reused since, whoever parks there wakes spuriously, which every user
-    // of parking_lot_core's queues must bear.
-    unsafe { parking_lot_core::unpark_all(address, DEFAULT_UNPARK_TOKEN) };
+/// Wakes every thread parked on `address`. Only the address is used: the word that stood there
+/// may be gone.
+pub(crate) fn unpark_threads(address: usize) {
+    // SAFETY: the key is phalanx's own, and every user of `park` bears a spurious wake-up.
+    unsafe { parking_lot_core::unpark_all(key(address), DEFAULT_UNPARK_TOKEN) };
 }
 
 /// Runs `f`, and gives its panic back as a value.

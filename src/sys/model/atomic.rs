@@ -36,10 +36,16 @@ pub(super) fn with_rmw_loads<R>(rmw: bool, f: impl FnOnce() -> R) -> R {
 /// Runs `f` with the calling thread's loads reading the newest value, as under a lock that the
 /// writers' wake-ups take too.
 pub(super) fn with_newest<R>(f: impl FnOnce() -> R) -> R {
+    struct Restore;
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            // Gone already if the thread is ending.
+            let _ = NEWEST.try_with(|newest| newest.set(false));
+        }
+    }
     NEWEST.with(|newest| newest.set(true));
-    let result = f();
-    NEWEST.with(|newest| newest.set(false));
-    result
+    let _restore = Restore;
+    f()
 }
 
 /// Whether the calling thread's next load is to be a read-modify-write.
@@ -122,6 +128,43 @@ impl<T: Value> Atomic<T> {
     }
 }
 
+impl<T: Value> Atomic<T> {
+    /// As std's.
+    #[track_caller]
+    pub fn into_inner(self) -> T {
+        // Alone with it: what it holds is the newest value.
+        T::load(&self.0, Ordering::Relaxed, true)
+    }
+
+    /// As std's.
+    ///
+    /// # Errors
+    /// The value for which `f` gave `None`.
+    #[track_caller]
+    pub fn fetch_update(
+        &self,
+        set_order: Ordering,
+        fetch_order: Ordering,
+        mut f: impl FnMut(T) -> Option<T>,
+    ) -> Result<T, T> {
+        let mut seen = self.load(fetch_order);
+        while let Some(next) = f(seen) {
+            match self.compare_exchange(seen, next, set_order, fetch_order) {
+                Ok(before) => return Ok(before),
+                Err(now) => seen = now,
+            }
+        }
+        Err(seen)
+    }
+}
+
+impl<T: Value> From<T> for Atomic<T> {
+    #[track_caller]
+    fn from(value: T) -> Self {
+        Atomic::new(value)
+    }
+}
+
 impl<T: Value> fmt::Debug for Atomic<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // A load would be a step of the model.
@@ -171,7 +214,7 @@ macro_rules! integers {
             }
         }
 
-        integers!(@methods $t: fetch_add, fetch_sub, fetch_and, fetch_or, fetch_xor, fetch_max, fetch_min);
+        integers!(@methods $t: fetch_add, fetch_sub, fetch_and, fetch_nand, fetch_or, fetch_xor, fetch_max, fetch_min);
     )* };
     (@methods $t:ty: $($method:ident),*) => {
         impl Atomic<$t> {
@@ -243,6 +286,18 @@ impl Atomic<bool> {
     #[track_caller]
     pub fn fetch_and(&self, value: bool, order: Ordering) -> bool {
         self.0.fetch_and(value, order)
+    }
+
+    /// As std's.
+    #[track_caller]
+    pub fn fetch_xor(&self, value: bool, order: Ordering) -> bool {
+        self.0.fetch_xor(value, order)
+    }
+
+    /// As std's.
+    #[track_caller]
+    pub fn fetch_not(&self, order: Ordering) -> bool {
+        self.0.fetch_xor(true, order)
     }
 }
 

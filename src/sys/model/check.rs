@@ -40,14 +40,20 @@ pub fn model(f: impl Fn() + Send + Sync + 'static) {
 /// # What is not
 /// - A thread spins by calling [`yield_now`](crate::thread::yield_now); a loop without it runs
 ///   into the branch limit.
-/// - Time: a wait with a deadline may time out at any moment, however long the deadline.
-/// - A compare_exchange_weak that fails spuriously, memory use, and anything outside the seam.
+/// - Time: a wait with a deadline may time out at any moment, however long the deadline, or never
+///   with [`without_deadlines`](Model::without_deadlines).
+/// - A compare_exchange_weak or a [`park`](crate::thread::park) that returns spuriously, memory
+///   use, and anything outside the seam.
+/// - std's `Arc` and locks add no order that loom sees; a plain `std::thread_local!` is one for all
+///   threads of a model, which run on one thread of the system.
+/// - Wake-ups of futures are ordered with one another, as on the machine only some are.
 ///
 /// `LOOM_MAX_DURATION` and `LOOM_MAX_PERMUTATIONS` are ignored: loom ends such a run in success.
 #[derive(Clone, Debug)]
 pub struct Model {
     preemption_bound: Option<usize>,
     max_branches: usize,
+    no_deadlines: bool,
 }
 
 const DEFAULT_PREEMPTION_BOUND: usize = 2;
@@ -69,6 +75,7 @@ impl Model {
                 Ok(bound) => Some(bound.parse().expect("LOOM_MAX_PREEMPTIONS is a number")),
             },
             max_branches: DEFAULT_MAX_BRANCHES,
+            no_deadlines: false,
         }
     }
 
@@ -83,6 +90,13 @@ impl Model {
     /// Fails an execution that passes more than `branches` points of choice.
     pub fn max_branches(mut self, branches: usize) -> Self {
         self.max_branches = branches;
+        self
+    }
+
+    /// Treats every deadline as one that never comes: a timed wait sleeps until it is woken, so
+    /// that a wake-up it would have missed shows as a deadlock.
+    pub fn without_deadlines(mut self) -> Self {
+        self.no_deadlines = true;
         self
     }
 
@@ -107,6 +121,7 @@ impl Model {
     }
 
     fn explore(&self, f: impl Fn() + Send + Sync + 'static) {
+        park::NO_DEADLINES.set(self.no_deadlines);
         let mut builder = loom::model::Builder::new();
         builder.preemption_bound = self.preemption_bound;
         builder.max_branches = self.max_branches;

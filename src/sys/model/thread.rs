@@ -1,6 +1,6 @@
 //! loom's threads, with std's bounds, a panic as a value, `scope` and `park`.
 
-use super::super::{Parked, unpark_all};
+use super::super::{Parked, unpark_threads};
 use super::atomic::{AtomicUsize, Ordering};
 use super::{catch, local, park as park_on};
 use loom::sync::{Condvar, Mutex};
@@ -82,7 +82,7 @@ impl Thread {
     pub fn unpark(&self) {
         // A swap, not a store: only read-modify-writes have one order for all in loom.
         self.0.token.swap(1, Ordering::Release);
-        unpark_all(self.token_address());
+        unpark_threads(self.token_address());
     }
 
     fn token_address(&self) -> usize {
@@ -196,6 +196,28 @@ impl Builder {
     }
 }
 
+impl Builder {
+    /// Starts a thread that the scope waits for.
+    ///
+    /// # Errors
+    /// As [`spawn`](Builder::spawn).
+    #[track_caller]
+    pub fn spawn_scoped<'scope, 'env, F, T>(
+        self,
+        scope: &'scope Scope<'scope, 'env>,
+        f: F,
+    ) -> io::Result<ScopedJoinHandle<'scope, T>>
+    where
+        F: FnOnce() -> T + Send + 'scope,
+        T: Send + 'scope,
+    {
+        if self.stack_size >= IMPOSSIBLE_STACK {
+            return Err(io::ErrorKind::OutOfMemory.into());
+        }
+        Ok(scope.start(self.name, f))
+    }
+}
+
 /// Starts a thread that may borrow.
 ///
 /// # Safety
@@ -218,8 +240,9 @@ where
     let body: Box<dyn FnOnce() + 'a> = Box::new(body);
     // SAFETY: by the contract the thread ends before what it borrows.
     let body: Box<dyn FnOnce() + 'static> = unsafe { std::mem::transmute(body) };
-    let spawned = loom::thread::spawn(body);
+    // Made before the thread is: its first use has to come after.
     let token = AtomicUsize::new(0);
+    let spawned = loom::thread::spawn(body);
     let thread = Thread(Arc::new(Handle { id: spawned.thread().id(), name, token }));
     if let Ok(mut slot) = slot.lock() {
         *slot = Some(thread.clone());
@@ -305,8 +328,17 @@ impl<'scope> Scope<'scope, '_> {
         F: FnOnce() -> T + Send + 'scope,
         T: Send + 'scope,
     {
+        self.start(None, f)
+    }
+
+    #[track_caller]
+    fn start<F, T>(&'scope self, name: Option<String>, f: F) -> ScopedJoinHandle<'scope, T>
+    where
+        F: FnOnce() -> T + Send + 'scope,
+        T: Send + 'scope,
+    {
         // SAFETY: `scope` waits for every thread before 'scope ends.
-        let inner = unsafe { start(None, f) };
+        let inner = unsafe { start(name, f) };
         let packet: Arc<dyn Finish + 'scope> = inner.packet.clone();
         // SAFETY: only the lifetime changes, and `scope` drops it before 'scope ends.
         let packet: Arc<dyn Finish> = unsafe { std::mem::transmute(packet) };
