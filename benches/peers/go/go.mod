@@ -1,0 +1,3 @@
+module phalanx-peers-go
+
+go 1.22

@@ -1,0 +1,107 @@
+// The Go contenders, as a co-process: one round for each request.
+//
+// A request is a line of JSON on standard input, the answer a line on standard
+// output. Only the standard library is used. The measured loops are the same as
+// on the other side, operation by operation.
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"os"
+	"runtime"
+	"slices"
+	"time"
+)
+
+type request struct {
+	Group    string          `json:"group"`
+	WarmNs   int64           `json:"warm_ns"`
+	WindowNs int64           `json:"window_ns"`
+	BudgetNs int64           `json:"budget_ns"`
+	Samples  int             `json:"samples"`
+	Task     json.RawMessage `json:"task"`
+}
+
+func (r *request) span() span {
+	return span{time.Duration(r.WarmNs), time.Duration(r.WindowNs)}
+}
+
+// reply holds figures as pairs of a name and a value, or single latencies.
+type reply struct {
+	Error     string   `json:"error,omitempty"`
+	Figures   [][2]any `json:"figures,omitempty"`
+	Latencies []uint32 `json:"latencies,omitempty"`
+}
+
+func one(value float64) reply {
+	return reply{Figures: [][2]any{{"", value}}}
+}
+
+// thin keeps so many samples, evenly spaced in their order, as src/stats.rs does.
+func thin(all []uint32) []uint32 {
+	const kept = 4096
+	slices.Sort(all)
+	if len(all) <= kept {
+		return all
+	}
+	few := make([]uint32, kept)
+	for i := range few {
+		few[i] = all[i*(len(all)-1)/(kept-1)]
+	}
+	return few
+}
+
+func wrong(format string, args ...any) reply {
+	return reply{Error: "wrong answer: " + fmt.Sprintf(format, args...)}
+}
+
+var groups = map[string]func(*request) reply{
+	"counters":       counters,
+	"mutexes":        mutexes,
+	"rwlocks":        rwlocks,
+	"wait_groups":    waitGroups,
+	"pools":          pools,
+	"stores":         stores,
+	"stores_rwmutex": storesRWMutex,
+	"channels":       channels,
+}
+
+func answer(line []byte) reply {
+	var r request
+	if err := json.Unmarshal(line, &r); err != nil {
+		return reply{Error: err.Error()}
+	}
+	group := groups[r.Group]
+	if group == nil {
+		return reply{Error: "no group " + r.Group}
+	}
+	// What the last round left behind is collected before this one, not during it.
+	runtime.GC()
+	return group(&r)
+}
+
+// task reads the request's task into t.
+func task[T any](r *request) (t T) {
+	if err := json.Unmarshal(r.Task, &t); err != nil {
+		panic(err)
+	}
+	return t
+}
+
+func main() {
+	calibrate()
+	out := json.NewEncoder(os.Stdout)
+	hello := map[string]any{"version": runtime.Version(), "ns_per_step": nsPerStep}
+	if err := out.Encode(hello); err != nil {
+		return
+	}
+	in := bufio.NewScanner(os.Stdin)
+	in.Buffer(nil, 1<<20)
+	for in.Scan() {
+		if err := out.Encode(answer(in.Bytes())); err != nil {
+			return
+		}
+	}
+}

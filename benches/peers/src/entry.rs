@@ -1,0 +1,136 @@
+//! Contenders, tasks and rows: how a group says what races what.
+//!
+//! A group has a task type (what one row asks for), and a list of [`Entry`]s,
+//! each naming a contender and pointing at the group's measuring function,
+//! compiled for that contender's adapter: the choice of contender is one indirect
+//! call a round, and never inside a measured loop.
+
+use crate::plan::Context;
+use serde::{Deserialize, Serialize};
+use std::rc::Rc;
+
+/// What a contender is in the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    Ours,
+    Peer,
+    /// The same work with no synchronisation: what nobody can beat.
+    Limit,
+}
+
+/// What one contender did in one round.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// Figures by name, in the row's unit; a row with one figure names it "".
+    Figures(Vec<(&'static str, f64)>),
+    /// Single durations, in nanoseconds; the tables show their quantiles.
+    Latencies(Vec<u32>),
+}
+
+impl Outcome {
+    /// A row's only figure.
+    pub fn one(value: f64) -> Self {
+        Self::Figures(vec![("", value)])
+    }
+}
+
+/// Why a round gave no figure: a wrong answer, or a co-process that failed.
+pub type Failure = String;
+
+/// Runs one round of a task.
+pub type Round<T> = fn(&T, &mut Context) -> Result<Outcome, Failure>;
+
+/// A contender of a group.
+pub struct Entry<T> {
+    pub name: &'static str,
+    role: Role,
+    takes: Vec<fn(&T) -> bool>,
+    round: Round<T>,
+}
+
+impl<T> Entry<T> {
+    pub fn new(name: &'static str, role: Role, round: Round<T>) -> Self {
+        Self { name, role, takes: Vec::new(), round }
+    }
+
+    /// Leaves the contender out of the tasks that `takes` refuses.
+    pub fn only(mut self, takes: fn(&T) -> bool) -> Self {
+        self.takes.push(takes);
+        self
+    }
+
+    fn takes(&self, task: &T) -> bool {
+        self.takes.iter().all(|takes| takes(task))
+    }
+}
+
+/// A contender bound to a row's task.
+pub struct Runner {
+    pub name: &'static str,
+    pub role: Role,
+    pub round: BoundRound,
+}
+
+/// A round with its task.
+type BoundRound = Box<dyn Fn(&mut Context) -> Result<Outcome, Failure>>;
+
+/// What names a row: a table's leading columns, and a chart's axes.
+pub type Params = Vec<(String, String)>;
+
+/// One row of a table, ready to be run.
+pub struct Row {
+    /// The table within the group.
+    pub section: &'static str,
+    pub params: Params,
+    /// What a figure counts, such as "ns per lock + unlock".
+    pub unit: &'static str,
+    pub runners: Vec<Runner>,
+}
+
+impl Row {
+    /// Binds every entry that takes the task.
+    pub fn new<T: 'static>(
+        section: &'static str,
+        unit: &'static str,
+        params: Params,
+        task: T,
+        entries: Vec<Entry<T>>,
+    ) -> Self {
+        let task = Rc::new(task);
+        let bind = |entry: Entry<T>| {
+            let task = Rc::clone(&task);
+            let round = entry.round;
+            Runner {
+                name: entry.name,
+                role: entry.role,
+                round: Box::new(move |context| round(&task, context)),
+            }
+        };
+        let taking = entries.into_iter().filter(|entry| entry.takes(&task));
+        Self { section, params, unit, runners: taking.map(bind).collect() }
+    }
+
+    /// "Lock and unlock, threads 4": the row's name in messages.
+    pub fn label(&self) -> String {
+        label(self.section, &self.params)
+    }
+}
+
+/// A row's name, from what it is and its parameters.
+pub fn label(section: &str, params: &Params) -> String {
+    let words = params.iter().map(|(k, v)| format!(", {k} {v}"));
+    format!("{section}{}", words.collect::<String>())
+}
+
+/// A row's parameters, in column order.
+pub fn params<const N: usize>(pairs: [(&str, String); N]) -> Params {
+    pairs.into_iter().map(|(k, v)| (k.to_owned(), v)).collect()
+}
+
+/// A group of rows.
+pub struct Group {
+    pub name: &'static str,
+    pub title: &'static str,
+    pub rows: fn(&crate::plan::Plan) -> Vec<Row>,
+}

@@ -1,0 +1,43 @@
+//! The groups, one folder each: `mod.rs` has the adapter trait, the measured loop
+//! and the rows, `contenders.rs` the adapters and the list of contenders.
+//!
+//! A contender is added by one line in its group's list. Its adapter is a type
+//! that implements the group's trait; the loop is compiled for that type, so
+//! there is no dynamic dispatch inside it.
+
+pub mod channels;
+pub mod counters;
+pub mod mutexes;
+pub mod pools;
+pub mod rwlocks;
+pub mod stores;
+pub mod wait_groups;
+
+use crate::entry::Group;
+
+/// All groups, in the order they run.
+pub fn all() -> Vec<Group> {
+    vec![
+        counters::GROUP,
+        mutexes::GROUP,
+        rwlocks::GROUP,
+        wait_groups::GROUP,
+        pools::GROUP,
+        stores::GROUP,
+        channels::GROUP,
+    ]
+}
+
+/// Their names, for the command line.
+pub fn names() -> Vec<&'static str> {
+    all().into_iter().map(|group| group.name).collect()
+}
+
+/// Compares what a contender ended up with to what it was given.
+fn check(what: &str, got: u64, expected: u64) -> Result<(), String> {
+    if got == expected {
+        Ok(())
+    } else {
+        Err(format!("wrong answer: {what} {got}, expected {expected}"))
+    }
+}

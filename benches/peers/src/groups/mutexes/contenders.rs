@@ -1,0 +1,59 @@
+//! The mutexes that race, and their adapters.
+
+use super::{Lock, Task, in_go, peer, unlocked};
+use crate::entry::Entry;
+
+pub fn all() -> Vec<Entry<Task>> {
+    vec![
+        peer::<std::sync::Mutex<u64>>("std"),
+        peer::<parking_lot::Mutex<u64>>("parking_lot"),
+        peer::<parking_lot::FairMutex<u64>>("parking_lot FairMutex").only(|task| task.threads <= 4),
+        peer::<usync::Mutex<u64>>("usync"),
+        in_go(),
+        unlocked(),
+    ]
+}
+
+impl Lock for std::sync::Mutex<u64> {
+    fn new() -> Self {
+        Self::default()
+    }
+
+    #[inline]
+    fn with<R>(&self, f: impl FnOnce(&mut u64) -> R) -> R {
+        f(&mut self.lock().unwrap())
+    }
+}
+
+impl Lock for parking_lot::Mutex<u64> {
+    fn new() -> Self {
+        Self::default()
+    }
+
+    #[inline]
+    fn with<R>(&self, f: impl FnOnce(&mut u64) -> R) -> R {
+        f(&mut self.lock())
+    }
+}
+
+impl Lock for parking_lot::FairMutex<u64> {
+    fn new() -> Self {
+        Self::default()
+    }
+
+    #[inline]
+    fn with<R>(&self, f: impl FnOnce(&mut u64) -> R) -> R {
+        f(&mut self.lock())
+    }
+}
+
+impl Lock for usync::Mutex<u64> {
+    fn new() -> Self {
+        Self::default()
+    }
+
+    #[inline]
+    fn with<R>(&self, f: impl FnOnce(&mut u64) -> R) -> R {
+        f(&mut self.lock())
+    }
+}

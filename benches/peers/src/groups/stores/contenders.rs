@@ -1,0 +1,116 @@
+//! The stores that race, and their adapters.
+
+use super::wrapped::{Mutexed, RwLocked, StdRwLocked, Swapped};
+use super::{Hasher, Store, Task, hasher, in_go, peer, unshared};
+use crate::entry::Entry;
+
+pub fn all() -> Vec<Entry<Task>> {
+    vec![
+        peer::<dashmap::DashMap<u64, u64, Hasher>>("dashmap"),
+        peer::<scc::HashMap<u64, u64, Hasher>>("scc HashMap"),
+        peer::<scc::HashIndex<u64, u64, Hasher>>("scc HashIndex").only(reads_only),
+        peer::<papaya::HashMap<u64, u64, Hasher>>("papaya"),
+        peer::<moka::sync::Cache<u64, u64, Hasher>>("moka"),
+        peer::<RwLocked>("parking_lot RwLock"),
+        peer::<Mutexed>("parking_lot Mutex"),
+        peer::<StdRwLocked>("std RwLock"),
+        peer::<Swapped>("arc-swap").only(reads_only),
+        in_go::<0>(),
+        in_go::<1>(),
+        unshared(),
+    ]
+}
+
+impl Store for dashmap::DashMap<u64, u64, Hasher> {
+    fn new(keys: usize) -> Self {
+        Self::with_capacity_and_hasher(keys, hasher())
+    }
+
+    #[inline]
+    fn get(&self, key: u64) -> Option<u64> {
+        dashmap::DashMap::get(self, &key).map(|value| *value)
+    }
+
+    #[inline]
+    fn put(&self, key: u64, value: u64) {
+        self.insert(key, value);
+    }
+}
+
+impl Store for scc::HashMap<u64, u64, Hasher> {
+    fn new(keys: usize) -> Self {
+        Self::with_capacity_and_hasher(keys, hasher())
+    }
+
+    #[inline]
+    fn get(&self, key: u64) -> Option<u64> {
+        self.read_sync(&key, |_, value| *value)
+    }
+
+    #[inline]
+    fn put(&self, key: u64, value: u64) {
+        self.upsert_sync(key, value);
+    }
+}
+
+/// For those that cannot replace a value as the others do.
+fn reads_only(task: &Task) -> bool {
+    task.reads == 1000
+}
+
+/// Reads without locking. A value is replaced by adding an entry and removing the
+/// old one, and a reader in between may find neither: measured beside writers, it
+/// fails the check of its answers, so it takes part where nobody writes.
+impl Store for scc::HashIndex<u64, u64, Hasher> {
+    fn new(keys: usize) -> Self {
+        Self::with_capacity_and_hasher(keys, hasher())
+    }
+
+    #[inline]
+    fn get(&self, key: u64) -> Option<u64> {
+        self.peek_with(&key, |_, value| *value)
+    }
+
+    #[inline]
+    fn put(&self, key: u64, value: u64) {
+        match self.entry_sync(key) {
+            scc::hash_index::Entry::Occupied(mut entry) => entry.update(value),
+            scc::hash_index::Entry::Vacant(entry) => drop(entry.insert_entry(value)),
+        }
+    }
+}
+
+impl Store for papaya::HashMap<u64, u64, Hasher> {
+    fn new(keys: usize) -> Self {
+        Self::with_capacity_and_hasher(keys, hasher())
+    }
+
+    #[inline]
+    fn get(&self, key: u64) -> Option<u64> {
+        self.pin().get(&key).copied()
+    }
+
+    #[inline]
+    fn put(&self, key: u64, value: u64) {
+        self.pin().insert(key, value);
+    }
+}
+
+/// A cache, and not a map: with room for twice the keys, so that it evicts none,
+/// but it keeps count of every use.
+impl Store for moka::sync::Cache<u64, u64, Hasher> {
+    fn new(keys: usize) -> Self {
+        let builder = moka::sync::Cache::builder();
+        builder.max_capacity(2 * keys as u64).initial_capacity(keys).build_with_hasher(hasher())
+    }
+
+    #[inline]
+    fn get(&self, key: u64) -> Option<u64> {
+        moka::sync::Cache::get(self, &key)
+    }
+
+    #[inline]
+    fn put(&self, key: u64, value: u64) {
+        self.insert(key, value);
+    }
+}

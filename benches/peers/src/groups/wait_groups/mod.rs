@@ -1,0 +1,162 @@
+//! Wait groups: counting up and down, and waking the one who waits.
+
+mod contenders;
+mod handoff;
+
+use crate::entry::{Entry, Failure, Group, Outcome, Role, Row, params};
+use crate::plan::{Context, Plan};
+use crate::{go, window};
+use crossbeam_utils::CachePadded;
+use serde::Serialize;
+use std::hint::black_box;
+
+pub const GROUP: Group = Group { name: "wait_groups", title: "Wait groups", rows };
+
+/// Operations between two readings of the stop flag.
+const BATCH: u64 = 32;
+
+/// A group that counts what is under way.
+pub trait WaitGroup: Sync + Send + Sized {
+    /// What one `done` consumes: a clone of the group, or nothing.
+    type Token: Send;
+
+    /// A group that counts `n`.
+    fn start(n: usize) -> (Self, Vec<Self::Token>);
+    fn done(&self, token: Self::Token);
+    /// Called once, after `start`.
+    fn wait(&self);
+    /// Counts one more, and one less.
+    fn add_done(&self);
+}
+
+/// A group of which each guard counts one.
+pub trait Guarded {
+    type Guard: Clone + Send;
+    fn guard() -> Self::Guard;
+}
+
+#[derive(Clone, Copy, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    AddDone,
+    /// Four threads finish 10,000 each while one waits.
+    Burst,
+    /// The last `done` to the return of a `wait` that began 1 µs ago.
+    Arrived,
+    /// The same, 100 µs: the waiter is asleep.
+    Parked,
+}
+
+#[derive(Serialize)]
+pub struct Task {
+    kind: Kind,
+    threads: usize,
+}
+
+fn rows(plan: &Plan) -> Vec<Row> {
+    let add_done = plan.threads.iter().map(|&threads| {
+        row(
+            ("Add and done on one group", "ns per add + done"),
+            ("threads", threads.to_string()),
+            Kind::AddDone,
+            threads,
+        )
+    });
+    let guards = plan.threads.iter().map(|&threads| {
+        Row::new(
+            "Clone and drop of a guard",
+            "ns per clone + drop",
+            params([("threads", threads.to_string())]),
+            Task { kind: Kind::AddDone, threads },
+            contenders::guards(),
+        )
+    });
+    let burst = row(
+        ("4 × 10,000 done, one waits", "ns per done"),
+        ("load", "start to the return of wait".to_owned()),
+        Kind::Burst,
+        handoff::DOERS,
+    );
+    let handoff = |waiter: &str, kind| {
+        row(
+            ("From the last done to the return of wait", "ns"),
+            ("waiter", waiter.to_owned()),
+            kind,
+            2,
+        )
+    };
+    let last = [
+        burst,
+        handoff("arrived 1 µs ago", Kind::Arrived),
+        handoff("arrived 100 µs ago", Kind::Parked),
+    ];
+    add_done.chain(guards).chain(last).collect()
+}
+
+fn row(
+    (section, unit): (&'static str, &'static str),
+    param: (&str, String),
+    kind: Kind,
+    threads: usize,
+) -> Row {
+    let task = Task { kind, threads };
+    Row::new(section, unit, params([param]), task, contenders::all())
+}
+
+fn round<W: WaitGroup>(task: &Task, context: &mut Context) -> Result<Outcome, Failure> {
+    match task.kind {
+        Kind::AddDone => Ok(add_done::<W>(task, context)),
+        Kind::Burst => handoff::burst::<W>(context.plan.batch_budget),
+        Kind::Arrived => handoff::latency::<W>(context.plan.samples, handoff::ARRIVED),
+        Kind::Parked => handoff::latency::<W>(context.plan.samples, handoff::ASLEEP),
+    }
+}
+
+fn add_done<W: WaitGroup>(task: &Task, context: &mut Context) -> Outcome {
+    let group = CachePadded::new(W::start(0).0);
+    let (_, rate) = window::run(task.threads, context.plan.span, |worker| {
+        while worker.more() {
+            for _ in 0..BATCH {
+                group.add_done();
+            }
+            worker.did(BATCH);
+        }
+    });
+    // The answer: nobody is counted any more, so this returns. A group that
+    // lost a `done` hangs here, and the watchdog names it.
+    group.wait();
+    Outcome::one(rate.ns_per_op())
+}
+
+fn guard_round<G: Guarded>(task: &Task, context: &mut Context) -> Result<Outcome, Failure> {
+    let guard = G::guard();
+    let own: Vec<_> =
+        (0..task.threads).map(|_| std::sync::Mutex::new(Some(guard.clone()))).collect();
+    let (_, rate) = window::run(task.threads, context.plan.span, |worker| {
+        let mut slot = own[worker.index].lock().expect("nobody panicked");
+        let guard = slot.take().expect("one guard for each thread");
+        while worker.more() {
+            for _ in 0..BATCH {
+                drop(black_box(guard.clone()));
+            }
+            worker.did(BATCH);
+        }
+    });
+    Ok(Outcome::one(rate.ns_per_op()))
+}
+
+fn entry<W: WaitGroup>(name: &'static str, role: Role) -> Entry<Task> {
+    Entry::new(name, role, round::<W>)
+}
+
+fn peer<W: WaitGroup>(name: &'static str) -> Entry<Task> {
+    entry::<W>(name, Role::Peer)
+}
+
+fn guarded<G: Guarded>(name: &'static str, role: Role) -> Entry<Task> {
+    Entry::new(name, role, guard_round::<G>)
+}
+
+fn in_go() -> Entry<Task> {
+    go::entry("Go", |task, context| go::round(GROUP.name, task, context))
+}

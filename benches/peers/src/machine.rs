@@ -1,0 +1,75 @@
+//! What a figure was taken on, written beside it: without that it means nothing.
+
+use serde::{Deserialize, Serialize};
+use std::process::Command;
+
+/// Machine, versions, date and command of a run.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Machine {
+    pub date: String,
+    pub command: String,
+    pub processor: String,
+    pub cores: usize,
+    pub kernel: String,
+    pub rustc: String,
+    /// As `go version` says it; `None` without a Go.
+    pub go: Option<String>,
+    /// Every library measured, `name version`.
+    pub crates: Vec<String>,
+    /// Nanoseconds per step of the busy work, here and in Go.
+    pub ns_per_step: f64,
+    pub go_ns_per_step: Option<f64>,
+}
+
+impl Machine {
+    pub fn look(ns_per_step: f64, go: Option<(&str, f64)>) -> Self {
+        Self {
+            date: date(),
+            command: command(),
+            processor: processor(),
+            cores: crate::plan::cores(),
+            kernel: first_line("/proc/sys/kernel/osrelease"),
+            rustc: said("rustc", "--version"),
+            go: go.map(|(version, _)| version.to_owned()),
+            crates: crates(include_str!(concat!(env!("OUT_DIR"), "/versions"))),
+            ns_per_step,
+            go_ns_per_step: go.map(|(_, ns)| ns),
+        }
+    }
+}
+
+/// Seconds are enough, in UTC.
+fn date() -> String {
+    humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string()
+}
+
+/// The command as a reader can repeat it, wherever the binary lies.
+fn command() -> String {
+    let arguments: Vec<_> = std::env::args().skip(1).collect();
+    let run = "cargo run --release -p phalanx-peers --";
+    format!("{run} {}", arguments.join(" "))
+}
+
+fn processor() -> String {
+    let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let named = text.lines().find(|line| line.starts_with("model name"));
+    let name = named.and_then(|line| line.split_once(':'));
+    name.map_or_else(|| std::env::consts::ARCH.to_owned(), |(_, name)| name.trim().to_owned())
+}
+
+fn first_line(path: &str) -> String {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    text.lines().next().unwrap_or("unknown").to_owned()
+}
+
+fn said(program: &str, argument: &str) -> String {
+    let output = Command::new(program).arg(argument).output();
+    output.map_or_else(
+        |_| "unknown".to_owned(),
+        |output| String::from_utf8_lossy(&output.stdout).trim().to_owned(),
+    )
+}
+
+fn crates(list: &str) -> Vec<String> {
+    list.lines().map(str::to_owned).collect()
+}

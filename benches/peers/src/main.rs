@@ -1,0 +1,191 @@
+//! Measures phalanx beside every peer library, and Go, and draws the results.
+//!
+//! `measure` runs groups and prints Markdown tables; `report` draws charts and a
+//! page from what `measure` kept. METHOD.md says how, and why that is fair.
+
+mod entry;
+mod go;
+mod groups;
+mod keys;
+mod machine;
+mod markdown;
+mod measure;
+mod noise;
+mod ours;
+mod plan;
+mod record;
+mod report;
+mod stats;
+mod summary;
+mod watchdog;
+mod window;
+mod work;
+
+use clap::{Args, Parser, Subcommand};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use plan::{Context, Plan};
+use record::{Run, Settings};
+
+#[derive(Parser)]
+#[command(about = "Measures phalanx beside every peer library, and Go")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run groups, print their tables and keep the raw samples
+    Measure(MeasureArgs),
+    /// Draw charts and a report page from kept samples
+    Report(ReportArgs),
+}
+
+#[derive(Args)]
+struct MeasureArgs {
+    /// Groups to run; all if none is named
+    #[arg(value_parser = clap::builder::PossibleValuesParser::new(groups::names()))]
+    groups: Vec<String>,
+    /// Few, short rounds and fewer rows: about a minute for one group
+    #[arg(long)]
+    quick: bool,
+    /// Rounds of each row that count
+    #[arg(long)]
+    rounds: Option<usize>,
+    /// Thread counts, for the rows that have them
+    #[arg(long, value_delimiter = ',', value_parser = thread_count)]
+    threads: Option<Vec<usize>>,
+    /// Only contenders whose names contain one of these, and the limit
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<String>,
+    /// Only rows whose labels contain this, such as "idle" or "threads 4"
+    #[arg(long)]
+    rows: Option<String>,
+    /// Where to keep the raw samples
+    #[arg(long, default_value = "target/peers")]
+    out: PathBuf,
+}
+
+#[derive(Args)]
+struct ReportArgs {
+    /// Where `measure` kept its samples
+    #[arg(long = "in", default_value = "target/peers")]
+    input: PathBuf,
+    /// Where to write the page and the charts
+    #[arg(long, default_value = "target/peers/report")]
+    out: PathBuf,
+}
+
+fn thread_count(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(n @ 1..=1024) => Ok(n),
+        _ => Err("a number of threads lies between 1 and 1024".to_owned()),
+    }
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Measure(args) => measure(&args),
+        Command::Report(args) => report::write(&args.input, &args.out),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("{why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn measure(args: &MeasureArgs) -> Result<(), String> {
+    if cfg!(debug_assertions) {
+        eprintln!("warning: not a release build; the figures mean nothing");
+    }
+    keep_memory();
+    let mut plan = Plan::new(args.quick, args.rounds, args.threads.clone());
+    plan.only = args.only.clone();
+    plan.rows = args.rows.clone();
+    let settings = Settings {
+        quick: args.quick,
+        rounds: plan.rounds,
+        warm_ms: plan.span.warm.as_millis() as u64,
+        window_ms: plan.span.window.as_millis() as u64,
+    };
+    let go = go::Go::start().inspect_err(|why| eprintln!("Go is left out: {why}")).ok();
+    let calibration = work::Calibration::measure();
+    let go_facts = go.as_ref().map(|go| (go.version.as_str(), go.ns_per_step));
+    let machine = machine::Machine::look(calibration.ns_per_step, go_facts);
+    let mut context = Context { plan, calibration, go };
+    let watchdog = watchdog::Watchdog::start();
+    for group in groups::all() {
+        if !args.groups.is_empty() && !args.groups.iter().any(|name| name == group.name) {
+            continue;
+        }
+        let run = Run {
+            group: group.name.to_owned(),
+            title: group.title.to_owned(),
+            machine: machine.clone(),
+            settings: settings.clone(),
+            rows: measure::group(&group, &mut context, &watchdog),
+        };
+        print(&run);
+        keep(&run, &args.out)?;
+    }
+    Ok(())
+}
+
+/// Lets the allocator keep what is freed. Left alone, glibc gives large blocks back
+/// or not depending on what ran before, and a batch's 8 MB of results then cost
+/// more in page faults than in tasks.
+fn keep_memory() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    for (parameter, bytes) in
+        [(libc::M_MMAP_THRESHOLD, 32 << 20), (libc::M_TRIM_THRESHOLD, 512 << 20)]
+    {
+        // SAFETY: mallopt takes any value; no other thread allocates yet.
+        let set = unsafe { libc::mallopt(parameter, bytes) };
+        if set == 0 {
+            eprintln!("the allocator keeps its own mind about returning memory");
+        }
+    }
+}
+
+fn print(run: &Run) {
+    println!("## {}\n", run.title);
+    let mut noisy = false;
+    for table in summary::tables(run) {
+        let text = markdown::table(&table);
+        noisy |= text.contains(markdown::NOISY);
+        println!("{text}");
+    }
+    for row in &run.rows {
+        let label = entry::label(&row.section, &row.params);
+        for contender in &row.contenders {
+            if let Some(why) = &contender.failure {
+                println!("{} failed in {label}: {why}\n", contender.name);
+            }
+        }
+    }
+    if noisy {
+        println!("{} others used the machine during some of the rounds.\n", markdown::NOISY);
+    }
+    let machine = &run.machine;
+    println!(
+        "{} × {}, Linux {}, {}, {}; {}; `{}`\n",
+        machine.cores,
+        machine.processor,
+        machine.kernel,
+        machine.rustc,
+        machine.go.as_deref().unwrap_or("no Go"),
+        machine.date,
+        machine.command,
+    );
+}
+
+fn keep(run: &Run, folder: &Path) -> Result<(), String> {
+    let path = run.save(folder)?;
+    eprintln!("raw samples: {}", path.display());
+    Ok(())
+}

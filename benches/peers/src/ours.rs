@@ -1,0 +1,65 @@
+//! phalanx's own primitives, as contenders.
+
+use crate::groups::pools::{Pool, SEATS, load::Task as Function};
+use crate::groups::wait_groups::{Guarded, WaitGroup};
+
+impl WaitGroup for phalanx::WaitGroup {
+    type Token = ();
+
+    fn start(n: usize) -> (Self, Vec<()>) {
+        let group = phalanx::WaitGroup::new();
+        group.add(n);
+        (group, vec![(); n])
+    }
+
+    #[inline]
+    fn done(&self, (): ()) {
+        phalanx::WaitGroup::done(self);
+    }
+
+    #[inline]
+    fn wait(&self) {
+        phalanx::WaitGroup::wait(self);
+    }
+
+    #[inline]
+    fn add_done(&self) {
+        self.add(1);
+        phalanx::WaitGroup::done(self);
+    }
+}
+
+impl Guarded for phalanx::WaitGroup {
+    type Guard = phalanx::WaitGuard;
+
+    /// The group itself may go: a guard keeps alive what it counts in.
+    fn guard() -> Self::Guard {
+        phalanx::WaitGroup::new().guard()
+    }
+}
+
+/// `WorkerPool::run`: a closure for each task, and any three at once.
+pub struct Run(phalanx::WorkerPool);
+
+impl Pool for Run {
+    fn new() -> Self {
+        Self(phalanx::WorkerPool::new(SEATS))
+    }
+
+    fn map<F: Function>(&mut self, items: &[u64], f: F) -> Vec<u64> {
+        self.0.run(items.iter().map(|&item| move || f(item)))
+    }
+}
+
+/// `WorkerPool::map`: one function for all items.
+pub struct Map(phalanx::WorkerPool);
+
+impl Pool for Map {
+    fn new() -> Self {
+        Self(phalanx::WorkerPool::new(SEATS))
+    }
+
+    fn map<F: Function>(&mut self, items: &[u64], f: F) -> Vec<u64> {
+        self.0.map(items.iter().copied(), f)
+    }
+}

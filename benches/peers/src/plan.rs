@@ -1,0 +1,122 @@
+//! What one run of `measure` was asked for, and what every round can use.
+
+use crate::entry::{Role, Row, Runner};
+use crate::go::Go;
+use crate::window::Span;
+use crate::work::Calibration;
+use std::time::Duration;
+
+/// The knobs of a run.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Rounds of each row that count.
+    pub rounds: usize,
+    /// Passes added, at most, to replace noisy ones.
+    pub extra_passes: usize,
+    pub span: Span,
+    /// Thread counts for the rows that have them.
+    pub threads: Vec<usize>,
+    /// Samples a latency row takes in one round.
+    pub samples: usize,
+    /// Time a row of batches spends on one contender in one round.
+    pub batch_budget: Duration,
+    /// Parts of contenders' names to keep; all if empty.
+    pub only: Vec<String>,
+    /// Part of a row's label to keep.
+    pub rows: Option<String>,
+}
+
+impl Plan {
+    /// `threads` as asked for, or 1, 2, 4, … to the machine, then 4 and 16 times
+    /// its processors. A quick plan keeps one thread, all, and 4 times.
+    pub fn new(quick: bool, rounds: Option<usize>, threads: Option<Vec<usize>>) -> Self {
+        let cores = cores();
+        let threads = threads.unwrap_or_else(|| thread_counts(cores, quick));
+        let ms = Duration::from_millis;
+        let rounds = rounds.unwrap_or(if quick { 5 } else { 9 }).max(1);
+        Self {
+            rounds,
+            extra_passes: if quick { 1 } else { rounds },
+            span: Span {
+                warm: ms(if quick { 1 } else { 3 }),
+                window: ms(if quick { 12 } else { 40 }),
+            },
+            threads,
+            samples: if quick { 200 } else { 500 },
+            batch_budget: ms(if quick { 20 } else { 80 }),
+            only: Vec::new(),
+            rows: None,
+        }
+    }
+
+    /// Whether a contender was asked for.
+    pub fn keeps(&self, runner: &Runner) -> bool {
+        let named = |part: &String| runner.name.contains(part.as_str());
+        self.only.is_empty() || runner.role == Role::Limit || self.only.iter().any(named)
+    }
+
+    /// Whether a row was asked for.
+    pub fn keeps_row(&self, row: &Row) -> bool {
+        let label = row.label();
+        self.rows.as_ref().is_none_or(|part| label.contains(part))
+    }
+
+    /// The thread counts that do not exceed the processors; all, if none is that
+    /// small.
+    pub fn threads_on_cores(&self) -> Vec<usize> {
+        let fits = |n: &usize| *n <= cores();
+        let fitting: Vec<_> = self.threads.iter().copied().filter(fits).collect();
+        if fitting.is_empty() {
+            return self.threads.clone();
+        }
+        fitting
+    }
+
+    /// The thread count for rows that have just one: all processors, or what
+    /// was asked for nearest to that.
+    pub fn all_threads(&self) -> usize {
+        self.threads_on_cores().into_iter().max().unwrap_or(1)
+    }
+}
+
+/// What a round may use besides its task.
+pub struct Context {
+    pub plan: Plan,
+    pub calibration: Calibration,
+    /// The Go co-process, if there is a Go.
+    pub go: Option<Go>,
+}
+
+/// Processors this process may run on.
+pub fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, |n| n.get())
+}
+
+fn thread_counts(cores: usize, quick: bool) -> Vec<usize> {
+    let mut counts: Vec<usize> = if quick {
+        vec![1, cores, 4 * cores]
+    } else {
+        let powers = std::iter::successors(Some(1), |n| Some(n * 2));
+        let within = powers.take_while(|&n| n < cores);
+        within.chain([cores, 4 * cores, 16 * cores]).collect()
+    };
+    counts.dedup();
+    counts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thread_counts_double_up_to_the_machine_and_then_crowd_it() {
+        assert_eq!(thread_counts(4, false), [1, 2, 4, 16, 64]);
+        assert_eq!(thread_counts(6, false), [1, 2, 4, 6, 24, 96]);
+        assert_eq!(thread_counts(4, true), [1, 4, 16]);
+    }
+
+    #[test]
+    fn one_processor_is_listed_once() {
+        assert_eq!(thread_counts(1, true), [1, 4]);
+    }
+}

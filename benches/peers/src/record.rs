@@ -1,0 +1,94 @@
+//! Raw samples as they are kept: one JSON file for each group measured.
+//!
+//! Everything a table or chart shows is computed from such a file, and nothing is
+//! left out of it: passes that were repeated for noise are there, marked.
+
+use crate::entry::{Outcome, Params, Role};
+use crate::machine::Machine;
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+/// One group, measured once.
+#[derive(Serialize, Deserialize)]
+pub struct Run {
+    pub group: String,
+    pub title: String,
+    pub machine: Machine,
+    pub settings: Settings,
+    pub rows: Vec<RowRecord>,
+}
+
+/// How long and how often.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Settings {
+    pub quick: bool,
+    pub rounds: usize,
+    pub warm_ms: u64,
+    pub window_ms: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+pub struct RowRecord {
+    pub section: String,
+    pub params: Params,
+    pub unit: String,
+    pub contenders: Vec<ContenderRecord>,
+}
+
+#[derive(Serialize, Deserialize)]
+pub struct ContenderRecord {
+    pub name: String,
+    pub role: Role,
+    pub rounds: Vec<RoundRecord>,
+    /// Why it was taken out of the row, if it was.
+    pub failure: Option<String>,
+}
+
+/// One contender's part of one pass.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct RoundRecord {
+    pub pass: usize,
+    /// Whether the tables use it; a pass that was repeated for noise is not used.
+    pub counted: bool,
+    pub noisy: bool,
+    /// Processors' worth of time that others used during the pass, if known.
+    pub others: Option<f64>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub figures: Vec<(String, f64)>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub latencies: Vec<u32>,
+}
+
+impl RoundRecord {
+    pub fn new(pass: usize, outcome: Outcome) -> Self {
+        let (figures, latencies) = match outcome {
+            Outcome::Figures(figures) => (figures, Vec::new()),
+            Outcome::Latencies(latencies) => (Vec::new(), latencies),
+        };
+        let owned = |(name, value): (&str, f64)| (name.to_owned(), value);
+        Self {
+            pass,
+            counted: true,
+            noisy: false,
+            others: None,
+            figures: figures.into_iter().map(owned).collect(),
+            latencies,
+        }
+    }
+}
+
+impl Run {
+    /// Writes the file for this run's group.
+    pub fn save(&self, folder: &Path) -> Result<PathBuf, String> {
+        std::fs::create_dir_all(folder).map_err(|e| format!("{}: {e}", folder.display()))?;
+        let path = folder.join(format!("{}.json", self.group));
+        let text = serde_json::to_string(self).map_err(|e| e.to_string())?;
+        std::fs::write(&path, text).map_err(|e| format!("{}: {e}", path.display()))?;
+        Ok(path)
+    }
+
+    pub fn load(path: &Path) -> Result<Self, String> {
+        let text = std::fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))?;
+        serde_json::from_str(&text).map_err(|e| format!("{}: {e}", path.display()))
+    }
+}
