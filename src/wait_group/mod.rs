@@ -26,6 +26,7 @@ use crate::error::WaitTimeout;
 use crate::latch::Latch;
 use crate::sys::atomic::Ordering;
 use crate::sys::{Heap, Mutex, Spin, catch, discard, thread};
+use crossbeam_utils::CachePadded;
 use std::any::Any;
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe, resume_unwind};
@@ -80,7 +81,8 @@ pub struct WaitGroup {
 /// What the group and its guards share. Freed by invariant 5.
 #[derive(Debug)]
 struct Inner {
-    latch: Latch,
+    /// On a line of its own: every count writes it, and the allocator's neighbours are not ours.
+    latch: CachePadded<Latch>,
     /// Protects the first panic of a thread started by `go`, and the setting of `PANICKED`.
     panic: Mutex<Option<Box<dyn Any + Send>>>,
 }
@@ -102,7 +104,7 @@ const SMALL: usize = 1 << 16;
 impl WaitGroup {
     /// A group that counts nothing.
     pub fn new() -> Self {
-        let inner = Inner { latch: Latch::new(OWNED), panic: Mutex::new(None) };
+        let inner = Inner { latch: CachePadded::new(Latch::new(OWNED)), panic: Mutex::new(None) };
         WaitGroup { inner: Heap::new(inner) }
     }
 

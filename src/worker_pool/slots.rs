@@ -65,20 +65,22 @@ impl<I, T> Slots<I, T> {
         range: Range<usize>,
         mut f: impl FnMut(I) -> T,
     ) -> Result<(), (Range<usize>, Payload)> {
+        // In locals, so that the loop need not look whether a result's write has changed them.
+        let (items, results, uses) = (self.items, self.results, &*self.uses);
         let mut reached = range.start;
         let caught = catch(|| {
             let mut progress = Progress { at: range.start, out: &mut reached };
             while progress.at < range.end {
                 let i = progress.at;
-                if let Some(slot) = self.uses.get(i) {
+                if let Some(slot) = uses.get(i) {
                     slot.write();
                 }
                 // SAFETY: `i` is in the range that the caller alone has claimed, and not started.
-                let item = unsafe { self.items.wrapping_add(i).read() };
+                let item = unsafe { items.wrapping_add(i).read() };
                 progress.at = i + 1;
                 let result = f(item);
                 // SAFETY: as above, and the item has left the slot.
-                unsafe { self.results.wrapping_add(i).write(result) };
+                unsafe { results.wrapping_add(i).write(result) };
             }
         });
         match caught {

@@ -70,8 +70,12 @@ func burst() (time.Duration, int64) {
 	for range doers {
 		go func() {
 			ready.Add(1)
-			for !start.Load() {
+			for ready.Load() < doers {
 				runtime.Gosched()
+			}
+			// Awake from here on, each on a processor of its own, as the threads on the
+			// other side are: doers that gave theirs up would start one after another.
+			for !start.Load() {
 			}
 			for i := 0; i < each-1; i++ {
 				group.Done()
