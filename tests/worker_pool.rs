@@ -59,6 +59,30 @@ fn tasks_may_borrow_and_results_of_any_layout_come_back() {
 }
 
 #[test]
+fn map_slice_is_map_without_a_list() {
+    watchdog(|| {
+        let pool = WorkerPool::new(3);
+        let words: Vec<String> = (0..5_000).map(|n| n.to_string()).collect();
+        assert_eq!(pool.map_slice(&words, String::len), pool.map(&words, String::len));
+        assert!(pool.map_slice(&[] as &[String], String::len).is_empty());
+        assert_eq!(pool.map_slice(&[(); 3], |()| ()).len(), 3);
+        // A panic drops the results that were there, once each.
+        let (counted, drops) = Counted::new();
+        let result = catch_unwind(AssertUnwindSafe(|| {
+            pool.map_slice(&words, |word| {
+                if word == "4000" {
+                    resume_unwind(Box::new(4_000));
+                }
+                counted.clone()
+            })
+        }));
+        assert_eq!(*result.unwrap_err().downcast::<i32>().unwrap(), 4_000);
+        assert_eq!(Arc::strong_count(&drops), 2);
+        assert!(drops.load(SeqCst) >= 1);
+    });
+}
+
+#[test]
 #[should_panic = "WorkerPool: a pool needs at least 1 worker"]
 fn a_builder_of_no_workers_panics() {
     let _ = WorkerPool::builder().workers(0);

@@ -165,7 +165,7 @@ struct Failure {
 
 impl<I, T, F> Batch<I, T, F>
 where
-    F: Fn(I) -> T,
+    F: Fn(usize, I) -> T,
 {
     /// A batch that wants at most `helpers`.
     pub(super) fn new(items: Vec<I>, f: F, grain: Grain, helpers: usize) -> Self {
@@ -286,7 +286,7 @@ where
 /// - `header` is that of a `Batch<I, T, F>` that lives until this returns.
 unsafe fn work<I, T, F>(header: NonNull<Header>, enough: &dyn Fn() -> bool) -> Ended
 where
-    F: Fn(I) -> T,
+    F: Fn(usize, I) -> T,
 {
     // SAFETY: by the contract; `header` is the first field, and the pointer was made from the
     // whole.

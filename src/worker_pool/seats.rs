@@ -314,8 +314,8 @@ mod tests {
     use super::*;
 
     /// A batch of three tasks that wants two helpers.
-    fn batch() -> Batch<(), (), fn(())> {
-        Batch::new(vec![(); 3], |()| (), Grain::One, 2)
+    fn batch() -> Batch<(), (), fn(usize, ())> {
+        Batch::new(vec![(); 3], |_, ()| (), Grain::One, 2)
     }
 
     fn calls(next: &Next) -> bool {

@@ -51,7 +51,7 @@ impl<I, T> Slots<I, T> {
         self.len
     }
 
-    /// Calls `f` on each item of `range`, in order, and keeps the results.
+    /// Calls `f` on each index and item of `range`, in order, and keeps the results.
     ///
     /// If a call panics, gives the panic back with the hole it leaves; what was in the hole has
     /// been dropped.
@@ -63,7 +63,7 @@ impl<I, T> Slots<I, T> {
     pub(super) unsafe fn run(
         &self,
         range: Range<usize>,
-        mut f: impl FnMut(I) -> T,
+        mut f: impl FnMut(usize, I) -> T,
     ) -> Result<(), (Range<usize>, Payload)> {
         // In locals, so that the loop need not look whether a result's write has changed them.
         let (items, results, uses) = (self.items, self.results, &*self.uses);
@@ -78,7 +78,7 @@ impl<I, T> Slots<I, T> {
                 // SAFETY: `i` is in the range that the caller alone has claimed, and not started.
                 let item = unsafe { items.wrapping_add(i).read() };
                 progress.at = i + 1;
-                let result = f(item);
+                let result = f(i, item);
                 // SAFETY: as above, and the item has left the slot.
                 unsafe { results.wrapping_add(i).write(result) };
             }

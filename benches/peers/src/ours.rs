@@ -51,7 +51,7 @@ impl Pool for Run {
     }
 }
 
-/// `WorkerPool::map`: one function for all items.
+/// `WorkerPool::map_slice`: one function for all items.
 pub struct Map(phalanx::WorkerPool);
 
 impl Pool for Map {
@@ -60,6 +60,6 @@ impl Pool for Map {
     }
 
     fn map<F: Function>(&mut self, items: &[u64], f: F) -> Vec<u64> {
-        self.0.map(items.iter().copied(), f)
+        self.0.map_slice(items, |&item| f(item))
     }
 }
