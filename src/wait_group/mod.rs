@@ -211,7 +211,7 @@ impl WaitGroup {
 
     /// Blocks until the count is zero.
     ///
-    /// Returns at once if it is. Spins for a microsecond or two before it sleeps.
+    /// Returns at once if it is. Spins for a few microseconds before it sleeps.
     ///
     /// # Panics
     /// Resumes the first panic of a thread started by [`go`](WaitGroup::go), once: the waiter that

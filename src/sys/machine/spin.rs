@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 pub(crate) enum Spin {
     /// Not at all: there are more threads than cores, and the other side wants this one.
     None,
-    /// A few hundred polls, about a microsecond or two: the other side is probably arriving.
+    /// A hundred polls or so, a few microseconds: the other side may be about to arrive.
     Brief,
     /// As long as a wake-up would cost: for helpers between two batches.
     WakeUp,
