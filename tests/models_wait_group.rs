@@ -1,5 +1,15 @@
 //! Models of the wait group. In a plain build each runs once, on real threads; with
 //! `--cfg phalanx_loom` loom explores its interleavings.
+//!
+//! Bugs that other wait groups and latches had, and what would show them here:
+//!
+//! | told in | the bug | model |
+//! | --- | --- | --- |
+//! | rust#98498, rayon#929, stdexec#1765 | the last one to leave touches what the waiter has freed | `a_waiter_may_drop_the_group_while_the_last_guard_is_leaving`, `the_last_guard_and_the_group_agree_on_who_frees` |
+//! | golang#76126, golang#74702 | `wait` returns before the panic is visible | `a_panic_of_go_arrives_in_exactly_one_wait`, `of_two_waves_that_panic_both_are_heard` |
+//! | golang#39013 | reuse while a waiter is still leaving | `a_group_is_reused_while_a_waiter_is_leaving`, `a_leaving_waiter_forgets_nobody_of_the_next_wave` |
+//! | raven#563 | a count below zero lets a waiter go, or holds one up | `a_done_below_zero_holds_up_no_waiter`, `a_done_below_zero_puts_no_innocent_waiter_to_sleep` |
+//! | parking_lot#466, llvm#201937 | a time-out swallows a wake-up | `a_time_out_and_the_last_done_leave_no_one_asleep`, `a_timed_waiter_is_woken_before_its_deadline` |
 
 use phalanx::atomic::{AtomicUsize, Ordering::Relaxed};
 use phalanx::cell::UnsafeCell;

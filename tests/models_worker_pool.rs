@@ -1,5 +1,17 @@
 //! Models of the worker pool. In a plain build each runs once, on real threads; with
 //! `--cfg phalanx_loom` loom explores its interleavings.
+//!
+//! Bugs that other pools had, and what would show them here or in `worker_pool.rs`:
+//!
+//! | told in | the bug | model or test |
+//! | --- | --- | --- |
+//! | rayon#992 | a job pushed between "queue empty" and sleep | `two_tasks_of_a_run_can_wait_for_each_other`, `a_pool_is_dropped_while_its_worker_goes_to_sleep` |
+//! | rayon#929 | a helper touches the frame of a batch that is over | `a_late_helper_finds_the_gate_closed` |
+//! | scoped-threadpool#11 | the first panic unwinds the scope while others still borrow | `a_panic_in_the_middle_of_a_chunk_drops_everything_once`, `a_panic_is_resumed_when_the_others_are_out_of_the_borrowed_data` |
+//! | rust#157969 | a second payload whose drop panics ends the scope early | `two_panics_are_one_to_the_caller`, `of_two_panics_one_arrives_and_the_bomb_of_the_other_is_defused` |
+//! | threadpool#89 | a caller trapped by the work of later callers | `callers_of_a_full_pool_wait_for_its_seat`, `a_helper_gives_its_seat_to_a_caller_that_waits` |
+//! | threadpool#13 | a task that panics leaves its collector waiting | every test of a panic |
+//! | rayon#446, rayon#592, rayon#1054 | a waiting worker runs unrelated work, or nests into a deadlock | `a_nested_run_makes_progress_in_its_own_seat`, `a_nested_call_keeps_its_callers_seat` |
 
 use phalanx::atomic::{AtomicUsize, Ordering::Relaxed};
 use phalanx::{WaitGroup, WorkerPool, model, thread};

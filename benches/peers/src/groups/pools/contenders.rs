@@ -24,7 +24,7 @@ pub fn all() -> Vec<Entry<Task>> {
         peer::<Scoped>("std::thread::scope").only(|task| task.kind == Kind::Create),
         in_go(),
         ours::<crate::ours::Run>("phalanx run"),
-        ours::<crate::ours::Map>("phalanx map"),
+        ours::<crate::ours::Map>("phalanx map_slice"),
         limit::entry(),
     ]
 }
