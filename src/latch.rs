@@ -171,6 +171,7 @@ impl Latch {
                 return Ok(word);
             }
             let marked = word | mark;
+            // ORDERING: Relaxed and Acquire, see above.
             match self.word.compare_exchange_weak(
                 word,
                 marked,

@@ -45,16 +45,21 @@ impl Plain {
     }
 }
 
+/// A thread that sets the value, then counts its task off.
+fn set_then_done(group: &Arc<WaitGroup>, value: &Arc<Plain>) -> thread::JoinHandle<()> {
+    let (group, value) = (group.clone(), value.clone());
+    thread::spawn(move || {
+        value.set(1);
+        group.done();
+    })
+}
+
 #[test]
 fn wait_sees_what_came_before_done() {
     model(|| {
         let (group, value) = (Arc::new(WaitGroup::new()), Plain::new());
         group.add(1);
-        let (theirs, cell) = (group.clone(), value.clone());
-        let worker = thread::spawn(move || {
-            cell.set(1);
-            theirs.done();
-        });
+        let worker = set_then_done(&group, &value);
         group.wait();
         assert_eq!(value.get(), 1);
         worker.join().unwrap();
@@ -67,12 +72,8 @@ fn wait_sees_what_came_before_each_of_two_dones() {
         let group = Arc::new(WaitGroup::new());
         let values = [Plain::new(), Plain::new()];
         group.add(2);
-        for value in values.clone() {
-            let group = group.clone();
-            thread::spawn(move || {
-                value.set(1);
-                group.done();
-            });
+        for value in &values {
+            set_then_done(&group, value);
         }
         group.wait();
         assert_eq!(values.map(|value| value.get()), [1, 1]);
@@ -154,11 +155,7 @@ fn a_timed_waiter_is_woken_before_its_deadline() {
     Model::new().without_deadlines().check(|| {
         let (group, value) = (Arc::new(WaitGroup::new()), Plain::new());
         group.add(1);
-        let (theirs, cell) = (group.clone(), value.clone());
-        let worker = thread::spawn(move || {
-            cell.set(1);
-            theirs.done();
-        });
+        let worker = set_then_done(&group, &value);
         group.wait_timeout(Duration::from_secs(600)).unwrap();
         assert_eq!(value.get(), 1);
         worker.join().unwrap();
@@ -179,11 +176,7 @@ fn both_of_two_waiters_return() {
     model(|| {
         let (group, value) = (Arc::new(WaitGroup::new()), Plain::new());
         group.add(1);
-        let (theirs, cell) = (group.clone(), value.clone());
-        thread::spawn(move || {
-            cell.set(1);
-            theirs.done();
-        });
+        set_then_done(&group, &value);
         let (other, cell) = (group.clone(), value.clone());
         let waiter = thread::spawn(move || {
             other.wait();
@@ -225,11 +218,7 @@ fn a_leaving_waiter_forgets_nobody_of_the_next_wave() {
         let first = thread::spawn(move || theirs.wait());
         group.done();
         group.add(1);
-        let (theirs, cell) = (group.clone(), value.clone());
-        let worker = thread::spawn(move || {
-            cell.set(1);
-            theirs.done();
-        });
+        let worker = set_then_done(&group, &value);
         group.wait();
         assert_eq!(value.get(), 1);
         worker.join().unwrap();
@@ -284,11 +273,7 @@ fn a_time_out_and_the_last_done_leave_no_one_asleep() {
     model(|| {
         let (group, value) = (Arc::new(WaitGroup::new()), Plain::new());
         group.add(1);
-        let (theirs, cell) = (group.clone(), value.clone());
-        let worker = thread::spawn(move || {
-            cell.set(1);
-            theirs.done();
-        });
+        let worker = set_then_done(&group, &value);
         let theirs = group.clone();
         let patient = thread::spawn(move || theirs.wait());
         match group.wait_timeout(Duration::ZERO) {
@@ -376,11 +361,7 @@ fn a_future_is_woken_by_the_last_done() {
     model(|| {
         let (group, value) = (Arc::new(WaitGroup::new()), Plain::new());
         group.add(1);
-        let (theirs, cell) = (group.clone(), value.clone());
-        let worker = thread::spawn(move || {
-            cell.set(1);
-            theirs.done();
-        });
+        let worker = set_then_done(&group, &value);
         let flag = Arc::new(Flag(AtomicUsize::new(0), thread::current()));
         let waker = flag.clone().into();
         let mut future = pin!((&*group).into_future());

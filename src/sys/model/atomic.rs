@@ -132,7 +132,7 @@ impl<T: Value> Atomic<T> {
     /// As std's.
     #[track_caller]
     pub fn into_inner(self) -> T {
-        // Alone with it: what it holds is the newest value.
+        // ORDERING: Relaxed: alone with it. A read-modify-write reads the newest value.
         T::load(&self.0, Ordering::Relaxed, true)
     }
 

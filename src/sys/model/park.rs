@@ -58,6 +58,7 @@ impl Lot {
             let next = queue.known.len() % TURNSTILES;
             *queue.known.entry(address).or_insert(next)
         };
+        // ORDERING: Relaxed: makes loom try both orders, and publishes nothing.
         self.turnstiles[index].fetch_add(0, Relaxed);
     }
 

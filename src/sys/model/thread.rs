@@ -81,6 +81,7 @@ impl Thread {
     #[track_caller]
     pub fn unpark(&self) {
         // A swap, not a store: only read-modify-writes have one order for all in loom.
+        // ORDERING: Release: pairs with the Acquire in `park`, as std promises it.
         self.0.token.swap(1, Ordering::Release);
         unpark_threads(self.token_address());
     }
@@ -108,6 +109,8 @@ pub fn current() -> Thread {
 #[track_caller]
 pub fn park() {
     let me = current();
+    // ORDERING: Acquire: pairs with the Release in `unpark`. Relaxed in the validation, which the
+    // queue orders.
     while me.0.token.swap(0, Ordering::Acquire) == 0 {
         let parked = park_on(me.token_address(), || me.0.token.load(Ordering::Relaxed) == 0, None);
         debug_assert_ne!(parked, Parked::TimedOut);
