@@ -308,3 +308,22 @@ fn a_pool_without_threads_keeps_no_seat_for_them() {
         assert_eq!(pool.run([|| 5]), [5]);
     });
 }
+
+#[test]
+fn a_panic_of_one_task_drops_every_task_and_result_once() {
+    model(|| {
+        let drops = Arc::new(AtomicUsize::new(0));
+        let pool = WorkerPool::new(2);
+        let tasks = (0..4).map(|n| {
+            let counted = Counted(drops.clone());
+            move || {
+                if n == 1 {
+                    resume_unwind(Box::new(n));
+                }
+                counted
+            }
+        });
+        assert!(catch_unwind(AssertUnwindSafe(|| pool.run(tasks))).is_err());
+        assert_eq!(drops.load(Relaxed), 4);
+    });
+}

@@ -669,3 +669,105 @@ fn a_function_whose_captures_panic_on_drop_leaks_no_result() {
 fn bombs_kept(_bomb: &Bomb) -> usize {
     1
 }
+
+#[test]
+fn tasks_that_wait_for_earlier_ones_get_there_however_many() {
+    watchdog(|| {
+        for workers in [1, 2, 3] {
+            let (pool, over) = (WorkerPool::new(workers), AtomicUsize::new(0));
+            thread::scope(|scope| {
+                // Callers that take helpers out of the middle of their blocks.
+                for _ in 0..2 {
+                    scope.spawn(|| {
+                        while over.load(SeqCst) == 0 {
+                            pool.run([|| thread::yield_now()]);
+                        }
+                    });
+                }
+                let reached = AtomicUsize::new(0);
+                pool.run((0..2_000).map(|n| {
+                    let reached = &reached;
+                    move || {
+                        while reached.load(SeqCst) < n {
+                            thread::yield_now();
+                        }
+                        reached.store(n + 1, SeqCst);
+                    }
+                }));
+                assert_eq!(reached.into_inner(), 2_000);
+                over.store(1, SeqCst);
+            });
+        }
+    });
+}
+
+#[test]
+fn a_task_that_waits_for_an_earlier_one_does_not_take_its_seat() {
+    watchdog(|| {
+        let (pool, both) = (WorkerPool::new(2), Barrier::new(2));
+        for _ in 0..20 {
+            let met = AtomicUsize::new(0);
+            pool.run((0..1_000).map(|n| {
+                let (both, met) = (&both, &met);
+                move || match n {
+                    // The first two have to be under way at once.
+                    0 | 1 => {
+                        both.wait();
+                        met.store(1, SeqCst);
+                    }
+                    _ => {
+                        while met.load(SeqCst) == 0 {
+                            thread::yield_now();
+                        }
+                    }
+                }
+            }));
+        }
+    });
+}
+
+#[test]
+fn tasks_of_a_large_batch_can_meet_wherever_they_stand() {
+    watchdog(|| {
+        let pool = WorkerPool::new(3);
+        for places in [[0, 1, 2], [0, 500, 999], [997, 998, 999], [60, 61, 400]] {
+            let all = Barrier::new(3);
+            pool.run((0..1_000).map(|n| {
+                let all = &all;
+                move || {
+                    if places.contains(&n) {
+                        all.wait();
+                    }
+                }
+            }));
+        }
+    });
+}
+
+#[test]
+fn a_panic_in_a_large_batch_drops_every_value_once() {
+    watchdog(|| {
+        let pool = WorkerPool::new(3);
+        for panics_at in [0, 70, 500, 999] {
+            let ((task, tasks), (result, results)) = (Counted::new(), Counted::new());
+            let started = AtomicUsize::new(0);
+            let outcome = catch_unwind(AssertUnwindSafe(|| {
+                pool.run((0..1_000).map(|n| {
+                    let (task, result, started) = (task.clone(), &result, &started);
+                    move || {
+                        let _task = task;
+                        started.fetch_add(1, SeqCst);
+                        if n == panics_at {
+                            resume_unwind(Box::new(n));
+                        }
+                        result.clone()
+                    }
+                }))
+            }));
+            assert_eq!(*outcome.unwrap_err().downcast::<usize>().unwrap(), panics_at);
+            assert_eq!(tasks.load(SeqCst), 1_000);
+            // Each task that started gave a result, but for the one that panicked.
+            assert_eq!(results.load(SeqCst), started.load(SeqCst) - 1);
+        }
+    });
+}
