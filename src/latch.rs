@@ -129,6 +129,15 @@ impl Latch {
         }
     }
 
+    /// [`wait`](Latch::wait) without a deadline: the word as it was seen drained.
+    #[inline]
+    pub(crate) fn wait_drained(&self, busy: u64, spin: Spin) -> u64 {
+        match self.wait(busy, spin, None) {
+            Ok(word) => word,
+            Err(_) => unreachable!("a wait without deadline doesn't time out"),
+        }
+    }
+
     /// The word, if it is drained.
     #[inline]
     pub(crate) fn poll(&self, busy: u64) -> Option<u64> {

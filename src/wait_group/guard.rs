@@ -1,7 +1,7 @@
 //! A count of one that ends with a value's life.
 
-use super::word::{BUSY, ONE_GUARD, OWNED, guards};
-use super::{Inner, count_guard, free};
+use super::word::{BUSY, MAX, ONE_GUARD, OWNED, guards};
+use super::{Inner, free};
 use crate::sys::Heap;
 use crate::sys::atomic::Ordering;
 use std::any::Any;
@@ -44,10 +44,19 @@ impl RefUnwindSafe for WaitGuard {}
 
 impl WaitGuard {
     /// Counts one. `inner` is what `pointer` points to, alive by the caller's borrow.
+    ///
+    /// # Panics
+    /// If there are too many.
     #[inline]
     #[track_caller]
     pub(super) fn enter(pointer: NonNull<Heap<Inner>>, inner: &Inner) -> Self {
-        count_guard(inner);
+        // ORDERING: Relaxed: counting up publishes nothing; the caller's own borrow or guard keeps
+        // the group alive.
+        let before = inner.latch.word().fetch_add(ONE_GUARD, Ordering::Relaxed);
+        if guards(before) >= MAX {
+            inner.latch.leave(ONE_GUARD, BUSY);
+            guard_overflow();
+        }
         WaitGuard { inner: pointer }
     }
 
@@ -102,4 +111,10 @@ impl fmt::Debug for WaitGuard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WaitGuard").finish_non_exhaustive()
     }
+}
+
+#[cold]
+#[track_caller]
+fn guard_overflow() -> ! {
+    panic!("WaitGroup: counter overflow: at most {MAX} guards can be alive")
 }

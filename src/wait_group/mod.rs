@@ -32,7 +32,7 @@ use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe, resume_unwind};
 use std::ptr::NonNull;
 use std::time::{Duration, Instant};
-use word::{BUSY, MAX, ONE_GUARD, ONE_MANUAL, OWNED, PANICKED, guards, manual, total};
+use word::{BUSY, MAX, ONE_MANUAL, OWNED, PANICKED, guards, manual, total};
 
 /// Counts tasks, and lets threads and futures wait until none is left.
 ///
@@ -219,8 +219,7 @@ impl WaitGroup {
     /// leaves it for another.
     #[inline]
     pub fn wait(&self) {
-        let waited = self.wait_until(None);
-        debug_assert!(waited.is_ok(), "a wait without deadline doesn't time out");
+        self.finish(self.inner().latch.wait_drained(BUSY, Spin::Brief));
     }
 
     /// Blocks until the count is zero or `timeout` has passed. A timeout too long to represent
@@ -372,25 +371,4 @@ fn negative_counter() -> ! {
 #[track_caller]
 fn add_overflow() -> ! {
     panic!("WaitGroup: counter overflow: at most {MAX} tasks can be counted by `add`")
-}
-
-#[cold]
-#[track_caller]
-fn guard_overflow() -> ! {
-    panic!("WaitGroup: counter overflow: at most {MAX} guards can be alive")
-}
-
-/// One guard more.
-///
-/// # Panics
-/// If there are too many.
-#[inline]
-#[track_caller]
-fn count_guard(inner: &Inner) {
-    // ORDERING: Relaxed: as in `add`; the caller's own borrow or guard keeps the group alive.
-    let before = inner.latch.word().fetch_add(ONE_GUARD, Ordering::Relaxed);
-    if guards(before) >= MAX {
-        inner.latch.leave(ONE_GUARD, BUSY);
-        guard_overflow();
-    }
 }
