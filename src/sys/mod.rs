@@ -8,10 +8,12 @@
 //! | --- | --- | --- |
 //! | atomics, cells | std's | loom's, with loads that can be made read-modify-writes |
 //! | threads | std's | loom's, given std's bounds, `scope` and `park` |
-//! | [`park`], [`unpark_threads`] | `parking_lot_core`'s queues | a queue loom can see |
+//! | [`park`], [`unpark_one`], [`unpark_threads`] | `parking_lot_core`'s queues | a queue loom can see |
 //! | [`Mutex`] | parking_lot's | loom's |
 //! | [`Tracked`] | nothing | a cell whose accesses loom checks |
-//! | spinning | bounded, none on one core | none |
+//! | spinning, [`Backoff`] | bounded, none on one core | none |
+//! | [`Patience`] | a millisecond | the first sleep |
+//! | [`Hint`] | a Relaxed number | plain memory |
 //!
 //! The model is built only when both the cfg `phalanx_loom` and the feature `loom` are set. A
 //! plain `--cfg loom` would flip other crates too, and a feature alone would reach a production
@@ -28,6 +30,9 @@
 //!    address. Every caller asks its own word again.
 //! 3. [`unpark_threads`] never dereferences the address. It may be called after the memory is
 //!    gone.
+//! 4. [`unpark_one`] tells its callback what it found, under the same lock as `validate`: what the
+//!    callback does to the word and who is in the queue change in one step. A thread that it woke
+//!    as [`Parked::Handed`] was meant, never spurious.
 //!
 //! Futures wait on addresses too, on the same terms: [`park_task`] and [`wake_tasks`].
 
@@ -50,12 +55,15 @@ mod model;
 use model as build;
 #[cfg(all(phalanx_loom, feature = "loom"))]
 pub(crate) use model::PerExecution;
+#[cfg(all(phalanx_loom, feature = "loom"))]
+pub use model::{RawMutex, RawRwMutex};
 
 mod tasks;
 
-use build::global_array;
 pub(crate) use build::{
-    Heap, IS_MODEL, Mutex, Spin, Stopwatch, Tracked, catch, local, park, unpark_threads,
+    Backoff, Heap, Hint, IS_MODEL, Mutex, Patience, Spin, Stopwatch, Tracked, array, by_build,
+    catch, const_fn, global_array, local, park, park_after, store_then_fence, unpark_one,
+    unpark_threads,
 };
 pub use build::{Model, atomic, cell, model, thread};
 pub(crate) use std::sync::Arc;
@@ -77,10 +85,30 @@ pub(crate) fn discard(payload: Box<dyn Any + Send>) {
 /// How a [`park`] ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Parked {
-    /// Another thread called [`unpark_threads`] on the address: look again.
+    /// Another thread unparked the address: look again.
     Woken,
+    /// Woken by an [`unpark_one`] that handed over what this thread waited for.
+    Handed,
     /// `validate` said that there is no reason to sleep.
     Invalid,
     /// The deadline passed first.
     TimedOut,
+}
+
+/// What an [`unpark_one`] found in the queue.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Dequeued {
+    /// A thread was taken out, and is about to be woken.
+    pub(crate) found: bool,
+    /// Others are still in.
+    pub(crate) more: bool,
+}
+
+/// Whether an [`unpark_one`] gives the thread it wakes what that thread waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Handing {
+    /// It has to look for itself.
+    Nothing,
+    /// It has it. Never told to a thread whose wake-up is spurious.
+    Over,
 }

@@ -33,7 +33,7 @@ impl Bucket {
 
 /// One in a model: an address is another one in each execution, and must not pick the lock.
 const BUCKETS: usize = if IS_MODEL { 1 } else { 8 };
-global_array!(table: [Mutex<Bucket>; BUCKETS] = Mutex::new(Bucket::new()));
+global_array!(pub(super) table: [Mutex<Bucket>; BUCKETS] = Mutex::new(Bucket::new()));
 
 fn bucket(address: usize) -> &'static Mutex<Bucket> {
     // Words sit on lines of their own more often than not: mix the bits above the line's.

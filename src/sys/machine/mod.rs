@@ -5,10 +5,12 @@ mod spin;
 
 pub use check::{Model, model};
 pub(crate) use parking_lot::Mutex;
-pub(crate) use spin::Spin;
+pub(crate) use spin::{Backoff, Hint, Patience, Spin};
 
-use super::Parked;
-use parking_lot_core::{DEFAULT_PARK_TOKEN, DEFAULT_UNPARK_TOKEN, ParkResult};
+use super::{Dequeued, Handing, Parked};
+use parking_lot_core::{
+    DEFAULT_PARK_TOKEN, DEFAULT_UNPARK_TOKEN, ParkResult, UnparkResult, UnparkToken,
+};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
@@ -98,16 +100,59 @@ macro_rules! local {
 }
 pub(crate) use local;
 
+/// What the crate has on the machine, and what in a model.
+macro_rules! by_build {
+    (machine { $($machine:item)* } model { $($model:item)* }) => { $($machine)* };
+}
+pub(crate) use by_build;
+
+/// Stores `value`, and orders the store before every later load: what is read after this call was
+/// not yet written when the store became visible, or the other side of a [`fence`](atomic::fence)
+/// sees the store.
+#[inline]
+pub(crate) fn store_then_fence(place: &atomic::AtomicU64, value: u64) {
+    use atomic::{Ordering, fence};
+    use std::sync::atomic::compiler_fence;
+    if cfg!(any(target_arch = "x86", target_arch = "x86_64")) {
+        // ORDERING: SeqCst: an exchange is a full barrier on x86, and cheaper than a store and a
+        // fence (crossbeam-epoch pins its threads this way). The compiler may not move loads
+        // before it either.
+        place.swap(value, Ordering::SeqCst);
+        compiler_fence(Ordering::SeqCst);
+    } else {
+        // ORDERING: Release: whoever sees the mark sees what its thread did before, see the caller.
+        place.store(value, Ordering::Release);
+        // ORDERING: SeqCst: store buffering; the pair is the fence of the one who looks for it.
+        fence(Ordering::SeqCst);
+    }
+}
+
+/// Functions that are `const` on the machine; a model's atomics can't be made in a const.
+macro_rules! const_fn {
+    ($(#[$attr:meta])* $vis:vis fn $name:ident($($arg:ident: $t:ty),*) -> $result:ty $body:block) => {
+        $(#[$attr])* $vis const fn $name($($arg: $t),*) -> $result $body
+    };
+}
+pub(crate) use const_fn;
+
+/// An array whose every element is the expression's value.
+macro_rules! array {
+    ($init:expr; $n:expr) => {
+        [const { $init }; $n]
+    };
+}
+pub(crate) use array;
+
 /// An array of the whole program; of one execution in a model.
 macro_rules! global_array {
-    ($name:ident: [$t:ty; $n:expr] = $init:expr) => {
-        pub(super) fn $name() -> &'static [$t; $n] {
+    ($vis:vis $name:ident: [$t:ty; $n:expr] = $init:expr) => {
+        $vis fn $name() -> &'static [$t; $n] {
             static TABLE: [$t; $n] = [const { $init }; $n];
             &TABLE
         }
     };
 }
-pub(super) use global_array;
+pub(crate) use global_array;
 
 /// Stands for memory whose accesses a model is to check. On the machine it is nothing.
 #[derive(Debug)]
@@ -171,31 +216,65 @@ fn key(address: usize) -> usize {
     !address
 }
 
-/// Sleeps until an [`unpark_threads`] of `address`, if `validate` allows it.
+/// Sleeps until an unpark of `address`, if `validate` allows it.
 ///
 /// `validate` runs under the address's queue lock and must not unwind, block or park.
+#[inline]
 pub(crate) fn park(
     address: usize,
     validate: impl FnOnce() -> bool,
     deadline: Option<Instant>,
 ) -> Parked {
+    park_after(address, validate, || {}, deadline)
+}
+
+/// A [`park`] that runs `before_sleep` once the thread is in the queue and before it sleeps.
+///
+/// `before_sleep` may unpark and panics abort; it must not park.
+pub(crate) fn park_after(
+    address: usize,
+    validate: impl FnOnce() -> bool,
+    before_sleep: impl FnOnce(),
+    deadline: Option<Instant>,
+) -> Parked {
     let (key, token) = (key(address), DEFAULT_PARK_TOKEN);
-    // SAFETY: the key is phalanx's own (see `key`); `validate` neither unwinds nor parks, the other
-    // callbacks do nothing.
+    // SAFETY: the key is phalanx's own (see `key`); `validate` neither unwinds nor parks, nor does
+    // `before_sleep` park; the time-out's callback does nothing.
     let result =
-        unsafe { parking_lot_core::park(key, validate, || {}, |_, _| {}, token, deadline) };
+        unsafe { parking_lot_core::park(key, validate, before_sleep, |_, _| {}, token, deadline) };
     match result {
+        ParkResult::Unparked(HANDED) => Parked::Handed,
         ParkResult::Unparked(_) => Parked::Woken,
         ParkResult::Invalid => Parked::Invalid,
         ParkResult::TimedOut => Parked::TimedOut,
     }
 }
 
-/// Wakes every thread parked on `address`. Only the address is used: the word that stood there
-/// may be gone.
-pub(crate) fn unpark_threads(address: usize) {
+/// What a thread is told that was handed what it waits for.
+const HANDED: UnparkToken = UnparkToken(1);
+
+/// Wakes every thread parked on `address`, and says how many. Only the address is used: the word
+/// that stood there may be gone.
+pub(crate) fn unpark_threads(address: usize) -> usize {
     // SAFETY: the key is phalanx's own, and every user of `park` bears a spurious wake-up.
-    unsafe { parking_lot_core::unpark_all(key(address), DEFAULT_UNPARK_TOKEN) };
+    unsafe { parking_lot_core::unpark_all(key(address), DEFAULT_UNPARK_TOKEN) }
+}
+
+/// Takes the thread that has been parked on `address` the longest out of the queue, tells `decide`
+/// what was found, and wakes it; whether what it waits for is handed to it is what `decide` says.
+///
+/// `decide` runs under the address's queue lock and must not unwind, block, park or unpark.
+pub(crate) fn unpark_one(address: usize, decide: impl FnOnce(Dequeued) -> Handing) {
+    let decide = |result: UnparkResult| {
+        let dequeued =
+            Dequeued { found: result.unparked_threads > 0, more: result.have_more_threads };
+        match decide(dequeued) {
+            Handing::Nothing => DEFAULT_UNPARK_TOKEN,
+            Handing::Over => HANDED,
+        }
+    };
+    // SAFETY: the key is phalanx's own; `decide` neither unwinds nor parks or unparks.
+    unsafe { parking_lot_core::unpark_one(key(address), decide) };
 }
 
 /// Runs `f`, and gives its panic back as a value.

@@ -2,7 +2,7 @@
 
 use super::super::tasks;
 use super::atomic::with_rmw_loads;
-use super::park;
+use super::{locks, park};
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::env;
@@ -133,6 +133,7 @@ impl Model {
             // Made here, by the thread from which all others descend.
             park::lot();
             tasks::table();
+            locks::orders();
             f();
             report_verdict();
         });

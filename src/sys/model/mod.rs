@@ -6,14 +6,16 @@
 
 pub mod atomic;
 mod check;
+mod locks;
 mod mutex;
 mod park;
 pub mod thread;
 
 pub use check::{Model, model};
 pub(crate) use check::{PerExecution, catch};
+pub use locks::{RawMutex, RawRwMutex};
 pub(crate) use mutex::Mutex;
-pub(crate) use park::{park, unpark_threads};
+pub(crate) use park::{park, park_after, unpark_one, unpark_threads};
 
 use std::ptr::NonNull;
 
@@ -47,13 +49,43 @@ macro_rules! local {
 }
 pub(crate) use local;
 
+/// An array whose every element is the expression's value.
+macro_rules! array {
+    ($init:expr; $n:expr) => {
+        std::array::from_fn::<_, { $n }, _>(|_| $init)
+    };
+}
+pub(crate) use array;
+
+/// What the crate has on the machine, and what in a model.
+macro_rules! by_build {
+    (machine { $($machine:item)* } model { $($model:item)* }) => { $($model)* };
+}
+pub(crate) use by_build;
+
+/// Functions that are `const` on the machine; a model's atomics can't be made in a const.
+macro_rules! const_fn {
+    ($(#[$attr:meta])* $vis:vis fn $name:ident($($arg:ident: $t:ty),*) -> $result:ty $body:block) => {
+        $(#[$attr])* #[track_caller] $vis fn $name($($arg: $t),*) -> $result $body
+    };
+}
+pub(crate) use const_fn;
+
+/// Stores `value`, and orders the store before every later load.
+#[track_caller]
+pub(crate) fn store_then_fence(place: &atomic::AtomicU64, value: u64) {
+    // ORDERING: as on the machine where there is no exchange that does both.
+    place.store(value, atomic::Ordering::Release);
+    atomic::fence(atomic::Ordering::SeqCst);
+}
+
 /// An array of the whole execution.
 ///
 /// [`check`] touches each one before the model's closure starts: one made by whichever thread
 /// comes first would hand that thread's history to all later ones.
 macro_rules! global_array {
-    ($name:ident: [$t:ty; $n:expr] = $init:expr) => {
-        pub(super) fn $name() -> &'static [$t; $n] {
+    ($vis:vis $name:ident: [$t:ty; $n:expr] = $init:expr) => {
+        $vis fn $name() -> &'static [$t; $n] {
             std::thread_local! {
                 static TABLE: $crate::sys::PerExecution<[$t; $n]> =
                     const { $crate::sys::PerExecution::new() };
@@ -62,7 +94,7 @@ macro_rules! global_array {
         }
     };
 }
-pub(super) use global_array;
+pub(crate) use global_array;
 
 /// A model has no spinning: another thread's step is a switch away.
 #[derive(Clone, Copy, Debug)]
@@ -80,6 +112,78 @@ impl Spin {
         match self {
             Spin::Brief | Spin::WakeUp => None,
         }
+    }
+}
+
+/// In a model a waiter never looks twice before it sleeps, nor is it polite.
+#[derive(Debug)]
+pub(crate) struct Backoff;
+
+impl Backoff {
+    pub(crate) fn new() -> Self {
+        Backoff
+    }
+
+    pub(crate) fn rested() -> Self {
+        Backoff
+    }
+
+    pub(crate) fn is_late(&self) -> bool {
+        false
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        true
+    }
+
+    pub(crate) fn pause(&mut self) {
+        loom::thread::yield_now();
+    }
+
+    pub(crate) fn grants(&self, _eager: u32, _pauses: u32, _still: impl FnOnce() -> bool) -> bool {
+        true
+    }
+}
+
+/// In a model a waiter's patience ends with its first sleep.
+#[derive(Debug)]
+pub(crate) struct Patience {
+    slept: bool,
+}
+
+impl Patience {
+    pub(crate) fn new() -> Self {
+        Patience { slept: false }
+    }
+
+    /// Whether it is over. Starts at the first call.
+    pub(crate) fn is_over(&mut self) -> bool {
+        std::mem::replace(&mut self.slept, true)
+    }
+}
+
+/// A number that steers and never decides: nothing for loom to see.
+#[derive(Debug)]
+pub(crate) struct Hint(std::cell::Cell<u32>);
+
+// SAFETY: a model runs one thread at a time, all on one thread of the system.
+unsafe impl Sync for Hint {}
+
+impl Hint {
+    pub(crate) const fn new() -> Self {
+        Hint(std::cell::Cell::new(0))
+    }
+
+    pub(crate) fn get(&self) -> u32 {
+        self.0.get()
+    }
+
+    pub(crate) fn set(&self, value: u32) {
+        self.0.set(value);
+    }
+
+    pub(crate) fn add(&self, n: u32) {
+        self.set(self.get().wrapping_add(n));
     }
 }
 

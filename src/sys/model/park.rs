@@ -5,17 +5,21 @@
 //! might not have. The operations that must not commute touch a *turnstile*, a Relaxed
 //! read-modify-write that makes loom try both orders and publishes nothing.
 //!
-//! - `park`: turnstile, then `validate`, whose loads read the newest value (the machine's
+//! - `park`: turnstile, the queue, then `validate`, whose loads read the newest value (the machine's
 //!   queue lock sees to that), then, without a switch, into the queue and to sleep.
 //! - `unpark_threads`: turnstile, so that other threads may run between the caller's last step
 //!   and the wake-up, then, without a switch, everyone on the address out of the queue and awake.
+//! - `unpark_one`: turnstile, the queue, one out of it, then the callback, then that one awake.
+//! - "The queue" is the machine's lock of it: a plain flag, kept over the switches of a `validate` or
+//!   a callback, so that nobody comes in between; who finds it taken yields. It orders nothing that
+//!   loom knows of, where the machine's lock does.
 //! - With a deadline a parked thread doesn't sleep. It yields once, passes the turnstile again
 //!   and has timed out unless it was woken: both orders of time-out and wake-up are tried. So a
 //!   timed waiter never shows a lost wake-up, unless the model runs without deadlines.
 //!
 //! An unpark happens before the return of the park that it ends, as on the machine.
 
-use super::super::Parked;
+use super::super::{Dequeued, Handing, Parked};
 use super::PerExecution;
 use super::atomic::with_newest;
 use loom::sync::atomic::AtomicUsize;
@@ -30,14 +34,23 @@ const TURNSTILES: usize = 6;
 struct Queue {
     /// Address to turnstile.
     known: HashMap<usize, usize>,
-    /// Who waits where: (address, ticket, thread).
-    waiting: Vec<(usize, u64, loom::thread::Thread)>,
+    /// Addresses whose queue somebody holds over a switch.
+    held: Vec<usize>,
+    waiting: Vec<Waiting>,
     next_ticket: u64,
+}
+
+struct Waiting {
+    address: usize,
+    ticket: u64,
+    thread: loom::thread::Thread,
 }
 
 pub(super) struct Lot {
     turnstiles: [AtomicUsize; TURNSTILES],
     queue: RefCell<Queue>,
+    /// Who has been woken, and how, until it sees that.
+    woken: RefCell<HashMap<u64, Parked>>,
 }
 
 impl Lot {
@@ -46,9 +59,11 @@ impl Lot {
             turnstiles: std::array::from_fn(|_| AtomicUsize::new(0)),
             queue: RefCell::new(Queue {
                 known: HashMap::new(),
+                held: Vec::new(),
                 waiting: Vec::new(),
                 next_ticket: 0,
             }),
+            woken: RefCell::default(),
         }
     }
 
@@ -62,9 +77,71 @@ impl Lot {
         self.turnstiles[index].fetch_add(0, Relaxed);
     }
 
-    /// Whether the ticket has been taken out of the queue by an unpark.
-    fn is_woken(&self, ticket: u64) -> bool {
-        !self.queue.borrow().waiting.iter().any(|&(_, id, _)| id == ticket)
+    /// Holds the queue of `address` while `f` runs.
+    fn holding<R>(&self, address: usize, f: impl FnOnce() -> R) -> R {
+        self.pass_turnstile(address);
+        while self.queue.borrow().held.contains(&address) {
+            loom::thread::yield_now();
+        }
+        self.queue.borrow_mut().held.push(address);
+        let result = f();
+        self.queue.borrow_mut().held.retain(|&held| held != address);
+        result
+    }
+
+    /// Puts the calling thread in the queue.
+    pub(super) fn enqueue(&self, address: usize) -> u64 {
+        let thread = loom::thread::current();
+        let mut queue = self.queue.borrow_mut();
+        let ticket = queue.next_ticket;
+        queue.next_ticket += 1;
+        queue.waiting.push(Waiting { address, ticket, thread });
+        ticket
+    }
+
+    /// Takes those on `address` out of the queue, at most so many; whom to unpark.
+    fn dequeue(&self, address: usize, most: usize) -> Vec<Waiting> {
+        let mut queue = self.queue.borrow_mut();
+        queue.waiting.extract_if(.., |waiting| waiting.address == address).take(most).collect()
+    }
+
+    fn unpark(&self, woken: Vec<Waiting>, how: Parked) {
+        for waiting in woken {
+            self.woken.borrow_mut().insert(waiting.ticket, how);
+            waiting.thread.unpark();
+        }
+    }
+
+    /// Wakes everyone on `address`, without a switch before.
+    pub(super) fn wake(&self, address: usize) -> usize {
+        let woken = self.dequeue(address, usize::MAX);
+        let count = woken.len();
+        self.unpark(woken, Parked::Woken);
+        count
+    }
+
+    /// Sleeps until the ticket is out of the queue, or its deadline.
+    #[track_caller]
+    pub(super) fn sleep(&self, address: usize, ticket: u64, deadline: Option<Instant>) -> Parked {
+        let timed = deadline.is_some() && !NO_DEADLINES.get();
+        if timed {
+            loom::thread::yield_now();
+            self.pass_turnstile(address);
+        }
+        loop {
+            if let Some(how) = self.woken.borrow_mut().remove(&ticket) {
+                return how;
+            }
+            let mut queue = self.queue.borrow_mut();
+            // Out of the queue, but not awake yet: an `unpark_one` is at its callback.
+            let queued = queue.waiting.iter().any(|waiting| waiting.ticket == ticket);
+            if timed && queued {
+                queue.waiting.retain(|waiting| waiting.ticket != ticket);
+                return Parked::TimedOut;
+            }
+            drop(queue);
+            loom::thread::park();
+        }
     }
 }
 
@@ -87,42 +164,42 @@ pub(crate) fn park(
     validate: impl FnOnce() -> bool,
     deadline: Option<Instant>,
 ) -> Parked {
-    let lot = lot();
-    lot.pass_turnstile(address);
-    let me = loom::thread::current();
-    if !with_newest(validate) {
-        return Parked::Invalid;
-    }
-    let ticket = {
-        let mut queue = lot.queue.borrow_mut();
-        let ticket = queue.next_ticket;
-        queue.next_ticket += 1;
-        queue.waiting.push((address, ticket, me));
-        ticket
-    };
-    if deadline.is_some() && !NO_DEADLINES.get() {
-        loom::thread::yield_now();
-        lot.pass_turnstile(address);
-        if lot.is_woken(ticket) {
-            return Parked::Woken;
-        }
-        lot.queue.borrow_mut().waiting.retain(|&(_, id, _)| id != ticket);
-        return Parked::TimedOut;
-    }
-    while !lot.is_woken(ticket) {
-        loom::thread::park();
-    }
-    Parked::Woken
+    park_after(address, validate, || {}, deadline)
 }
 
-/// Wakes every thread parked on `address`.
+/// A [`park`] that runs `before_sleep` once the thread is in the queue and before it sleeps.
 #[track_caller]
-pub(crate) fn unpark_threads(address: usize) {
+pub(crate) fn park_after(
+    address: usize,
+    validate: impl FnOnce() -> bool,
+    before_sleep: impl FnOnce(),
+    deadline: Option<Instant>,
+) -> Parked {
     let lot = lot();
-    lot.pass_turnstile(address);
-    let woken: Vec<_> =
-        lot.queue.borrow_mut().waiting.extract_if(.., |(at, ..)| *at == address).collect();
-    for (.., thread) in woken {
-        thread.unpark();
-    }
+    let ticket = lot.holding(address, || with_newest(validate).then(|| lot.enqueue(address)));
+    let Some(ticket) = ticket else { return Parked::Invalid };
+    before_sleep();
+    lot.sleep(address, ticket, deadline)
+}
+
+/// Wakes every thread parked on `address`, and says how many.
+#[track_caller]
+pub(crate) fn unpark_threads(address: usize) -> usize {
+    lot().holding(address, || lot().wake(address))
+}
+
+/// Takes the thread that has been parked on `address` the longest out of the queue, tells `decide`
+/// what was found, and wakes it.
+#[track_caller]
+pub(crate) fn unpark_one(address: usize, decide: impl FnOnce(Dequeued) -> Handing) {
+    let lot = lot();
+    lot.holding(address, || {
+        let woken = lot.dequeue(address, 1);
+        let more = lot.queue.borrow().waiting.iter().any(|waiting| waiting.address == address);
+        let how = match decide(Dequeued { found: !woken.is_empty(), more }) {
+            Handing::Nothing => Parked::Woken,
+            Handing::Over => Parked::Handed,
+        };
+        lot.unpark(woken, how);
+    });
 }
