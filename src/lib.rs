@@ -33,13 +33,28 @@
 //!
 //! [loom]: https://docs.rs/loom
 
+mod condvar;
 mod error;
 mod latch;
+mod mutex;
+mod rw_mutex;
 mod sys;
 mod wait_group;
 mod worker_pool;
 
+pub use condvar::{Condvar, WaitTimeoutResult};
 pub use error::WaitTimeout;
+pub use lock_api;
+pub use mutex::{MappedMutexGuard, Mutex, MutexGuard, RawMutex};
+pub use rw_mutex::{
+    MappedRwMutexReadGuard, MappedRwMutexWriteGuard, RawRwMutex, RwMutex, RwMutexReadGuard,
+    RwMutexUpgradableReadGuard, RwMutexWriteGuard,
+};
 pub use sys::{Model, atomic, cell, model, thread};
 pub use wait_group::{WaitFuture, WaitGroup, WaitGuard};
 pub use worker_pool::{WorkerPool, WorkerPoolBuilder};
+#[cfg(feature = "arc_lock")]
+pub use {
+    mutex::ArcMutexGuard,
+    rw_mutex::{ArcRwMutexReadGuard, ArcRwMutexUpgradableReadGuard, ArcRwMutexWriteGuard},
+};

@@ -8,8 +8,16 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each room of `src/`, and its floor. A room is a file, or a folder with all that is in it.
-const ROOMS: [(&str, u32); 5] =
-    [("sys", 0), ("error", 0), ("latch", 1), ("wait_group", 2), ("worker_pool", 4)];
+const ROOMS: [(&str, u32); 8] = [
+    ("sys", 0),
+    ("error", 0),
+    ("latch", 1),
+    ("mutex", 1),
+    ("rw_mutex", 1),
+    ("condvar", 1),
+    ("wait_group", 2),
+    ("worker_pool", 4),
+];
 
 /// What only the ground floor's `sys` may mention.
 const MACHINE: [&str; 5] = ["std::sync", "std::thread", "parking_lot", "loom", "core::sync"];

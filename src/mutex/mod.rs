@@ -1,0 +1,144 @@
+//! A mutual exclusion lock that barges for speed and lets nobody starve.
+//!
+//! The lock itself is `raw.rs`; the types here are [`lock_api`]'s around it.
+
+use crate::sys::by_build;
+
+by_build! {
+    machine {
+        mod raw;
+
+        use lock_api::GuardSend;
+        use std::time::{Duration, Instant};
+
+        /// The raw lock of [`Mutex`], for code that is generic over [`lock_api`]'s traits.
+        #[derive(Debug)]
+        pub struct RawMutex(raw::Word);
+
+        // SAFETY: the word's invariants 1 and 3: one thread at a time has it. A guard may be sent to
+        // another thread, as nothing in the word belongs to one.
+        unsafe impl lock_api::RawMutex for RawMutex {
+            #[expect(clippy::declare_interior_mutable_const, reason = "lock_api's way to make a lock")]
+            const INIT: Self = RawMutex(raw::Word::new());
+            type Guard = GuardSend;
+
+            #[inline]
+            fn lock(&self) -> GuardSend {
+                self.0.lock();
+                GuardSend::new()
+            }
+
+            #[inline]
+            fn try_lock(&self) -> Option<GuardSend> {
+                self.0.try_lock().then(GuardSend::new)
+            }
+
+            #[inline]
+            unsafe fn unlock(&self, _: GuardSend) {
+                self.0.unlock();
+            }
+
+            fn is_locked(&self) -> bool {
+                self.0.is_locked()
+            }
+        }
+
+        // SAFETY: as above.
+        unsafe impl lock_api::RawMutexFair for RawMutex {
+            unsafe fn unlock_fair(&self, _: GuardSend) {
+                self.0.unlock_fair();
+            }
+        }
+
+        // SAFETY: as above.
+        unsafe impl lock_api::RawMutexTimed for RawMutex {
+            type Duration = Duration;
+            type Instant = Instant;
+
+            fn try_lock_for(&self, timeout: Duration) -> Option<GuardSend> {
+                // Too long to represent: for ever.
+                let deadline = Instant::now().checked_add(timeout);
+                self.0.lock_until(deadline).then(GuardSend::new)
+            }
+
+            fn try_lock_until(&self, deadline: Instant) -> Option<GuardSend> {
+                self.0.lock_until(Some(deadline)).then(GuardSend::new)
+            }
+        }
+    }
+    model {
+        #[allow(dead_code, reason = "here only the models of this room use it")]
+        mod raw;
+
+        pub use crate::sys::RawMutex;
+    }
+}
+
+/// A mutual exclusion lock around a value.
+///
+/// [`lock_api::Mutex`] around phalanx's raw lock: [`lock`](lock_api::Mutex::lock),
+/// [`try_lock`](lock_api::Mutex::try_lock), [`try_lock_for`](lock_api::Mutex::try_lock_for),
+/// guards that can be [mapped](lock_api::MutexGuard::map), [unlocked for a
+/// moment](lock_api::MutexGuard::unlocked) and [handed on](lock_api::MutexGuard::unlock_fair).
+/// Four bytes beside the value, nothing per thread, `const`.
+///
+/// # When to use it
+/// | | |
+/// | --- | --- |
+/// | short sections, or many writes | `Mutex` |
+/// | read much more than written, by several threads at once | [`RwMutex`](crate::RwMutex) |
+/// | long sections, some of which only read | [`RwMutex`](crate::RwMutex) |
+///
+/// `cargo bench --bench mutex_vs_rw_mutex` tells where the border is on your machine.
+///
+/// # Fairness
+/// As Go's mutex, it has two modes. *Normally* a thread that comes takes a free lock at once, also
+/// past those that sleep: the lock stays with threads that run, which makes it fast. A thread that
+/// has *starved* for a millisecond, counted from when it fell asleep, claims the lock, and the next
+/// unlock hands it over, whoever else wants it. So a thread that locks seldom isn't kept out by
+/// threads that lock without pause. parking_lot, which had such a bound once, has none since 0.13;
+/// std's mutex never had.
+///
+/// [`MutexGuard::unlock_fair`](lock_api::MutexGuard::unlock_fair) hands the lock to the one that has
+/// been asleep the longest, if there is one; [`bump`](lock_api::MutexGuard::bump) does so and locks
+/// again.
+///
+/// # Panics and misuse
+/// A panic under the lock unlocks it; there is no poisoning. Locking again on the thread that has it
+/// deadlocks. A guard that is forgotten leaves it locked. A guard may be dropped on another thread.
+///
+/// # Memory ordering
+/// Everything before an unlock happens before everything after the next lock.
+///
+/// # Under a model
+/// In a [`model`](crate::model) build the raw lock is a specification with a small state: any
+/// waiter may be overtaken any number of times, and a deadline may pass at any moment. The real lock
+/// has models of its own in this crate.
+///
+/// # Examples
+/// ```
+/// use phalanx::{Mutex, WaitGroup};
+/// use std::sync::Arc;
+///
+/// let (count, group) = (Arc::new(Mutex::new(0)), WaitGroup::new());
+/// for _ in 0..4 {
+///     let count = count.clone();
+///     group.go(move || *count.lock() += 1);
+/// }
+/// group.wait();
+/// assert_eq!(*count.lock(), 4);
+/// ```
+pub type Mutex<T> = lock_api::Mutex<RawMutex, T>;
+
+/// The guard of a locked [`Mutex`].
+pub type MutexGuard<'a, T> = lock_api::MutexGuard<'a, RawMutex, T>;
+
+/// The guard of a part of what a [`Mutex`] protects.
+pub type MappedMutexGuard<'a, T> = lock_api::MappedMutexGuard<'a, RawMutex, T>;
+
+/// The guard of a [`Mutex`] in an `Arc`, which it keeps alive.
+#[cfg(feature = "arc_lock")]
+pub type ArcMutexGuard<T> = lock_api::ArcMutexGuard<RawMutex, T>;
+
+#[cfg(test)]
+mod models;

@@ -1,0 +1,313 @@
+//! A reader-writer lock whose reads scale, and that lets nobody starve.
+//!
+//! The lock itself is `raw.rs`, its word `word.rs`, the way past the word `slots.rs`. The types here
+//! are [`lock_api`]'s around it.
+
+use crate::sys::by_build;
+
+by_build! {
+    machine {
+        mod raw;
+        mod slots;
+        mod word;
+
+        use lock_api::GuardSend;
+        use std::time::{Duration, Instant};
+
+        /// The raw lock of [`RwMutex`], for code that is generic over [`lock_api`]'s traits.
+        #[derive(Debug)]
+        pub struct RawRwMutex(raw::RawRwMutex);
+
+        /// How a reader leaves: what its guard carries.
+        #[derive(Debug)]
+        pub struct ReadPass(raw::Pass);
+
+        /// Too long to represent is for ever.
+        fn after(timeout: Duration) -> Option<Instant> {
+            Instant::now().checked_add(timeout)
+        }
+
+        fn kept(got: bool, guard: GuardSend) -> Result<GuardSend, GuardSend> {
+            if got { Ok(guard) } else { Err(guard) }
+        }
+
+        // SAFETY: the raw lock's invariants 1 and 2: a writer alone, or readers. Guards may be sent to
+        // other threads: a pass names its slot, and nothing in the word belongs to a thread.
+        unsafe impl lock_api::RawRwLock for RawRwMutex {
+            #[expect(clippy::declare_interior_mutable_const, reason = "lock_api's way to make a lock")]
+            const INIT: Self = RawRwMutex(raw::RawRwMutex::new());
+            type SharedGuard = ReadPass;
+            type ExclusiveGuard = GuardSend;
+
+            #[inline]
+            #[track_caller]
+            fn lock_shared(&self) -> ReadPass {
+                ReadPass(self.0.read())
+            }
+
+            #[inline]
+            #[track_caller]
+            fn try_lock_shared(&self) -> Option<ReadPass> {
+                self.0.try_read().map(ReadPass)
+            }
+
+            #[inline]
+            unsafe fn unlock_shared(&self, pass: ReadPass) {
+                self.0.leave(pass.0);
+            }
+
+            #[inline]
+            fn lock_exclusive(&self) -> GuardSend {
+                self.0.write();
+                GuardSend::new()
+            }
+
+            #[inline]
+            fn try_lock_exclusive(&self) -> Option<GuardSend> {
+                self.0.try_write().then(GuardSend::new)
+            }
+
+            #[inline]
+            unsafe fn unlock_exclusive(&self, _: GuardSend) {
+                self.0.unwrite();
+            }
+
+            fn is_locked(&self) -> bool {
+                self.0.is_locked()
+            }
+
+            fn is_locked_exclusive(&self) -> bool {
+                self.0.is_locked_exclusive()
+            }
+        }
+
+        // SAFETY: as above.
+        unsafe impl lock_api::RawRwLockFair for RawRwMutex {
+            unsafe fn unlock_shared_fair(&self, pass: ReadPass) {
+                // A writer that waits for readers has the door already: it is next in any case.
+                self.0.leave(pass.0);
+            }
+
+            unsafe fn unlock_exclusive_fair(&self, _: GuardSend) {
+                self.0.unwrite_fair();
+            }
+        }
+
+        // SAFETY: one step from writer to reader.
+        unsafe impl lock_api::RawRwLockDowngrade for RawRwMutex {
+            unsafe fn downgrade(&self, _: GuardSend) -> ReadPass {
+                ReadPass(self.0.downgrade())
+            }
+        }
+
+        // SAFETY: as for `RawRwLock`.
+        unsafe impl lock_api::RawRwLockTimed for RawRwMutex {
+            type Duration = Duration;
+            type Instant = Instant;
+
+            #[track_caller]
+            fn try_lock_shared_for(&self, timeout: Duration) -> Option<ReadPass> {
+                self.0.read_until(after(timeout)).map(ReadPass)
+            }
+
+            #[track_caller]
+            fn try_lock_shared_until(&self, deadline: Instant) -> Option<ReadPass> {
+                self.0.read_until(Some(deadline)).map(ReadPass)
+            }
+
+            fn try_lock_exclusive_for(&self, timeout: Duration) -> Option<GuardSend> {
+                self.0.write_until(after(timeout)).then(GuardSend::new)
+            }
+
+            fn try_lock_exclusive_until(&self, deadline: Instant) -> Option<GuardSend> {
+                self.0.write_until(Some(deadline)).then(GuardSend::new)
+            }
+        }
+
+        // SAFETY: an upgradable reader excludes writers and others of its kind, and takes the door in
+        // the step that gives up its place.
+        unsafe impl lock_api::RawRwLockUpgrade for RawRwMutex {
+            type UpgradableGuard = GuardSend;
+
+            fn lock_upgradable(&self) -> GuardSend {
+                self.0.upgradable(None);
+                GuardSend::new()
+            }
+
+            fn try_lock_upgradable(&self) -> Option<GuardSend> {
+                self.0.try_upgradable().then(GuardSend::new)
+            }
+
+            unsafe fn unlock_upgradable(&self, _: GuardSend) {
+                self.0.leave_upgradable();
+            }
+
+            unsafe fn upgrade(&self, guard: GuardSend) -> GuardSend {
+                self.0.upgrade(None);
+                guard
+            }
+
+            unsafe fn try_upgrade(&self, guard: GuardSend) -> Result<GuardSend, GuardSend> {
+                kept(self.0.try_upgrade(), guard)
+            }
+        }
+
+        // SAFETY: as above.
+        unsafe impl lock_api::RawRwLockUpgradeFair for RawRwMutex {
+            unsafe fn unlock_upgradable_fair(&self, _: GuardSend) {
+                self.0.leave_upgradable_fair();
+            }
+        }
+
+        // SAFETY: each one step.
+        unsafe impl lock_api::RawRwLockUpgradeDowngrade for RawRwMutex {
+            unsafe fn downgrade_upgradable(&self, _: GuardSend) -> ReadPass {
+                ReadPass(self.0.downgrade_upgradable())
+            }
+
+            unsafe fn downgrade_to_upgradable(&self, guard: GuardSend) -> GuardSend {
+                self.0.downgrade_to_upgradable();
+                guard
+            }
+        }
+
+        // SAFETY: as above; an upgrade that times out is upgradable as before.
+        unsafe impl lock_api::RawRwLockUpgradeTimed for RawRwMutex {
+            fn try_lock_upgradable_for(&self, timeout: Duration) -> Option<GuardSend> {
+                self.0.upgradable(after(timeout)).then(GuardSend::new)
+            }
+
+            fn try_lock_upgradable_until(&self, deadline: Instant) -> Option<GuardSend> {
+                self.0.upgradable(Some(deadline)).then(GuardSend::new)
+            }
+
+            unsafe fn try_upgrade_for(
+                &self,
+                guard: GuardSend,
+                timeout: Duration,
+            ) -> Result<GuardSend, GuardSend> {
+                kept(self.0.upgrade(after(timeout)), guard)
+            }
+
+            unsafe fn try_upgrade_until(
+                &self,
+                guard: GuardSend,
+                deadline: Instant,
+            ) -> Result<GuardSend, GuardSend> {
+                kept(self.0.upgrade(Some(deadline)), guard)
+            }
+        }
+    }
+    model {
+        #[allow(dead_code, reason = "here only the models of this room use it")]
+        mod raw;
+        #[allow(dead_code, reason = "here only the models of this room use it")]
+        mod slots;
+        #[allow(dead_code, reason = "here only the models of this room use it")]
+        mod word;
+
+        pub use crate::sys::RawRwMutex;
+    }
+}
+
+/// A reader-writer lock around a value: Go's `RWMutex`, whose reads scale.
+///
+/// [`lock_api::RwLock`] around phalanx's raw lock: [`read`](lock_api::RwLock::read),
+/// [`write`](lock_api::RwLock::write), [`upgradable_read`](lock_api::RwLock::upgradable_read), each
+/// also with `try_`, and `try_` with a timeout or a deadline; guards that can be mapped, downgraded,
+/// upgraded, unlocked for a moment and handed on.
+///
+/// # When to use it
+/// Wherever several threads read at once and writes are rarer, or sections are long.
+/// [`Mutex`](crate::Mutex) is as good or better where sections are a few nanoseconds and writes
+/// frequent, and it is smaller. `cargo bench --bench mutex_vs_rw_mutex` tells which to take.
+///
+/// # How reads scale
+/// A lock that only one thread uses at a time is one word, as everywhere. Once readers have had to
+/// wait for one another, and no writer came for half a microsecond, the lock is *biased*: a reader
+/// marks a slot of its own thread and touches no line that another reader writes. A write takes the
+/// bias off, looks at the slots of all threads that read so, and puts it back if enough is read
+/// between two writes. So a write to a biased lock costs about half a microsecond more than
+/// one to an unbiased lock, plus a few nanoseconds for each thread of the program that reads by
+/// slots, and it is paid only where the reads are worth it. (BRAVO, arXiv:1810.01553; folly's
+/// `SharedMutex`.)
+///
+/// Memory: 24 bytes beside the value; 128 bytes for each thread that has read a biased lock, in a
+/// static table for 256 of them. Threads beyond that, reads of more than 7 biased locks nested in one
+/// thread, and reads while the thread's thread-locals are being destroyed use the word, and work as
+/// well.
+///
+/// # Fairness
+/// A writer that comes while readers are inside lets no more of them in and waits for those to
+/// leave, so readers don't starve writers. A thread that has been waiting for a millisecond, counted
+/// from when it fell asleep, claims the lock, and no writer enters before it does: so writers don't
+/// starve readers, or each other.
+///
+/// **A recursive `read` may deadlock**: if a writer comes between the two, the second read waits for
+/// the writer, and the writer for the first.
+///
+/// [`unlock_fair`](lock_api::RwLockWriteGuard::unlock_fair) of a write guard hands the lock to a
+/// sleeping reader, or if there is none to a sleeping writer.
+///
+/// # Panics and misuse
+/// A panic under the lock unlocks it; there is no poisoning. A guard may be dropped on another thread.
+/// A guard that is forgotten leaves the lock locked, and if it was a read guard of a biased
+/// lock costs its thread one of its 7 slots; no other lock is harmed, also not one that comes to stand
+/// in the place of the first. With 2^23 readers inside by the word at once, `read` panics.
+///
+/// # Memory ordering
+/// Everything before a write unlock happens before everything after the next lock of either kind;
+/// everything before a read unlock happens before everything after the next write lock. Readers
+/// are not ordered with one another.
+///
+/// # Under a model
+/// In a [`model`](crate::model) build the raw lock is a specification with a small state: a waiting
+/// writer keeps new readers out, anyone may be overtaken any number of times, and a deadline may pass
+/// at any moment. The real lock has models of its own in this crate.
+///
+/// # Examples
+/// ```
+/// use phalanx::{RwMutex, RwMutexUpgradableReadGuard};
+/// use std::collections::HashMap;
+///
+/// let squares = RwMutex::new(HashMap::from([(2, 4)]));
+/// assert_eq!(squares.read().get(&2), Some(&4));
+///
+/// // Look first, and write only if need be, with nobody in between.
+/// let seen = squares.upgradable_read();
+/// if !seen.contains_key(&3) {
+///     RwMutexUpgradableReadGuard::upgrade(seen).insert(3, 9);
+/// }
+/// assert_eq!(squares.read().len(), 2);
+/// ```
+pub type RwMutex<T> = lock_api::RwLock<RawRwMutex, T>;
+
+/// The guard of a [`RwMutex`] that is being read.
+pub type RwMutexReadGuard<'a, T> = lock_api::RwLockReadGuard<'a, RawRwMutex, T>;
+
+/// The guard of a [`RwMutex`] that is being written.
+pub type RwMutexWriteGuard<'a, T> = lock_api::RwLockWriteGuard<'a, RawRwMutex, T>;
+
+/// The guard of a [`RwMutex`] that is being read, and may be written next: one at a time.
+pub type RwMutexUpgradableReadGuard<'a, T> = lock_api::RwLockUpgradableReadGuard<'a, RawRwMutex, T>;
+
+/// The guard of a part of what a [`RwMutex`] protects, being read.
+pub type MappedRwMutexReadGuard<'a, T> = lock_api::MappedRwLockReadGuard<'a, RawRwMutex, T>;
+
+/// The guard of a part of what a [`RwMutex`] protects, being written.
+pub type MappedRwMutexWriteGuard<'a, T> = lock_api::MappedRwLockWriteGuard<'a, RawRwMutex, T>;
+
+/// The read guard of a [`RwMutex`] in an `Arc`, which it keeps alive.
+#[cfg(feature = "arc_lock")]
+pub type ArcRwMutexReadGuard<T> = lock_api::ArcRwLockReadGuard<RawRwMutex, T>;
+
+/// The write guard of a [`RwMutex`] in an `Arc`, which it keeps alive.
+#[cfg(feature = "arc_lock")]
+pub type ArcRwMutexWriteGuard<T> = lock_api::ArcRwLockWriteGuard<RawRwMutex, T>;
+
+/// The upgradable guard of a [`RwMutex`] in an `Arc`, which it keeps alive.
+#[cfg(feature = "arc_lock")]
+pub type ArcRwMutexUpgradableReadGuard<T> = lock_api::ArcRwLockUpgradableReadGuard<RawRwMutex, T>;
+
+#[cfg(test)]
+mod models;

@@ -1,0 +1,211 @@
+//! Slots: where readers of biased locks say that they are inside, without touching the lock.
+//!
+//! Each thread that reads under a bias has a *row* of its own, a cache line of [`SLOTS`] slots in
+//! one table of the program. A slot holds the *id* of the lock that is read through it, or 0. The
+//! reader marks a slot and looks at the lock's word; the writer takes the bias off the word and
+//! looks at the slots. One of them sees the other (BRAVO, arXiv:1810.01553, does it with a hashed
+//! table; a row for each thread never collides, and the writer looks only at rows in use).
+//!
+//! ```text
+//! 0    => id   mark      the row's thread
+//! id   => 0    unmark    whoever drops the guard: guards may be sent to other threads
+//! ```
+//!
+//! Invariants:
+//!
+//! 1. Only a row's owner marks, and only a free slot. Only the mark's guard unmarks.
+//! 2. An id belongs to one lock for ever: a guard that was forgotten, on a lock that was dropped or
+//!    moved, blocks no other lock. It costs its thread the slot.
+//! 3. `SCANNED` has a row's bit from before the row's first mark until its owner ends with all slots
+//!    free. A row that is left with a mark stays in it until a later owner ends.
+//!
+//! A thread gets its row at its first biased read, and gives it back when it ends. Without a row
+//! (more than [`ROWS`] threads read at once; a thread whose thread-locals are gone already), or with
+//! all slots taken (reads of more than [`SLOTS`] locks nested), it reads by the word.
+//!
+//! Memory: 128 bytes for each of 256 rows, in one static table, touched only where used.
+//!
+//! Orderings: a slot passes from guard to owner to writer with Release and Acquire, so a writer that
+//! sees a slot free, or marked for another lock, sees all that was read through it as done. Mark and
+//! look are kept in order by [`store_then_fence`] here and a SeqCst fence in the writer.
+
+use crate::sys::atomic::{AtomicU64, Ordering};
+use crate::sys::{Hint, IS_MODEL, array, global_array, local, store_then_fence};
+use crossbeam_utils::CachePadded;
+use std::cell::Cell;
+
+pub(super) type Slot = AtomicU64;
+
+/// Slots of a row.
+const SLOTS: usize = if IS_MODEL { 2 } else { 7 };
+/// Rows of the table.
+const ROWS: usize = if IS_MODEL { 4 } else { 256 };
+
+#[derive(Debug)]
+struct Row {
+    slots: [Slot; SLOTS],
+    /// The lock read last, by the low half of its id, and how often in a row: what tells a writer
+    /// whether the bias pays. Written by the owner.
+    last: Hint,
+    reads: Hint,
+}
+
+/// Rows of one word of a bitmap.
+const GROUP: usize = 64;
+const GROUPS: usize = ROWS.div_ceil(GROUP);
+
+global_array!(rows: [CachePadded<Row>; ROWS] = CachePadded::new(Row {
+    slots: array!(AtomicU64::new(0); SLOTS),
+    last: Hint::new(),
+    reads: Hint::new(),
+}));
+// Which rows have an owner.
+global_array!(owned: [AtomicU64; GROUPS] = AtomicU64::new(0));
+// Which rows a writer looks at (invariant 3).
+global_array!(scanned: [AtomicU64; GROUPS] = AtomicU64::new(0));
+// The last id given out.
+global_array!(ids: [AtomicU64; 1] = AtomicU64::new(0));
+
+local! {
+    /// This thread's row, once it has one and as long as it may use it.
+    static ROW: Cell<Option<&'static Row>> = Cell::new(None);
+}
+local! {
+    /// Gives the row back when the thread ends.
+    static LEASE: Lease = Lease(Cell::new(None));
+}
+
+struct Lease(Cell<Option<usize>>);
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if let Some(index) = self.0.take() {
+            let _ = ROW.try_with(|row| row.set(None));
+            give_back(index);
+        }
+    }
+}
+
+/// An id that no other lock has had or will have: there are 2^64.
+pub(super) fn new_id() -> u64 {
+    // ORDERING: Relaxed: only has to differ.
+    ids()[0].fetch_add(1, Ordering::Relaxed) + 1
+}
+
+/// Marks this thread's first slot for the lock, before every later load. `None` if that takes more
+/// than a look: see [`mark`].
+#[inline]
+pub(super) fn mark_first(id: u64) -> Option<&'static Slot> {
+    let row = ROW.try_with(Cell::get).ok().flatten()?;
+    let slot = &row.slots[0];
+    // ORDERING: Acquire: pairs with the Release of an `unmark` on another thread, so that the mark's
+    // Release passes on what was read before it.
+    if slot.load(Ordering::Acquire) != 0 {
+        return None;
+    }
+    store_then_fence(slot, id);
+    if row.last.get() != id as u32 {
+        row.last.set(id as u32);
+        row.reads.set(0);
+    }
+    row.reads.add(1);
+    Some(slot)
+}
+
+/// Marks a free slot of this thread for the lock, before every later load; `None` if there is none.
+pub(super) fn mark(id: u64) -> Option<&'static Slot> {
+    let row = match ROW.try_with(Cell::get) {
+        Ok(Some(row)) => row,
+        Ok(None) => claim_row()?,
+        Err(_) => return None,
+    };
+    // ORDERING: Acquire: as in `mark_first`.
+    let slot = row.slots.iter().find(|slot| slot.load(Ordering::Acquire) == 0)?;
+    store_then_fence(slot, id);
+    Some(slot)
+}
+
+/// Leaves a slot.
+#[inline]
+pub(super) fn unmark(slot: &Slot) {
+    // ORDERING: Release: what was read happens before the writer, which reads this with Acquire.
+    slot.store(0, Ordering::Release);
+}
+
+fn claim_row() -> Option<&'static Row> {
+    // An error means that the thread is ending: nobody would give the row back.
+    let index = LEASE
+        .try_with(|lease| own_a_row().inspect(|&index| lease.0.set(Some(index))))
+        .ok()
+        .flatten()?;
+    let row: &Row = &rows()[index];
+    let _ = ROW.try_with(|mine| mine.set(Some(row)));
+    Some(row)
+}
+
+/// The lowest row that nobody owns, so that rows in use stand together.
+fn own_a_row() -> Option<usize> {
+    for index in 0..ROWS {
+        let (group, bit) = (index / GROUP, 1 << (index % GROUP));
+        let owned = &owned()[group];
+        // ORDERING: Relaxed: only spares the exchange. Acquire: pairs with the Release in
+        // `give_back`: the row is as its last owner left it.
+        if owned.load(Ordering::Relaxed) & bit == 0
+            && owned.fetch_or(bit, Ordering::Acquire) & bit == 0
+        {
+            // ORDERING: Relaxed: comes before the first mark on this thread, whose fence publishes
+            // both. As a read-modify-write it keeps the release sequence of `give_back` going.
+            scanned()[group].fetch_or(bit, Ordering::Relaxed);
+            return Some(index);
+        }
+    }
+    None
+}
+
+fn give_back(index: usize) {
+    let (group, bit) = (index / GROUP, 1 << (index % GROUP));
+    // ORDERING: Acquire: a slot may have been left by another thread; Release: a writer that doesn't
+    // look here any more must still see what was read here as done (its scan reads with Acquire).
+    if rows()[index].slots.iter().all(|slot| slot.load(Ordering::Acquire) == 0) {
+        scanned()[group].fetch_and(!bit, Ordering::Release);
+    }
+    // ORDERING: Release: pairs with the Acquire of the next owner.
+    owned()[group].fetch_and(!bit, Ordering::Release);
+}
+
+/// Whether the slot is marked for the lock.
+pub(super) fn is_marked(slot: &Slot, id: u64) -> bool {
+    // ORDERING: Acquire: pairs with the Release in `unmark`. A mark for another lock is one too:
+    // its thread acquired the slot before.
+    slot.load(Ordering::Acquire) == id
+}
+
+/// Gives `each` the slots that are marked for the lock, as long as it says `true`; how many reads
+/// the rows remember, or `None` if it said `false`.
+///
+/// After the caller's SeqCst fence: all marks are seen whose thread didn't see the bias gone.
+pub(super) fn scan(id: u64, mut each: impl FnMut(&'static Slot) -> bool) -> Option<u32> {
+    let mut reads = 0u32;
+    for (group, rows_of) in scanned().iter().zip(rows().chunks(GROUP)) {
+        // ORDERING: Acquire: pairs with the Release in `give_back`.
+        let mut bits = group.load(Ordering::Acquire);
+        while bits != 0 {
+            let row = &rows_of[bits.trailing_zeros() as usize];
+            bits &= bits - 1;
+            if row.last.get() == id as u32 {
+                reads = reads.wrapping_add(row.reads.get());
+            }
+            for slot in &row.slots {
+                if is_marked(slot, id) && !each(slot) {
+                    return None;
+                }
+            }
+        }
+    }
+    Some(reads)
+}
+
+/// Whether any slot is marked for the lock.
+pub(super) fn any_marked(id: u64) -> bool {
+    scan(id, |_| false).is_none()
+}
