@@ -1,6 +1,8 @@
-//! What the tests share: a watchdog, and panics looked at closely.
+//! What the tests share: a watchdog, panics looked at closely, and what locks are tested with.
 
 #![allow(dead_code, reason = "each test file uses its own part")]
+
+pub(crate) mod locks;
 
 use std::cell::RefCell;
 use std::panic::{self, AssertUnwindSafe, Location, catch_unwind};

@@ -1,0 +1,433 @@
+//! What the condition variable promises, on real threads.
+//!
+//! Bugs that other ones had, and what would show them here:
+//!
+//! | told in | the bug | test |
+//! | --- | --- | --- |
+//! | golang#37852, parking_lot#466 | a waiter that times out takes a notification with it | `every_notification_reaches_one_waiter_beside_time_outs` |
+//! | rayon#992 | a notification between the check and the sleep is lost | `a_notification_right_after_the_unlock_is_not_lost`, `a_bounded_queue_loses_nothing` |
+//! | rust#39364 | a notification at the moment of the time-out upsets the next wait | `a_wait_that_timed_out_leaves_the_next_one_whole` |
+//!
+//! That it goes with any mutex of lock_api's is in `condvar_any_mutex.rs`.
+
+mod common;
+
+use common::locks::Dice;
+use common::watchdog;
+use phalanx::{Condvar, Mutex, MutexGuard};
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// A far limit.
+const HOUR: Duration = Duration::from_secs(3_600);
+
+/// How many threads began to wait, and how many of them came back.
+#[derive(Debug, Default)]
+struct Waiters {
+    waiting: usize,
+    woken: usize,
+}
+
+impl Waiters {
+    /// Waits once, with no condition to check.
+    fn wait_once(waiters: &Mutex<Waiters>, wait: impl Fn(&mut MutexGuard<'_, Waiters>)) {
+        let mut guard = waiters.lock();
+        guard.waiting += 1;
+        wait(&mut guard);
+        guard.woken += 1;
+    }
+
+    /// Returns with the lock held when `ready` holds.
+    fn when(waiters: &Mutex<Waiters>, ready: impl Fn(&Waiters) -> bool) -> MutexGuard<'_, Waiters> {
+        loop {
+            let guard = waiters.lock();
+            if ready(&guard) {
+                return guard;
+            }
+            drop(guard);
+            thread::yield_now();
+        }
+    }
+}
+
+#[test]
+fn nobody_is_notified_when_nobody_waits() {
+    let condvar = Condvar::new();
+    assert!(!condvar.notify_one());
+    assert_eq!(condvar.notify_all(), 0);
+    // And nothing is kept for those who come later.
+    let lock = Mutex::new(());
+    assert!(condvar.wait_for(&mut lock.lock(), Duration::from_micros(10)).timed_out());
+}
+
+#[test]
+fn notify_one_wakes_exactly_one() {
+    const THREADS: usize = 6;
+    watchdog(|| {
+        for locked in [false, true] {
+            let (waiters, condvar) = (Mutex::new(Waiters::default()), Condvar::new());
+            thread::scope(|scope| {
+                for id in 0..THREADS {
+                    let (waiters, condvar) = (&waiters, &condvar);
+                    scope.spawn(move || {
+                        Waiters::wait_once(waiters, |guard| match id % 3 {
+                            0 => assert!(!condvar.wait_for(guard, HOUR).timed_out()),
+                            1 => assert!(!condvar.wait_for(guard, Duration::MAX).timed_out()),
+                            _ => condvar.wait(guard),
+                        });
+                    });
+                }
+                drop(Waiters::when(&waiters, |waiters| waiters.waiting == THREADS));
+                for notified in 1..=THREADS {
+                    let guard = locked.then(|| waiters.lock());
+                    assert!(condvar.notify_one());
+                    drop(guard);
+                    let guard = Waiters::when(&waiters, |waiters| waiters.woken >= notified);
+                    // A second one would come now, or in one of the rounds to come.
+                    assert_eq!(guard.woken, notified);
+                    drop(guard);
+                    thread::yield_now();
+                    assert_eq!(waiters.lock().woken, notified);
+                }
+                assert!(!condvar.notify_one());
+            });
+        }
+    });
+}
+
+#[test]
+fn notify_all_wakes_all_who_wait() {
+    const THREADS: usize = 6;
+    watchdog(|| {
+        let (waiters, condvar) = (Mutex::new(Waiters::default()), Condvar::new());
+        for round in 1..=50 {
+            thread::scope(|scope| {
+                for id in 0..THREADS {
+                    let (waiters, condvar) = (&waiters, &condvar);
+                    scope.spawn(move || {
+                        Waiters::wait_once(waiters, |guard| match id % 2 {
+                            0 => assert!(!condvar.wait_for(guard, HOUR).timed_out()),
+                            _ => condvar.wait(guard),
+                        });
+                    });
+                }
+                let all = |waiters: &Waiters| waiters.waiting == round * THREADS;
+                let guard = Waiters::when(&waiters, all);
+                assert_eq!(guard.woken, (round - 1) * THREADS);
+                let unlocked = (round % 2 == 0).then_some(guard);
+                assert_eq!(condvar.notify_all(), THREADS);
+                assert_eq!(condvar.notify_all(), 0);
+                drop(unlocked);
+            });
+            assert_eq!(waiters.lock().woken, round * THREADS);
+        }
+    });
+}
+
+#[test]
+fn a_notification_right_after_the_unlock_is_not_lost() {
+    watchdog(|| {
+        let (turn, condvar) = (Mutex::new(0), Condvar::new());
+        thread::scope(|scope| {
+            for id in 0..2 {
+                let (turn, condvar) = (&turn, &condvar);
+                scope.spawn(move || {
+                    let mut guard = turn.lock();
+                    for _ in 0..2_000 {
+                        // Of two threads, each waits for nothing but the other's notification.
+                        while *guard % 2 != id {
+                            condvar.wait(&mut guard);
+                        }
+                        *guard += 1;
+                        if *guard % 3 == 0 {
+                            MutexGuard::unlocked(&mut guard, || condvar.notify_one());
+                        } else {
+                            condvar.notify_one();
+                        }
+                    }
+                });
+            }
+        });
+        assert_eq!(turn.into_inner(), 4_000);
+    });
+}
+
+#[test]
+fn a_bounded_queue_loses_nothing() {
+    const EACH: u64 = 2_000;
+    watchdog(|| {
+        let queue = Mutex::new(VecDeque::new());
+        let (filled, emptied) = (Condvar::new(), Condvar::new());
+        let taken = AtomicUsize::new(0);
+        thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| {
+                    for item in 1..=EACH {
+                        let mut guard = queue.lock();
+                        emptied.wait_while(&mut guard, |queue| queue.len() >= 2);
+                        guard.push_back(item);
+                        drop(guard);
+                        filled.notify_one();
+                    }
+                });
+                scope.spawn(|| {
+                    for _ in 0..EACH {
+                        let mut guard = queue.lock();
+                        filled.wait_while(&mut guard, |queue| queue.is_empty());
+                        let item: u64 = guard.pop_front().unwrap();
+                        drop(guard);
+                        emptied.notify_one();
+                        taken.fetch_add(item as usize, SeqCst);
+                    }
+                });
+            }
+        });
+        assert!(queue.into_inner().is_empty());
+        assert_eq!(taken.into_inner() as u64, 3 * EACH * (EACH + 1) / 2);
+    });
+}
+
+#[test]
+fn every_notification_reaches_one_waiter_beside_time_outs() {
+    watchdog(|| {
+        let (lock, condvar) = (Mutex::new(()), Condvar::new());
+        let (over, woken) = (AtomicBool::new(false), AtomicUsize::new(0));
+        let mut notified = 0;
+        thread::scope(|scope| {
+            let (lock, condvar, over, woken) = (&lock, &condvar, &over, &woken);
+            for seed in 0..2 {
+                scope.spawn(move || {
+                    let mut dice = Dice::new(seed);
+                    let mut guard = lock.lock();
+                    while !over.load(SeqCst) {
+                        let limit = Duration::from_micros(dice.roll(80));
+                        if !condvar.wait_for(&mut guard, limit).timed_out() {
+                            woken.fetch_add(1, SeqCst);
+                        }
+                    }
+                });
+            }
+            let patient = scope.spawn(|| {
+                let mut guard = lock.lock();
+                for _ in 0..500 {
+                    condvar.wait(&mut guard);
+                    woken.fetch_add(1, SeqCst);
+                }
+            });
+            // Who was said to be notified must come back notified.
+            while !patient.is_finished() {
+                if condvar.notify_one() {
+                    notified += 1;
+                } else {
+                    thread::yield_now();
+                }
+            }
+            over.store(true, SeqCst);
+            notified += condvar.notify_all();
+        });
+        assert_eq!(woken.into_inner(), notified);
+    });
+}
+
+#[test]
+fn a_wait_times_out_not_before_its_limit_and_with_the_lock_held() {
+    watchdog(|| {
+        let (lock, condvar) = (Mutex::new(0), Condvar::new());
+        let mut guard = lock.lock();
+        for limit in [Duration::ZERO, Duration::from_micros(50), Duration::from_millis(3)] {
+            let start = Instant::now();
+            assert!(condvar.wait_for(&mut guard, limit).timed_out());
+            assert!(start.elapsed() >= limit);
+            assert!(lock.is_locked());
+            let end = Instant::now() + limit;
+            assert!(condvar.wait_until(&mut guard, end).timed_out());
+            assert!(Instant::now() >= end);
+            // A limit that has passed by now.
+            assert!(condvar.wait_until(&mut guard, start).timed_out());
+            assert!(condvar.wait_while_until(&mut guard, |_| true, start).timed_out());
+            assert!(lock.is_locked());
+            *guard += 1;
+        }
+        drop(guard);
+        assert_eq!(*lock.try_lock().unwrap(), 3);
+    });
+}
+
+#[test]
+fn a_wait_that_times_out_lets_the_lock_go_meanwhile() {
+    watchdog(|| {
+        let (lock, condvar) = (Mutex::new(0), Condvar::new());
+        thread::scope(|scope| {
+            let mut guard = lock.lock();
+            scope.spawn(|| *lock.lock() = 1);
+            while *guard == 0 {
+                assert!(condvar.wait_for(&mut guard, Duration::from_micros(50)).timed_out());
+            }
+        });
+        assert!(!lock.is_locked());
+    });
+}
+
+#[test]
+fn a_wait_that_timed_out_leaves_the_next_one_whole() {
+    watchdog(|| {
+        let (turns, condvar) = (Mutex::new(0), Condvar::new());
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                for _ in 0..1_000 {
+                    *turns.lock() += 1;
+                    condvar.notify_one();
+                    let mut guard = turns.lock();
+                    condvar.wait_while(&mut guard, |turns| *turns > 0);
+                }
+            });
+            let mut dice = Dice::new(0);
+            for _ in 0..1_000 {
+                let mut guard = turns.lock();
+                while *guard == 0 {
+                    // Timed and untimed waits of one thread in turn.
+                    let limit = Duration::from_micros(dice.roll(60));
+                    if condvar.wait_for(&mut guard, limit).timed_out() && *guard == 0 {
+                        condvar.wait(&mut guard);
+                    }
+                }
+                *guard -= 1;
+                drop(guard);
+                condvar.notify_one();
+            }
+        });
+        assert_eq!(turns.into_inner(), 0);
+    });
+}
+
+#[test]
+fn wait_while_checks_before_it_waits_and_after() {
+    watchdog(|| {
+        let (lock, condvar) = (Mutex::new(5), Condvar::new());
+        let mut guard = lock.lock();
+        // Nobody notifies: a condition that doesn't hold is not waited for.
+        condvar.wait_while(&mut guard, |value| *value != 5);
+        let nothing = Duration::ZERO;
+        assert!(!condvar.wait_while_for(&mut guard, |value| *value != 5, nothing).timed_out());
+        assert!(condvar.wait_while_for(&mut guard, |value| *value == 5, nothing).timed_out());
+        let soon = Instant::now() + Duration::from_millis(1);
+        assert!(condvar.wait_while_until(&mut guard, |value| *value == 5, soon).timed_out());
+        assert!(Instant::now() >= soon);
+        drop(guard);
+        let waits: [fn(&Condvar, &mut MutexGuard<'_, i32>); 3] = [
+            |condvar, guard| condvar.wait_while(guard, |value| *value > 0),
+            |condvar, guard| {
+                let limit = Duration::MAX;
+                assert!(!condvar.wait_while_for(guard, |value| *value > 0, limit).timed_out());
+            },
+            |condvar, guard| {
+                let end = Instant::now() + HOUR;
+                assert!(!condvar.wait_while_until(guard, |value| *value > 0, end).timed_out());
+            },
+        ];
+        for wait in waits {
+            *lock.lock() = 5;
+            thread::scope(|scope| {
+                let waiter = scope.spawn(|| {
+                    let mut guard = lock.lock();
+                    wait(&condvar, &mut guard);
+                    *guard
+                });
+                for left in (0..5).rev() {
+                    *lock.lock() = left;
+                    condvar.notify_all();
+                }
+                assert_eq!(waiter.join().unwrap(), 0);
+            });
+        }
+    });
+}
+
+#[test]
+fn a_condition_that_panics_leaves_the_guard_locked() {
+    watchdog(|| {
+        let (lock, condvar) = (Mutex::new(0), Condvar::new());
+        let mut guard = lock.lock();
+        let panics = AssertUnwindSafe(|| {
+            condvar.wait_while(&mut guard, |_| resume_unwind(Box::new("at once")));
+        });
+        assert!(catch_unwind(panics).is_err());
+        assert!(lock.is_locked());
+        *guard += 1;
+        // A time-out in between, and the guard was let go and taken again.
+        let mut checks = 0;
+        let panics = AssertUnwindSafe(|| {
+            let condition = |value: &mut i32| {
+                checks += 1;
+                *value += 1;
+                checks < 2 || resume_unwind(Box::new("after a wait"))
+            };
+            condvar.wait_while_for(&mut guard, condition, Duration::from_millis(1));
+        });
+        assert!(catch_unwind(panics).is_err());
+        assert!(lock.is_locked());
+        assert_eq!((*guard, checks), (3, 2));
+        drop(guard);
+        assert!(!lock.is_locked());
+        // Nobody is left waiting, and the next wait is none the worse.
+        assert!(!condvar.notify_one());
+        thread::scope(|scope| {
+            scope.spawn(|| condvar.wait_while(&mut lock.lock(), |value| *value < 10));
+            *lock.lock() = 10;
+            condvar.notify_all();
+        });
+    });
+}
+
+#[test]
+fn a_condvar_serves_one_mutex_after_another() {
+    watchdog(|| {
+        let condvar = Condvar::new();
+        for _ in 0..100 {
+            let ready = Mutex::new(false);
+            thread::scope(|scope| {
+                scope.spawn(|| condvar.wait_while(&mut ready.lock(), |ready| !*ready));
+                *ready.lock() = true;
+                condvar.notify_one();
+            });
+        }
+    });
+}
+
+#[test]
+fn a_waiter_may_free_the_condvar_once_it_is_woken() {
+    watchdog(|| {
+        for _ in 0..500 {
+            let shared = Arc::new((Mutex::new(false), Condvar::new()));
+            let theirs = shared.clone();
+            let notifier = thread::spawn(move || {
+                let (ready, condvar) = &*theirs;
+                let mut guard = ready.lock();
+                *guard = true;
+                condvar.notify_all();
+                drop(guard);
+            });
+            let (ready, condvar) = &*shared;
+            condvar.wait_while(&mut ready.lock(), |ready| !*ready);
+            drop(shared);
+            notifier.join().unwrap();
+        }
+    });
+}
+
+#[test]
+fn a_condvar_may_be_static() {
+    static READY: Mutex<bool> = Mutex::new(false);
+    static CONDVAR: Condvar = Condvar::new();
+    watchdog(|| {
+        let waiter = thread::spawn(|| CONDVAR.wait_while(&mut READY.lock(), |ready| !*ready));
+        *READY.lock() = true;
+        CONDVAR.notify_one();
+        waiter.join().unwrap();
+        assert!(format!("{CONDVAR:?}").starts_with("Condvar"));
+    });
+}
