@@ -1,6 +1,7 @@
 //! phalanx's own primitives, as contenders.
 
 use crate::groups::pools::{Pool, SEATS, load::Task as Function};
+use crate::groups::rwlocks::Data;
 use crate::groups::wait_groups::{Guarded, WaitGroup};
 
 impl WaitGroup for phalanx::WaitGroup {
@@ -61,5 +62,32 @@ impl Pool for Map {
 
     fn map<F: Function>(&mut self, items: &[u64], f: F) -> Vec<u64> {
         self.0.map_slice(items, |&item| f(item))
+    }
+}
+
+impl crate::groups::mutexes::Lock for phalanx::Mutex<u64> {
+    fn new() -> Self {
+        Self::default()
+    }
+
+    #[inline]
+    fn with<R>(&self, f: impl FnOnce(&mut u64) -> R) -> R {
+        f(&mut self.lock())
+    }
+}
+
+impl crate::groups::rwlocks::RwLock for phalanx::RwMutex<Data> {
+    fn new() -> Self {
+        Self::default()
+    }
+
+    #[inline]
+    fn read<R>(&self, f: impl FnOnce(&Data) -> R) -> R {
+        f(&phalanx::RwMutex::read(self))
+    }
+
+    #[inline]
+    fn write(&self, f: impl Fn(&mut Data)) {
+        f(&mut phalanx::RwMutex::write(self));
     }
 }

@@ -132,6 +132,10 @@ fn limit(task: &Task, context: &mut Context) -> Result<Outcome, Failure> {
     Ok(Outcome::one(free.max(serial)))
 }
 
+fn ours<L: Lock>(name: &'static str) -> Entry<Task> {
+    Entry::new(name, Role::Ours, round::<L>)
+}
+
 fn peer<L: Lock>(name: &'static str) -> Entry<Task> {
     Entry::new(name, Role::Peer, round::<L>)
 }

@@ -3,13 +3,15 @@
 //! Two mutexes take part as if they were reader-writer locks, because with short
 //! sections they often win; and arc-swap, which replaces the data as a whole.
 
-use super::{Data, RwLock, Task, in_go, peer, unlocked};
+use super::{Data, RwLock, Task, in_go, ours, peer, unlocked};
 use crate::entry::Entry;
 use arc_swap::ArcSwap;
 use crossbeam_utils::sync::ShardedLock;
 
 pub fn all() -> Vec<Entry<Task>> {
     vec![
+        ours::<phalanx::RwMutex<Data>>("phalanx"),
+        ours::<phalanx::Mutex<Data>>("phalanx Mutex"),
         peer::<std::sync::RwLock<Data>>("std"),
         peer::<parking_lot::RwLock<Data>>("parking_lot"),
         peer::<ShardedLock<Data>>("ShardedLock"),
@@ -136,5 +138,21 @@ impl RwLock for ArcSwap<Data> {
             f(&mut data);
             data
         });
+    }
+}
+
+impl RwLock for phalanx::Mutex<Data> {
+    fn new() -> Self {
+        Self::default()
+    }
+
+    #[inline]
+    fn read<R>(&self, f: impl FnOnce(&Data) -> R) -> R {
+        f(&self.lock())
+    }
+
+    #[inline]
+    fn write(&self, f: impl Fn(&mut Data)) {
+        f(&mut self.lock());
     }
 }

@@ -193,6 +193,10 @@ fn limit(task: &Task, context: &mut Context) -> Result<Outcome, Failure> {
     Ok(Outcome::one(rate.ns_per_op()))
 }
 
+fn ours<L: RwLock>(name: &'static str) -> Entry<Task> {
+    Entry::new(name, Role::Ours, round::<L>)
+}
+
 fn peer<L: RwLock>(name: &'static str) -> Entry<Task> {
     Entry::new(name, Role::Peer, round::<L>)
 }
