@@ -346,6 +346,13 @@ impl RawRwMutex {
         self.word.load(Ordering::Relaxed) & WRITER != 0
     }
 
+    /// Whether a writer at the door may be asleep.
+    #[cfg(test)]
+    pub(super) fn is_draining(&self) -> bool {
+        // ORDERING: Relaxed: asks again and again.
+        self.word.load(Ordering::Relaxed) & DRAINING != 0
+    }
+
     /// The queue of writers and upgradable readers.
     fn writers(&self) -> usize {
         (&raw const self.word).addr()
@@ -386,7 +393,8 @@ impl RawRwMutex {
         self.word.load(Ordering::Acquire) & BIAS != 0
     }
 
-    /// Enters by a slot, if there is a free one and still a bias.
+    /// Enters by a slot, if there is a free one and still a bias. Only after a look at the word, with
+    /// Acquire, that found the bias.
     fn mark(&self) -> Option<Pass> {
         // ORDERING: Relaxed: as in `read`.
         let slot = slots::mark(self.id.load(Ordering::Relaxed))?;
@@ -502,8 +510,9 @@ impl RawRwMutex {
         let reads = kind == Kind::Reader;
         let (mut first_look, mut before) = (None, None);
         loop {
-            // ORDERING: Relaxed: the steps below decide; `mark` looks again.
-            let word = self.word.load(Ordering::Relaxed);
+            // ORDERING: Acquire: if this reads the bias, `mark` must read the id that it came with.
+            // For all else the steps below decide.
+            let word = self.word.load(Ordering::Acquire);
             let first = *first_look.get_or_insert(word);
             if word & kind.bars() == 0 {
                 let biased = word & BIAS != 0;
@@ -585,7 +594,7 @@ impl RawRwMutex {
 
     /// Has readers enter by slots from now on. Only for a reader inside.
     #[cold]
-    fn engage_bias(&self) {
+    pub(super) fn engage_bias(&self) {
         // ORDERING: Relaxed, twice: published by the exchange below.
         if self.id.load(Ordering::Relaxed) == 0 {
             let id = slots::new_id();

@@ -30,7 +30,7 @@
 //! look are kept in order by [`store_then_fence`] here and a SeqCst fence in the writer.
 
 use crate::sys::atomic::{AtomicU64, Ordering};
-use crate::sys::{Hint, IS_MODEL, array, global_array, local, store_then_fence};
+use crate::sys::{Hint, IS_MODEL, array, global_array, local, store, store_then_fence};
 use crossbeam_utils::CachePadded;
 use std::cell::Cell;
 
@@ -39,7 +39,7 @@ pub(super) type Slot = AtomicU64;
 /// Slots of a row.
 const SLOTS: usize = if IS_MODEL { 2 } else { 7 };
 /// Rows of the table.
-const ROWS: usize = if IS_MODEL { 4 } else { 256 };
+const ROWS: usize = if IS_MODEL { 6 } else { 256 };
 
 #[derive(Debug)]
 struct Row {
@@ -129,7 +129,7 @@ pub(super) fn mark(id: u64) -> Option<&'static Slot> {
 #[inline]
 pub(super) fn unmark(slot: &Slot) {
     // ORDERING: Release: what was read happens before the writer, which reads this with Acquire.
-    slot.store(0, Ordering::Release);
+    store(slot, 0, Ordering::Release);
 }
 
 fn claim_row() -> Option<&'static Row> {
@@ -208,4 +208,26 @@ pub(super) fn scan(id: u64, mut each: impl FnMut(&'static Slot) -> bool) -> Opti
 /// Whether any slot is marked for the lock.
 pub(super) fn any_marked(id: u64) -> bool {
     scan(id, |_| false).is_none()
+}
+
+/// Makes the tables of a model's execution, before its threads do: see `global_array`.
+#[cfg(test)]
+pub(super) fn prepare() {
+    rows();
+    ids();
+    if IS_MODEL {
+        let upper = (ROWS / 2..ROWS).map(|row| 1 << row).sum();
+        // ORDERING: Relaxed, twice: before all other threads start.
+        owned()[0].fetch_or(upper, Ordering::Relaxed);
+        scanned()[0].fetch_or(upper, Ordering::Relaxed);
+    }
+}
+
+/// In a model, gives this thread one of the upper half of rows, without the steps of claiming it and
+/// giving it back, which would multiply the executions of models that are not about them.
+#[cfg(test)]
+pub(super) fn settle(row: usize) {
+    if IS_MODEL {
+        ROW.with(|mine| mine.set(Some(&rows()[ROWS / 2 + row])));
+    }
 }

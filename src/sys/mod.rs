@@ -59,10 +59,12 @@ pub(crate) use model::PerExecution;
 pub use model::{RawMutex, RawRwMutex};
 
 mod tasks;
+#[cfg(test)]
+pub(crate) mod testing;
 
 pub(crate) use build::{
     Backoff, Heap, Hint, IS_MODEL, Mutex, Patience, Spin, Stopwatch, Tracked, array, by_build,
-    catch, const_fn, global_array, local, park, park_after, store_then_fence, unpark_one,
+    catch, const_fn, global_array, local, park, park_after, store, store_then_fence, unpark_one,
     unpark_threads,
 };
 pub use build::{Model, atomic, cell, model, thread};

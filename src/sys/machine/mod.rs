@@ -127,6 +127,12 @@ pub(crate) fn store_then_fence(place: &atomic::AtomicU64, value: u64) {
     }
 }
 
+/// Stores `value`, where the model's other threads may run read-modify-writes: a swap there.
+#[inline]
+pub(crate) fn store(place: &atomic::AtomicU64, value: u64, order: atomic::Ordering) {
+    place.store(value, order);
+}
+
 /// Functions that are `const` on the machine; a model's atomics can't be made in a const.
 macro_rules! const_fn {
     ($(#[$attr:meta])* $vis:vis fn $name:ident($($arg:ident: $t:ty),*) -> $result:ty $body:block) => {

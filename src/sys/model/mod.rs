@@ -71,11 +71,18 @@ macro_rules! const_fn {
 }
 pub(crate) use const_fn;
 
+/// Stores `value`. As a swap: loom knows one order of all read-modify-writes of an atomic, but
+/// not of a store among them, and here loads may be read-modify-writes.
+#[track_caller]
+pub(crate) fn store(place: &atomic::AtomicU64, value: u64, order: atomic::Ordering) {
+    place.swap(value, order);
+}
+
 /// Stores `value`, and orders the store before every later load.
 #[track_caller]
 pub(crate) fn store_then_fence(place: &atomic::AtomicU64, value: u64) {
     // ORDERING: as on the machine where there is no exchange that does both.
-    place.store(value, atomic::Ordering::Release);
+    store(place, value, atomic::Ordering::Release);
     atomic::fence(atomic::Ordering::SeqCst);
 }
 
