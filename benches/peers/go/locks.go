@@ -58,10 +58,12 @@ type mutexTask struct {
 	Inside, Outside uint64
 	Threads         int
 	Latency         bool
+	BesideHogs      bool `json:"beside_hogs"`
 }
 
 func mutexes(r *request) reply {
 	const batch, room = 16, 1 << 16
+	const hogs, away, longer = 3, 50 * time.Microsecond, 6
 	t := task[mutexTask](r)
 	inside, outside := stepsFor(t.Inside), stepsFor(t.Outside)
 	var lock struct {
@@ -72,10 +74,31 @@ func mutexes(r *request) reply {
 	}
 	latencies := make([][]uint32, t.Threads)
 	var expected atomic.Uint64
-	got := run(t.Threads, r.span(), func(w *worker) {
+	span := r.span()
+	if t.BesideHogs {
+		span.window *= longer
+	}
+	got := run(t.Threads, span, func(w *worker) {
 		var own []uint32
 		if t.Latency {
 			own = make([]uint32, 0, room)
+		}
+		for t.BesideHogs && w.more() {
+			if w.index < hogs {
+				lock.Lock()
+				work(inside, lock.count)
+				lock.count++
+				lock.Unlock()
+			} else {
+				asked := time.Now()
+				lock.Lock()
+				own = append(own, uint32(time.Since(asked)))
+				lock.count++
+				lock.Unlock()
+				for left := time.Now(); time.Since(left) < away; {
+				}
+			}
+			w.did(1)
 		}
 		for w.more() {
 			if t.Latency && len(own) < room {
@@ -177,6 +200,12 @@ func rwlocks(r *request) reply {
 			}
 		default:
 			for w.more() {
+				if t.Kind == "against" {
+					lock.bump()
+					ownWrites++
+					w.did(1)
+					continue
+				}
 				start := time.Now()
 				lock.bump()
 				took = append(took, uint32(time.Since(start)))
@@ -195,6 +224,10 @@ func rwlocks(r *request) reply {
 	switch t.Kind {
 	case "mix":
 		return one(got.nsPerOp())
+	case "against":
+		return reply{Figures: [][2]any{
+			{"read", got.nsPerOpOf(0, readers)}, {"write", got.nsPerOpOf(readers, readers+1)},
+		}}
 	case "beside_latency":
 		return reply{Latencies: thin(took)}
 	}

@@ -1,11 +1,12 @@
-//! A stranger's code on phalanx, with no cfg in it: two features, each right once and wrong once.
+//! A stranger's code on phalanx, with no cfg in it: some features, each right once and wrong once.
 //!
 //! The wrong versions have bugs of the kind that tests on real threads pass for years. Under
 //! `--cfg phalanx_loom` the models in `tests/models.rs` find them in seconds.
 
 use phalanx::atomic::{AtomicUsize, Ordering};
 use phalanx::cell::UnsafeCell;
-use phalanx::{WaitGroup, WaitGuard, WorkerPool};
+use phalanx::{Condvar, Mutex, RwMutex, WaitGroup, WaitGuard, WorkerPool};
+use std::time::Duration;
 
 /// A post whose view count is a plain number, to be written by one thread at a time.
 #[derive(Default)]
@@ -99,5 +100,88 @@ impl Door {
             self.state.fetch_or(WAITING, Ordering::AcqRel);
             self.opened.wait();
         }
+    }
+}
+
+/// A post that is read under one side of a lock and viewed under the other.
+#[derive(Default)]
+pub struct LockedPost {
+    /// Orders all uses of the post, if everyone keeps to it.
+    pub lock: RwMutex<()>,
+    /// A lock that has nothing to do with the post.
+    pub other: Mutex<()>,
+    post: Post,
+}
+
+impl LockedPost {
+    /// Views so far, as a reader.
+    pub fn read(&self) -> u64 {
+        let _inside = self.lock.read();
+        self.post.views()
+    }
+
+    /// Counts a view, as a writer.
+    pub fn view(&self) {
+        let _inside = self.lock.write();
+        self.post.view();
+    }
+
+    /// Counts a view unless that takes too long: `false` then.
+    pub fn view_in_time(&self) -> bool {
+        let inside = self.lock.try_write_for(Duration::from_millis(5));
+        if inside.is_some() {
+            self.post.view();
+        }
+        inside.is_some()
+    }
+
+    /// Race: counts a view as a reader, beside other readers.
+    pub fn view_as_a_reader(&self) {
+        let _inside = self.lock.read();
+        self.post.view();
+    }
+
+    /// Race: counts a view under the wrong lock.
+    pub fn view_under_the_other_lock(&self) {
+        let _inside = self.other.lock();
+        self.post.view();
+    }
+
+    /// Reads, and reads again before it has left.
+    pub fn read_recursively(&self) -> u64 {
+        let _inside = self.lock.read();
+        self.read()
+    }
+}
+
+/// A letter box for one letter.
+#[derive(Default)]
+pub struct LetterBox {
+    letter: Mutex<Option<u32>>,
+    came: Condvar,
+}
+
+impl LetterBox {
+    /// Puts a letter in.
+    pub fn put(&self, letter: u32) {
+        *self.letter.lock() = Some(letter);
+        self.came.notify_one();
+    }
+
+    /// Waits for the letter.
+    pub fn take(&self) -> u32 {
+        let mut letter = self.letter.lock();
+        self.came.wait_while(&mut letter, |letter| letter.is_none());
+        letter.take().unwrap()
+    }
+
+    /// Lost wake-up: looks, lets go of the lock, and then waits for what may have come meanwhile.
+    pub fn take_carelessly(&self) -> u32 {
+        if let Some(letter) = self.letter.lock().take() {
+            return letter;
+        }
+        let mut letter = self.letter.lock();
+        self.came.wait(&mut letter);
+        letter.take().unwrap()
     }
 }

@@ -4,7 +4,7 @@
 //! and are run under the gate alone, where each must fail.
 
 use downstream::{
-    Door, Post, publish, publish_too_early, view_each, view_from_two_tasks,
+    Door, LetterBox, LockedPost, Post, publish, publish_too_early, view_each, view_from_two_tasks,
 };
 use phalanx::{WaitGroup, WorkerPool, model, thread};
 use std::sync::Arc;
@@ -32,6 +32,81 @@ fn meet_at_a_door_in_a_pool(pass: fn(&Door)) {
         let door = &door;
         move || step(door)
     }));
+}
+
+/// Two threads do something with a post behind a lock, and the main thread a third thing.
+fn share(first: fn(&LockedPost), second: fn(&LockedPost), main: fn(&LockedPost)) -> u64 {
+    let post = Arc::new(LockedPost::default());
+    let threads = [first, second].map(|f| {
+        let post = post.clone();
+        thread::spawn(move || f(&post))
+    });
+    main(&post);
+    for thread in threads {
+        thread.join().unwrap();
+    }
+    post.read()
+}
+
+fn send_a_letter(take: fn(&LetterBox) -> u32) {
+    let letters = Arc::new(LetterBox::default());
+    let theirs = letters.clone();
+    let sender = thread::spawn(move || theirs.put(7));
+    assert_eq!(take(&letters), 7);
+    sender.join().unwrap();
+}
+
+fn read(post: &LockedPost) {
+    post.read();
+}
+
+#[test]
+fn readers_and_writers_of_a_locked_post() {
+    model(|| assert_eq!(share(read, LockedPost::view, LockedPost::view), 2));
+}
+
+#[test]
+fn one_that_gives_up_holds_up_nobody() {
+    model(|| {
+        let hasty = |post: &LockedPost| {
+            post.view_in_time();
+        };
+        assert!((1..=2).contains(&share(read, hasty, LockedPost::view)));
+    });
+}
+
+#[test]
+fn a_letter_arrives() {
+    model(|| send_a_letter(LetterBox::take));
+}
+
+#[test]
+#[ignore = "planted race: fails under the gate"]
+fn planted_race_of_readers_that_write() {
+    model(|| assert_eq!(share(read, |_| {}, LockedPost::view_as_a_reader), 1));
+}
+
+#[test]
+#[ignore = "planted race: fails under the gate"]
+fn planted_race_under_two_locks() {
+    model(|| assert_eq!(share(|_| {}, LockedPost::view, LockedPost::view_under_the_other_lock), 2));
+}
+
+#[test]
+#[ignore = "planted deadlock: fails under the gate"]
+fn planted_deadlock_of_a_recursive_read() {
+    model(|| {
+        let recursively = |post: &LockedPost| {
+            post.read_recursively();
+        };
+        assert_eq!(share(recursively, |_| {}, LockedPost::view), 1);
+    });
+}
+
+#[test]
+#[ignore = "planted lost wake-up: fails under the gate"]
+fn planted_lost_wake_up_on_a_condvar() {
+    model(|| send_a_letter(LetterBox::take_carelessly));
 }
 
 #[test]

@@ -9,7 +9,7 @@ use crate::{go, groups::check, stats, window};
 use crossbeam_utils::CachePadded;
 use serde::Serialize;
 use std::hint::black_box;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 pub const GROUP: Group = Group { name: "mutexes", title: "Mutexes", rows };
 
@@ -22,6 +22,14 @@ const WORK: [(u64, u64); 4] = [(0, 0), (10, 10), (10, 100), (100, 100)];
 /// Samples a thread can take in one round, and samples kept of all.
 const ROOM: usize = 1 << 16;
 const KEPT: usize = 4096;
+
+/// One that locks briefly, and stays away for so long, beside so many that lock again at once.
+const HOGS: usize = 3;
+const AWAY: Duration = Duration::from_micros(50);
+/// Nanoseconds that the hogs hold the lock.
+const HOGGED: [u64; 2] = [0, 1_000];
+/// Windows of this row, in others': a wait may be a millisecond.
+const LONGER: u32 = 6;
 
 /// A mutex around a number.
 pub trait Lock: Sync {
@@ -37,6 +45,8 @@ pub struct Task {
     threads: usize,
     /// Time single acquisitions instead of counting them.
     latency: bool,
+    /// Time one short locker beside hogs.
+    beside_hogs: bool,
 }
 
 fn rows(plan: &Plan) -> Vec<Row> {
@@ -53,7 +63,7 @@ fn rows(plan: &Plan) -> Vec<Row> {
                 ("work inside / outside, ns", format!("{inside} / {outside}")),
                 ("threads", threads.to_string()),
             ]),
-            Task { inside, outside, threads, latency },
+            Task { inside, outside, threads, latency, beside_hogs: false },
             contenders::all(),
         )
     };
@@ -63,10 +73,22 @@ fn rows(plan: &Plan) -> Vec<Row> {
     }
     let all = plan.all_threads();
     rows.extend(WORK[2..].iter().map(|&work| row(work, all, true)));
+    rows.extend(HOGGED.map(|inside| {
+        Row::new(
+            "From asking to holding, beside hogs",
+            "ns; one that locks briefly every 50 µs, beside three that lock again at once",
+            params([("hogs hold it for, ns", inside.to_string())]),
+            Task { inside, outside: 0, threads: HOGS + 1, latency: true, beside_hogs: true },
+            contenders::all(),
+        )
+    }));
     rows
 }
 
 fn round<L: Lock>(task: &Task, context: &mut Context) -> Result<Outcome, Failure> {
+    if task.beside_hogs {
+        return beside_hogs::<L>(task, context);
+    }
     let inside = context.calibration.steps(task.inside);
     let outside = context.calibration.steps(task.outside);
     let lock = CachePadded::new(L::new());
@@ -104,6 +126,41 @@ fn round<L: Lock>(task: &Task, context: &mut Context) -> Result<Outcome, Failure
         return Ok(Outcome::Latencies(stats::thin(all.collect(), KEPT)));
     }
     Ok(Outcome::one(rate.ns_per_op()))
+}
+
+/// How long the last thread waits for the lock, which the others hardly let go.
+fn beside_hogs<L: Lock>(task: &Task, context: &mut Context) -> Result<Outcome, Failure> {
+    let inside = context.calibration.steps(task.inside);
+    let span = context.plan.span;
+    let span = window::Span { window: span.window * LONGER, ..span };
+    let lock = CachePadded::new(L::new());
+    let (done, _) = window::run(task.threads, span, |worker| {
+        let mut waits = Vec::new();
+        while worker.more() {
+            if worker.index < HOGS {
+                lock.with(|count| {
+                    black_box(work(inside, *count));
+                    *count += 1;
+                });
+            } else {
+                let asked = Instant::now();
+                lock.with(|count| {
+                    waits.push(asked.elapsed().as_nanos() as u32);
+                    *count += 1;
+                });
+                let left = Instant::now();
+                while left.elapsed() < AWAY {
+                    std::hint::spin_loop();
+                }
+            }
+            worker.did(1);
+        }
+        (worker.total(), waits)
+    });
+    let expected = done.iter().map(|(total, _)| total).sum();
+    check("count", lock.with(|count| *count), expected)?;
+    let waits = done.into_iter().flat_map(|(_, waits)| waits).collect();
+    Ok(Outcome::Latencies(stats::thin(waits, KEPT)))
 }
 
 /// The same work on private numbers, but never faster than one thread could do

@@ -45,6 +45,8 @@ enum Kind {
     Beside,
     /// The same, timing single writes.
     BesideLatency,
+    /// Three readers, and a writer that never stops: what each gets done.
+    Against,
 }
 
 #[derive(Serialize)]
@@ -69,10 +71,14 @@ fn rows(plan: &Plan) -> Vec<Row> {
         }));
     }
     let beside = |section, unit, kind| {
+        let load = match kind {
+            Kind::Against => "3 readers, a writer that never stops",
+            Kind::Mix | Kind::Beside | Kind::BesideLatency => "3 readers, a write every 5 µs",
+        };
         Row::new(
             section,
             unit,
-            params([("load", "3 readers, a write every 5 µs".to_owned())]),
+            params([("load", load.to_owned())]),
             Task { kind, reads: 0, threads: READERS + 1 },
             contenders::all(),
         )
@@ -83,13 +89,18 @@ fn rows(plan: &Plan) -> Vec<Row> {
         Kind::Beside,
     ));
     rows.push(beside("Writing beside readers", "ns", Kind::BesideLatency));
+    rows.push(beside(
+        "Readers against a writer",
+        "ns per read over all readers; ns per write",
+        Kind::Against,
+    ));
     rows
 }
 
 fn round<L: RwLock>(task: &Task, context: &mut Context) -> Result<Outcome, Failure> {
     match task.kind {
         Kind::Mix => mix::<L>(task, context),
-        Kind::Beside | Kind::BesideLatency => beside::<L>(task, context),
+        Kind::Beside | Kind::BesideLatency | Kind::Against => beside::<L>(task, context),
     }
 }
 
@@ -155,7 +166,7 @@ fn beside<L: RwLock>(task: &Task, context: &mut Context) -> Result<Outcome, Fail
             took.push(start.elapsed().as_nanos() as u32);
             worker.did(1);
             // Awake, not asleep: 5 µs is less than it takes to wake up.
-            while start.elapsed() < PERIOD {
+            while task.kind != Kind::Against && start.elapsed() < PERIOD {
                 std::hint::spin_loop();
             }
         }
@@ -165,6 +176,12 @@ fn beside<L: RwLock>(task: &Task, context: &mut Context) -> Result<Outcome, Fail
     verdict(&*lock, done.iter().map(|d| d.0).sum(), took.len() as u64)?;
     if task.kind == Kind::BesideLatency {
         return Ok(Outcome::Latencies(crate::stats::thin(took.clone(), 4096)));
+    }
+    if task.kind == Kind::Against {
+        return Ok(Outcome::Figures(vec![
+            ("read", rate.ns_per_op_of(0..READERS)),
+            ("write", rate.ns_per_op_of(READERS..READERS + 1)),
+        ]));
     }
     let total: f64 = took.iter().map(|&ns| f64::from(ns)).sum();
     Ok(Outcome::Figures(vec![

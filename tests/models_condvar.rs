@@ -1,0 +1,116 @@
+//! Models of the condition variable, with phalanx's mutex. In a plain build each runs once, on real
+//! threads; with `--cfg phalanx_loom` loom explores its interleavings.
+//!
+//! | told in | the bug | model |
+//! | --- | --- | --- |
+//! | golang#37852, rust#39364 | one whose time is over takes a notification with it | `a_condvar_s_notification_goes_to_one_that_waits_on` |
+//! | – | a notification between unlocking and sleeping is lost | `a_condvar_loses_no_notification` |
+
+use phalanx::{Condvar, Model, Mutex, model, thread};
+use std::sync::Arc;
+use std::time::Duration;
+
+#[derive(Default)]
+struct Stock {
+    count: Mutex<u32>,
+    came: Condvar,
+}
+
+impl Stock {
+    fn put(&self, n: u32) {
+        *self.count.lock() += n;
+    }
+
+    fn take(&self) {
+        let mut count = self.count.lock();
+        self.came.wait_while(&mut count, |count| *count == 0);
+        *count -= 1;
+    }
+
+    /// 1 if it got one.
+    fn take_in_time(&self) -> u32 {
+        let mut count = self.count.lock();
+        let limit = Duration::from_secs(60);
+        if self.came.wait_while_for(&mut count, |count| *count == 0, limit).timed_out() {
+            return 0;
+        }
+        *count -= 1;
+        1
+    }
+}
+
+fn spawn<R: Send + 'static>(
+    stock: &Arc<Stock>,
+    f: impl FnOnce(&Stock) -> R + Send + 'static,
+) -> thread::JoinHandle<R> {
+    let stock = stock.clone();
+    thread::spawn(move || f(&stock))
+}
+
+#[test]
+fn a_condvar_loses_no_notification() {
+    model(|| {
+        let stock = Arc::new(Stock::default());
+        let taker = spawn(&stock, Stock::take);
+        stock.put(1);
+        stock.came.notify_one();
+        taker.join().unwrap();
+    });
+}
+
+#[test]
+fn a_condvar_s_notify_one_twice_wakes_two() {
+    model(|| {
+        let stock = Arc::new(Stock::default());
+        let takers = [(); 2].map(|()| spawn(&stock, Stock::take));
+        for _ in 0..2 {
+            stock.put(1);
+            stock.came.notify_one();
+        }
+        for taker in takers {
+            taker.join().unwrap();
+        }
+    });
+}
+
+#[test]
+fn a_condvar_s_notify_all_wakes_all() {
+    model(|| {
+        let stock = Arc::new(Stock::default());
+        let takers = [(); 2].map(|()| spawn(&stock, Stock::take));
+        stock.put(2);
+        stock.came.notify_all();
+        for taker in takers {
+            taker.join().unwrap();
+        }
+    });
+}
+
+/// A hasty taker may time out just as it is notified; then it has taken one, or the patient one
+/// has been notified by the second.
+#[test]
+fn a_condvar_s_notification_goes_to_one_that_waits_on() {
+    model(|| {
+        let stock = Arc::new(Stock::default());
+        let hasty = spawn(&stock, Stock::take_in_time);
+        let patient = spawn(&stock, Stock::take);
+        for _ in 0..2 {
+            stock.put(1);
+            stock.came.notify_one();
+        }
+        patient.join().unwrap();
+        let taken = hasty.join().unwrap();
+        assert_eq!(*stock.count.lock(), 1 - taken);
+    });
+}
+
+#[test]
+fn a_condvar_wakes_a_timed_waiter_before_its_deadline() {
+    Model::new().without_deadlines().check(|| {
+        let stock = Arc::new(Stock::default());
+        let taker = spawn(&stock, Stock::take_in_time);
+        stock.put(1);
+        stock.came.notify_all();
+        assert_eq!(taker.join().unwrap(), 1);
+    });
+}
