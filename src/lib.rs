@@ -5,6 +5,9 @@
 //! | wait until everything that was started is done | [`WaitGroup`] | a counter, a mutex and a condvar |
 //! | run a batch of tasks, so many at once, results in order | [`WorkerPool::run`] | a channel and a crew by hand |
 //! | apply one function to many items, in parallel if it pays | [`WorkerPool::map`] | chunks by hand |
+//! | share a value that is written often, or for moments | [`Mutex`] | std's, whose waiters may starve |
+//! | share a value that is read much and written seldom | [`RwMutex`] | a lock whose readers wait for one another's cache line |
+//! | wait until a shared value is as you want it | [`Condvar`] | polling |
 //! | check that your own threads don't race, hang or lose a wake-up | [`model`] | luck |
 //!
 //! Three promises set the crate apart.
@@ -22,11 +25,64 @@
 //! built or locked. [`Model`] tells what a passed model proves, and what it can't.
 //!
 //! **Fast where it is used.** One read-modify-write per operation of a [`WaitGroup`]; a batch of a
-//! [`WorkerPool`] costs no allocation and no queue node per task, and a short `map` wakes nobody.
-//! `cargo bench` measures it on your machine, beside std and crossbeam-utils.
+//! [`WorkerPool`] costs no allocation and no queue node per task, and a short `map` wakes nobody;
+//! readers of an [`RwMutex`] touch no line that another reader writes. `cargo bench` measures it on
+//! your machine, beside std, parking_lot and crossbeam-utils.
 //!
 //! **Nothing lost.** A panic, a timeout, a drop in the middle: each has one defined outcome, told
 //! under "Panics" of each type. A waiter is always woken, a value is dropped exactly once.
+//!
+//! # A race that doesn't compile
+//! In Go, a hundred goroutines that share a `*Post` and do `post.views++` are a data race: it
+//! compiles, and now and then a view is lost. The same program here is refused. What threads share
+//! they can only read:
+//!
+//! ```compile_fail,E0594
+//! use phalanx::WaitGroup;
+//! use std::sync::Arc;
+//!
+//! struct Post {
+//!     views: u32,
+//! }
+//!
+//! let post = Arc::new(Post { views: 0 });
+//! let group = WaitGroup::new();
+//! for _ in 0..100 {
+//!     let post = post.clone();
+//!     group.go(move || post.views += 1); // cannot assign to data in an `Arc`
+//! }
+//! group.wait();
+//! assert_eq!(post.views, 100);
+//! ```
+//!
+//! To write, a thread needs the lock that holds the post, one thread at a time:
+//!
+//! ```
+//! use phalanx::{Mutex, WaitGroup};
+//! use std::sync::Arc;
+//!
+//! struct Post {
+//!     views: u32,
+//! }
+//!
+//! let post = Arc::new(Mutex::new(Post { views: 0 }));
+//! let group = WaitGroup::new();
+//! for _ in 0..100 {
+//!     let post = post.clone();
+//!     group.go(move || post.lock().views += 1);
+//! }
+//! group.wait();
+//! assert_eq!(post.lock().views, 100);
+//! ```
+//!
+//! Where views are read often, and the lock is held for a while, [`RwMutex`] lets the readers in
+//! side by side: `cargo bench --bench mutex_vs_rw_mutex` shows from where on that pays, and the
+//! example `post_views` has both. A race in code with `unsafe`, which the compiler can't see, is
+//! found by [`model`].
+//!
+//! # Features
+//! `arc_lock`: guards that keep an `Arc` of their lock. `serde`: locks that serialize as what they
+//! protect. `loom`: for the model build, and nothing without the cfg.
 //!
 //! # Platforms
 //! Any that std supports, with 64-bit atomics.

@@ -4,7 +4,7 @@
 //! which sees races where it can't see the locking. `.ci/run` builds this file alone with it, and
 //! checks with the ignored test that a race would be seen.
 
-use phalanx::{WaitGroup, WaitGuard, WorkerPool, thread};
+use phalanx::{Condvar, Mutex, RwMutex, WaitGroup, WaitGuard, WorkerPool, thread};
 use std::cell::UnsafeCell;
 use std::sync::Arc;
 
@@ -102,6 +102,64 @@ fn callers_and_nested_calls_share_a_pool() {
     for caller in callers {
         caller.join().unwrap();
     }
+}
+
+/// What `f` does in each of three threads, so often.
+fn in_three_threads<T: Send + Sync + 'static>(shared: &Arc<T>, f: fn(&T, usize), times: usize) {
+    join([0, 1, 2].map(|thread| {
+        let shared = shared.clone();
+        thread::spawn(move || (0..times).for_each(|n| f(&shared, n + thread)))
+    }));
+}
+
+#[test]
+fn a_mutex_orders_what_it_protects() {
+    let shared = Arc::new(Mutex::new(Vec::new()));
+    in_three_threads(&shared, |list, n| list.lock().push(Box::new(n)), 3_000);
+    assert_eq!(shared.lock().len(), 9_000);
+}
+
+/// Reads enough to be biased, and writes enough to revoke it again and again.
+#[test]
+fn an_rw_mutex_orders_what_it_protects_in_all_its_modes() {
+    for every in [2, 10, 1_000] {
+        let shared = Arc::new((RwMutex::new(vec![0_u64; 4]), Plain::new(), every));
+        let step = |(lock, writes, every): &(RwMutex<Vec<u64>>, Arc<Plain>, usize), n: usize| {
+            if n.is_multiple_of(*every) {
+                let mut words = lock.write();
+                words.iter_mut().for_each(|word| *word += 1);
+                writes.add(1);
+            } else {
+                let words = lock.read();
+                assert!(words.iter().all(|word| *word == words[0]));
+            }
+        };
+        in_three_threads(&shared, step, 6_000);
+        assert_eq!(shared.0.read()[0], shared.1.get());
+    }
+}
+
+#[test]
+fn a_condvar_leaves_the_mutex_to_order_things() {
+    let shared = Arc::new((Mutex::new(None::<Box<usize>>), Condvar::new()));
+    let (taker, giver) = (shared.clone(), shared);
+    let taker = thread::spawn(move || {
+        for n in 0..500 {
+            let mut place = taker.0.lock();
+            taker.1.wait_while(&mut place, |place| place.is_none());
+            assert_eq!(place.take(), Some(Box::new(n)));
+            taker.1.notify_all();
+        }
+    });
+    let giver = thread::spawn(move || {
+        for n in 0..500 {
+            let mut place = giver.0.lock();
+            giver.1.wait_while(&mut place, |place| place.is_some());
+            *place = Some(Box::new(n));
+            giver.1.notify_one();
+        }
+    });
+    join([taker, giver]);
 }
 
 #[test]

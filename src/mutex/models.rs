@@ -54,11 +54,11 @@ impl Subject for Word {
 }
 
 /// The lock that users see: the specification in a model build.
-struct Users(crate::RawMutex);
+struct Users(super::RawMutex);
 
 impl Subject for Users {
     fn new() -> Self {
-        Users(crate::RawMutex::INIT)
+        Users(super::RawMutex::INIT)
     }
 
     fn lock(&self) {

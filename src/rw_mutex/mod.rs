@@ -34,7 +34,6 @@ by_build! {
         // SAFETY: the raw lock's invariants 1 and 2: a writer alone, or readers. Guards may be sent to
         // other threads: a pass names its slot, and nothing in the word belongs to a thread.
         unsafe impl lock_api::RawRwLock for RawRwMutex {
-            #[expect(clippy::declare_interior_mutable_const, reason = "lock_api's way to make a lock")]
             const INIT: Self = RawRwMutex(raw::RawRwMutex::new());
             type SharedGuard = ReadPass;
             type ExclusiveGuard = GuardSend;
@@ -199,11 +198,9 @@ by_build! {
         }
     }
     model {
-        #[allow(dead_code, reason = "here only the models of this room use it")]
+        #[cfg_attr(not(test), expect(dead_code, reason = "only the models of this room use it"))]
         mod raw;
-        #[allow(dead_code, reason = "here only the models of this room use it")]
         mod slots;
-        #[allow(dead_code, reason = "here only the models of this room use it")]
         mod word;
 
         pub use crate::sys::RawRwMutex;
@@ -223,8 +220,8 @@ by_build! {
 /// frequent, and it is smaller. `cargo bench --bench mutex_vs_rw_mutex` tells which to take.
 ///
 /// # How reads scale
-/// A lock that only one thread uses at a time is one word, as everywhere. Once readers have had to
-/// wait for one another, and no writer came for half a microsecond, the lock is *biased*: a reader
+/// A lock that only one reader uses at a time is one word, as everywhere. Once a reader has had to
+/// wait for another, and no writer came for half a microsecond, the lock is *biased*: a reader
 /// marks a slot of its own thread and touches no line that another reader writes. A write takes the
 /// bias off, looks at the slots of all threads that read so, and puts it back if enough is read
 /// between two writes. So a write to a biased lock costs about half a microsecond more than
@@ -234,14 +231,15 @@ by_build! {
 ///
 /// Memory: 24 bytes beside the value; 128 bytes for each thread that has read a biased lock, in a
 /// static table for 256 of them. Threads beyond that, reads of more than 7 biased locks nested in one
-/// thread, and reads while the thread's thread-locals are being destroyed use the word, and work as
-/// well.
+/// thread, and reads while the thread's thread-locals are being destroyed use the word, at an
+/// unbiased lock's speed.
 ///
 /// # Fairness
 /// A writer that comes while readers are inside lets no more of them in and waits for those to
 /// leave, so readers don't starve writers. A thread that has been waiting for a millisecond, counted
 /// from when it fell asleep, claims the lock, and no writer enters before it does: so writers don't
-/// starve readers, or each other.
+/// starve readers, or each other. (An upgradable reader that upgrades, downgrades and upgrades again
+/// without ever letting go may keep readers out for longer.)
 ///
 /// **A recursive `read` may deadlock**: if a writer comes between the two, the second read waits for
 /// the writer, and the writer for the first.
@@ -253,7 +251,8 @@ by_build! {
 /// A panic under the lock unlocks it; there is no poisoning. A guard may be dropped on another thread.
 /// A guard that is forgotten leaves the lock locked, and if it was a read guard of a biased
 /// lock costs its thread one of its 7 slots; no other lock is harmed, also not one that comes to stand
-/// in the place of the first. With 2^23 readers inside by the word at once, `read` panics.
+/// in the place of the first. With 2^23 readers inside by the word at once, reading panics, and so
+/// does downgrading an upgradable guard, which then stays locked.
 ///
 /// # Memory ordering
 /// Everything before a write unlock happens before everything after the next lock of either kind;

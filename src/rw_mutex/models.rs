@@ -15,6 +15,7 @@
 //! | tinygo#2407, #5692 | an unlock wakes one of several readers | `a_writer_that_leaves_wakes_all_readers` |
 //! | golang#13086 | a hog starves the others | `a_reader_that_was_overtaken_enters_before_the_next_writer` |
 
+use super::RawRwMutex as UsersRawRwMutex;
 use super::raw::{Pass, RawRwMutex};
 use super::slots;
 use crate::sys::testing::{Plain, Running, spawn};
@@ -41,6 +42,9 @@ trait Subject: Send + Sync + 'static {
     fn unwrite_fair(&self);
     fn downgrade(&self) -> Self::Pass;
     fn downgrade_to_upgradable(&self);
+    fn downgrade_upgradable(&self) -> Self::Pass;
+    fn is_locked(&self) -> bool;
+    fn is_locked_exclusive(&self) -> bool;
     fn upgradable(&self);
     fn upgradable_in_time(&self) -> bool;
     fn leave_upgradable(&self);
@@ -110,6 +114,18 @@ impl Subject for RawRwMutex {
         RawRwMutex::downgrade_to_upgradable(self);
     }
 
+    fn downgrade_upgradable(&self) -> Pass {
+        RawRwMutex::downgrade_upgradable(self)
+    }
+
+    fn is_locked(&self) -> bool {
+        RawRwMutex::is_locked(self)
+    }
+
+    fn is_locked_exclusive(&self) -> bool {
+        RawRwMutex::is_locked_exclusive(self)
+    }
+
     fn upgradable(&self) {
         assert!(RawRwMutex::upgradable(self, None));
     }
@@ -148,17 +164,17 @@ impl Subject for RawRwMutex {
 }
 
 /// The lock that users see: the specification in a model build.
-struct Users(crate::RawRwMutex);
+struct Users(UsersRawRwMutex);
 
 fn token() -> lock_api::GuardSend {
     lock_api::GuardSend::new()
 }
 
 impl Subject for Users {
-    type Pass = <crate::RawRwMutex as lock_api::RawRwLock>::SharedGuard;
+    type Pass = <UsersRawRwMutex as lock_api::RawRwLock>::SharedGuard;
 
     fn new() -> Self {
-        Users(crate::RawRwMutex::INIT)
+        Users(UsersRawRwMutex::INIT)
     }
 
     fn read(&self) -> Self::Pass {
@@ -208,6 +224,19 @@ impl Subject for Users {
     fn downgrade_to_upgradable(&self) {
         // SAFETY: see `leave`.
         let _ = unsafe { self.0.downgrade_to_upgradable(token()) };
+    }
+
+    fn downgrade_upgradable(&self) -> Self::Pass {
+        // SAFETY: see `leave`.
+        unsafe { self.0.downgrade_upgradable(token()) }
+    }
+
+    fn is_locked(&self) -> bool {
+        self.0.is_locked()
+    }
+
+    fn is_locked_exclusive(&self) -> bool {
+        self.0.is_locked_exclusive()
     }
 
     fn upgradable(&self) {
@@ -308,7 +337,8 @@ impl<L: Subject> Guarded<L> {
 
     /// After everybody else.
     fn is(&self, expected: u32) {
-        assert!(self.lock.try_write(), "left locked");
+        assert!(!self.lock.is_locked() && self.lock.try_write(), "left locked");
+        assert!(self.lock.is_locked_exclusive());
         assert_eq!(self.value.get(), expected);
         self.lock.unwrite();
         assert!(self.lock.try_read().map(|pass| self.lock.leave(pass)).is_some());
@@ -365,6 +395,26 @@ fn a_bias_engaged_beside_a_writer_lets_no_reader_in_with_it() {
         let reads = spawn(&shared, |it| it.visit_from_row(0));
         shared.add();
         join_all([engages, reads]);
+        shared.is(1);
+    });
+}
+
+/// The same with one that only tries: it has what came with the bias, or doesn't enter by it.
+#[test]
+fn one_that_tries_beside_a_bias_being_engaged_enters_in_order() {
+    model(|| {
+        let shared = Guarded::<RawRwMutex>::new();
+        let engages = spawn(&shared, |it| {
+            it.lock.settle(0);
+            it.favour_readers();
+        });
+        let writes = spawn(&shared, Guarded::add);
+        shared.lock.settle(1);
+        if let Some(pass) = shared.lock.try_read() {
+            shared.value.get();
+            shared.lock.leave(pass);
+        }
+        join_all([engages, writes]);
         shared.is(1);
     });
 }
@@ -717,6 +767,28 @@ fn downgrade_wakes<L: Subject>(other: fn(&Guarded<L>)) {
         shared.lock.leave_upgradable();
         shared.is(1);
     });
+}
+
+/// Who waits for an upgradable reader must get on as soon as that is a plain one.
+fn plain_wakes<L: Subject>(other: fn(&Guarded<L>), adds: u32) {
+    model(move || {
+        let shared = Guarded::<L>::new();
+        shared.lock.upgradable();
+        let other = spawn(&shared, other);
+        let pass = shared.lock.downgrade_upgradable();
+        assert!(shared.lock.is_locked());
+        shared.value.get();
+        shared.lock.leave(pass);
+        other.join();
+        shared.is(adds);
+    });
+}
+
+#[test]
+fn an_upgradable_reader_that_becomes_a_plain_one_wakes_the_next() {
+    plain_wakes::<RawRwMutex>(Guarded::add, 1);
+    plain_wakes::<RawRwMutex>(upgrade_then_add, 1);
+    plain_wakes::<Users>(upgrade_then_add, 1);
 }
 
 #[test]

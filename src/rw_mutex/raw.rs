@@ -32,7 +32,8 @@
 //! 7. The writer at the door sleeps only after `DRAINING` is set. The last reader to leave the word
 //!    sees that bit, in the same step. One that leaves a slot looks for it too, but without a fence:
 //!    its look may come before its leave. The writer's sleep on slots is therefore bounded
-//!    ([`BACKSTOP`]), and what that look has missed is made up for.
+//!    ([`BACKSTOP`]), and what that look has missed is made up for. Such a look is nanoseconds wide;
+//!    the sleeps grow, as one that began after `DRAINING` was there to see hardly misses it.
 //!
 //! Four queues, at four addresses: writers and upgradable readers at the word, the claimant, readers,
 //! and the one that drains, at the next bytes.
@@ -41,8 +42,11 @@
 //! don't starve writers. A waiter that has waited for 1 ms, counted from its first sleep, claims the
 //! lock: no writer enters before it does. So writers don't starve readers, nor one another.
 //!
+//! One exception: an upgradable reader that upgrades again and again never lets go of its place, and
+//! may overtake a reader's claim each time.
+//!
 //! **The bias** is engaged by a reader that had to wait for others, and saw no writer for
-//! four looks (half a microsecond). Each writer that has to suspend it counts what was read by slots
+//! four looks in a row (half a microsecond). Each writer that has to suspend it counts what was read by slots
 //! since the last one did: [`READS_PER_WRITE`] are worth the trouble, fewer wear down a credit,
 //! and without credit the bias ends. No clock is in it.
 //!
@@ -89,10 +93,14 @@ const READS_PER_WRITE: u32 = 40;
 const MAX_CREDIT: u32 = 4 * READS_PER_WRITE;
 /// Looks before a waiter gets polite.
 const EAGER_LOOKS: u32 = 1;
+/// Looks without a write in between, half a microsecond at least, after which a reader that still has
+/// to wait for others takes the lock for one that is mostly read.
+const CALM_LOOKS: u32 = 4;
 /// How long one must have left a free lock alone before a polite waiter takes it, in pauses.
 const POLITE_PAUSES: u32 = 2;
-/// The longest sleep of a writer that waits for slots (invariant 7).
+/// The first sleep of a writer that waits for slots, and the longest (invariant 7).
 const BACKSTOP: Duration = Duration::from_micros(100);
+const LONGEST_BACKSTOP: Duration = Duration::from_millis(10);
 
 /// One that waits, from when it found that it must.
 struct Waiter {
@@ -127,6 +135,16 @@ enum Entry {
     /// There is a bias: a reader may mark a slot.
     Biased,
     TimedOut,
+}
+
+/// What came of marking a slot.
+#[derive(Debug)]
+enum Marked {
+    Inside(Pass),
+    /// This thread has no free one.
+    NoSlot,
+    /// The bias was gone by then.
+    Revoked,
 }
 
 impl RawRwMutex {
@@ -182,8 +200,8 @@ impl RawRwMutex {
             }
             if word & BIAS != 0 && may_mark {
                 match self.mark() {
-                    Some(pass) => return Some(pass),
-                    None => may_mark = false,
+                    Marked::Inside(pass) => return Some(pass),
+                    Marked::NoSlot | Marked::Revoked => may_mark = false,
                 }
                 continue;
             }
@@ -229,8 +247,8 @@ impl RawRwMutex {
         // ORDERING: Relaxed: the exchange decides.
         let mut word = self.word.load(Ordering::Relaxed);
         while word & (TAKEN | STARVING) == 0 {
-            // ORDERING: Acquire: see `write`.
-            match self.change(word, take_door(word), Ordering::Acquire) {
+            // ORDERING: Relaxed: `drained_now` reads the word with Acquire.
+            match self.change(word, take_door(word), Ordering::Relaxed) {
                 Ok(_) => return self.drained_now() || self.retreat(leave_door),
                 Err(now) => word = now,
             }
@@ -253,16 +271,11 @@ impl RawRwMutex {
     pub(super) fn unwrite_fair(&self) {
         // ORDERING: Relaxed: a hint: those not in the queue yet can't be handed to.
         let word = self.word.load(Ordering::Relaxed);
-        if word & STARVING != 0 {
-            self.unwrite();
-        } else if word & READERS_PARKED != 0 {
-            let hand = |word| enter_to_read(leave_door(word));
-            self.step_with_sleeper(Kind::Reader, Some(&hand), &leave_door);
+        let to_reader = |word| enter_to_read(leave_door(word));
+        if word & READERS_PARKED != 0 && self.hand_over(Kind::Reader, &to_reader) {
             // Only one of the readers was handed it, and a writer may be due (invariant 5).
             self.step(|word| word);
-        } else if word & WRITERS_PARKED != 0 {
-            self.step_with_sleeper(Kind::Writer, Some(&|word| word), &leave_door);
-        } else {
+        } else if word & WRITERS_PARKED == 0 || !self.hand_over(Kind::Writer, &|word| word) {
             self.unwrite();
         }
     }
@@ -304,16 +317,24 @@ impl RawRwMutex {
     /// door: a writer drains, an upgradable reader steps back.
     pub(super) fn leave_upgradable_fair(&self) {
         // ORDERING: Relaxed: a hint, as in `unwrite_fair`.
-        if self.word.load(Ordering::Relaxed) & (WRITERS_PARKED | STARVING) == WRITERS_PARKED {
-            let hand = |word| take_door(word & !UPGRADABLE);
-            self.step_with_sleeper(Kind::Writer, Some(&hand), &|word| word & !UPGRADABLE);
-        } else {
+        let word = self.word.load(Ordering::Relaxed);
+        let to_door = |word| take_door(word & !UPGRADABLE);
+        if word & WRITERS_PARKED == 0 || !self.hand_over(Kind::Writer, &to_door) {
             self.leave_upgradable();
         }
     }
 
     /// UPGRADABLE => reader. Only for the upgradable reader inside.
+    ///
+    /// # Panics
+    /// If there is no room for another reader; nothing has happened then.
+    #[track_caller]
     pub(super) fn downgrade_upgradable(&self) -> Pass {
+        // ORDERING: Relaxed: no older than this thread's own entry. Since then readers have only come
+        // by `Kind::enter`, which leaves room for one more.
+        if self.word.load(Ordering::Relaxed) & READERS == READERS {
+            too_many_readers();
+        }
         self.step(|word| enter_to_read(word & !UPGRADABLE));
         Pass(None)
     }
@@ -335,8 +356,8 @@ impl RawRwMutex {
     }
 
     pub(super) fn is_locked(&self) -> bool {
-        // ORDERING: Relaxed, here and below: says nothing about the data.
-        let word = self.word.load(Ordering::Relaxed);
+        // ORDERING: Acquire: says nothing about the data, but the id must be the bias's. So Relaxed.
+        let word = self.word.load(Ordering::Acquire);
         word & TAKEN != 0
             || word & BIAS != 0 && slots::any_marked(self.id.load(Ordering::Relaxed))
     }
@@ -395,14 +416,14 @@ impl RawRwMutex {
 
     /// Enters by a slot, if there is a free one and still a bias. Only after a look at the word, with
     /// Acquire, that found the bias.
-    fn mark(&self) -> Option<Pass> {
+    fn mark(&self) -> Marked {
         // ORDERING: Relaxed: as in `read`.
-        let slot = slots::mark(self.id.load(Ordering::Relaxed))?;
+        let Some(slot) = slots::mark(self.id.load(Ordering::Relaxed)) else { return Marked::NoSlot };
         if self.keeps(slot) {
-            return Some(Pass(Some(slot)));
+            return Marked::Inside(Pass(Some(slot)));
         }
         self.unmark(slot);
-        None
+        Marked::Revoked
     }
 
     #[inline]
@@ -439,9 +460,13 @@ impl RawRwMutex {
                 Entry::Entered => return Some(Pass(None)),
                 Entry::TimedOut => return None,
                 Entry::Biased => match self.mark() {
-                    Some(pass) => return Some(pass),
-                    // No slot, or a writer was faster: not to be tried for ever.
-                    None => waiter.may_mark = !waiter.backoff.is_late(),
+                    Marked::Inside(pass) => return Some(pass),
+                    Marked::NoSlot => waiter.may_mark = false,
+                    // A writer was faster. Not to be tried for ever.
+                    Marked::Revoked => {
+                        let backoff = &waiter.backoff;
+                        waiter.may_mark = !backoff.is_late() && !backoff.is_over();
+                    }
                 },
             }
             if !waiter.backoff.is_over() {
@@ -509,7 +534,7 @@ impl RawRwMutex {
         let Waiter { kind, woken, may_mark, ref mut backoff, .. } = *waiter;
         let reads = kind == Kind::Reader;
         let (mut first_look, mut before) = (None, None);
-        loop {
+        for looks in 0_u32.. {
             // ORDERING: Acquire: if this reads the bias, `mark` must read the id that it came with.
             // For all else the steps below decide.
             let word = self.word.load(Ordering::Acquire);
@@ -520,7 +545,7 @@ impl RawRwMutex {
                     return Ok(Entry::Biased);
                 }
                 // Nobody has written since the first look: readers may have the lock to themselves.
-                let calm = reads && backoff.is_late() && no_writes_between(first, word);
+                let calm = reads && looks >= CALM_LOOKS && no_writes_between(first, word);
                 let polite = || {
                     if word & TAKEN != 0 {
                         // Those inside don't come and go: join them.
@@ -551,6 +576,7 @@ impl RawRwMutex {
             before = Some(word);
             backoff.pause();
         }
+        unreachable!("the pauses are over long before 2^32 looks")
     }
 
     /// Waits for what bars the claimant, with the claim standing; takes it back at the end.
@@ -589,6 +615,7 @@ impl RawRwMutex {
                 self.word.load(Ordering::Relaxed) & kind.claimant_bars() != 0
             };
             timed_out = park(self.claims(), barred, deadline) == Parked::TimedOut;
+            backoff = Backoff::rested();
         }
     }
 
@@ -693,6 +720,7 @@ impl RawRwMutex {
 
     fn wait_for_slot(&self, slot: &Slot, id: u64, deadline: Option<Instant>) -> bool {
         let mut backoff = Backoff::new();
+        let mut sleep = BACKSTOP;
         while slots::is_marked(slot, id) {
             if !backoff.is_over() {
                 backoff.pause();
@@ -704,7 +732,8 @@ impl RawRwMutex {
             if deadline.is_some_and(|deadline| deadline <= now) {
                 return !slots::is_marked(slot, id);
             }
-            let backstop = now + BACKSTOP;
+            let backstop = now + sleep;
+            sleep = (sleep * 2).min(LONGEST_BACKSTOP);
             let until = deadline.map_or(backstop, |deadline| deadline.min(backstop));
             park(self.drainer(), || slots::is_marked(slot, id), Some(until));
         }
@@ -718,7 +747,8 @@ impl RawRwMutex {
         let mut word = self.word.load(Ordering::Relaxed);
         loop {
             if owes_writer(change(word)) {
-                return self.step_with_sleeper(Kind::Writer, None, &change);
+                self.step_with_sleeper(Kind::Writer, None, &change);
+                return;
             }
             let (next, wakes) = Wakes::of(change(word));
             let place = self.writers();
@@ -730,14 +760,22 @@ impl RawRwMutex {
         }
     }
 
+    /// Hands what this thread has inside to the longest asleep of a kind, by the step `hand`. `false`,
+    /// and still inside, if nobody is asleep or somebody claims the lock.
+    fn hand_over(&self, kind: Kind, hand: &dyn Fn(u64) -> u64) -> bool {
+        self.step_with_sleeper(kind, Some(hand), &|word| word)
+    }
+
     /// Wakes the longest asleep of a kind, in one step with `hand`, which gives it the lock, or if
-    /// that isn't to be had, or nobody is asleep or claims the lock, with `change`.
+    /// that isn't to be had, or nobody is asleep, or somebody claims the lock, with `change`. Whether
+    /// it was handed over.
     fn step_with_sleeper(
         &self,
         kind: Kind,
         hand: Option<&dyn Fn(u64) -> u64>,
         change: &dyn Fn(u64) -> u64,
-    ) {
+    ) -> bool {
+        let mut handed = false;
         let place = self.writers();
         let mut wakes = Wakes::default();
         unpark_one(self.queue(kind), |Dequeued { found, more }| {
@@ -756,13 +794,16 @@ impl RawRwMutex {
                 // ORDERING: Release: see `step`. A hand-over is published by it too: the woken
                 // thread leaves the queue under its lock.
                 match self.change(word, next, Ordering::Release) {
-                    Ok(_) if hand.is_some() => return Handing::Over,
-                    Ok(_) => return Handing::Nothing,
+                    Ok(_) => {
+                        handed = hand.is_some();
+                        return if handed { Handing::Over } else { Handing::Nothing };
+                    }
                     Err(now) => word = now,
                 }
             }
         });
         wakes.pay(place);
+        handed
     }
 }
 

@@ -143,23 +143,24 @@ fn claim_row() -> Option<&'static Row> {
     Some(row)
 }
 
-/// The lowest row that nobody owns, so that rows in use stand together.
+/// The lowest row that nobody owns, so that rows in use stand together; one with forgotten marks only
+/// if there is no other.
 fn own_a_row() -> Option<usize> {
-    for index in 0..ROWS {
-        let (group, bit) = (index / GROUP, 1 << (index % GROUP));
-        let owned = &owned()[group];
-        // ORDERING: Relaxed: only spares the exchange. Acquire: pairs with the Release in
-        // `give_back`: the row is as its last owner left it.
-        if owned.load(Ordering::Relaxed) & bit == 0
-            && owned.fetch_or(bit, Ordering::Acquire) & bit == 0
-        {
-            // ORDERING: Relaxed: comes before the first mark on this thread, whose fence publishes
-            // both. As a read-modify-write it keeps the release sequence of `give_back` going.
-            scanned()[group].fetch_or(bit, Ordering::Relaxed);
-            return Some(index);
-        }
-    }
-    None
+    let free = |clean: bool| {
+        (0..ROWS).find(|index| {
+            let (group, bit) = (index / GROUP, 1 << (index % GROUP));
+            // ORDERING: Relaxed: only spares the exchange, and picks. Acquire: pairs with the Release
+            // in `give_back`: the row is as its last owner left it.
+            owned()[group].load(Ordering::Relaxed) & bit == 0
+                && !(clean && scanned()[group].load(Ordering::Relaxed) & bit != 0)
+                && owned()[group].fetch_or(bit, Ordering::Acquire) & bit == 0
+        })
+    };
+    let index = free(true).or_else(|| free(false))?;
+    // ORDERING: Relaxed: comes before the first mark on this thread, whose fence publishes both. As a
+    // read-modify-write it keeps the release sequence of `give_back` going.
+    scanned()[index / GROUP].fetch_or(1 << (index % GROUP), Ordering::Relaxed);
+    Some(index)
 }
 
 fn give_back(index: usize) {

@@ -113,7 +113,7 @@ pub(crate) use by_build;
 pub(crate) fn store_then_fence(place: &atomic::AtomicU64, value: u64) {
     use atomic::{Ordering, fence};
     use std::sync::atomic::compiler_fence;
-    if cfg!(any(target_arch = "x86", target_arch = "x86_64")) {
+    if cfg!(all(any(target_arch = "x86", target_arch = "x86_64"), not(miri))) {
         // ORDERING: SeqCst: an exchange is a full barrier on x86, and cheaper than a store and a
         // fence (crossbeam-epoch pins its threads this way). The compiler may not move loads
         // before it either.

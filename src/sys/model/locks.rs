@@ -250,7 +250,6 @@ impl fmt::Debug for RawMutex {
 
 // SAFETY: `Spec` lets one writer in at a time.
 unsafe impl lock_api::RawMutex for RawMutex {
-    #[expect(clippy::declare_interior_mutable_const, reason = "lock_api's way to make a lock")]
     const INIT: Self = RawMutex(Spec::new());
     type Guard = GuardSend;
 
@@ -310,7 +309,6 @@ impl fmt::Debug for RawRwMutex {
 
 // SAFETY: `Spec` lets in one writer alone, or readers beside at most one upgradable reader.
 unsafe impl lock_api::RawRwLock for RawRwMutex {
-    #[expect(clippy::declare_interior_mutable_const, reason = "lock_api's way to make a lock")]
     const INIT: Self = RawRwMutex(Spec::new());
     type SharedGuard = GuardSend;
     type ExclusiveGuard = GuardSend;

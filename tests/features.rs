@@ -1,0 +1,39 @@
+//! What the features add: guards that keep their lock alive, locks that serialize.
+
+use phalanx::{
+    ArcMutexGuard, ArcRwMutexReadGuard, ArcRwMutexUpgradableReadGuard, ArcRwMutexWriteGuard, Mutex,
+    RwMutex,
+};
+use std::sync::Arc;
+use std::thread;
+
+#[test]
+fn a_guard_keeps_its_lock_alive_and_goes_to_other_threads() {
+    let mutex = Arc::new(Mutex::new(String::from("kept")));
+    let weak = Arc::downgrade(&mutex);
+    let guard: ArcMutexGuard<String> = mutex.lock_arc();
+    drop(mutex);
+    thread::spawn(move || assert_eq!(*guard, "kept")).join().unwrap();
+    assert!(weak.upgrade().is_none());
+}
+
+#[test]
+fn an_rw_mutex_in_an_arc_is_read_upgraded_and_written() {
+    let lock = Arc::new(RwMutex::new(1));
+    let read: ArcRwMutexReadGuard<i32> = lock.read_arc();
+    let upgradable: ArcRwMutexUpgradableReadGuard<i32> = lock.upgradable_read_arc();
+    assert_eq!(*read + *upgradable, 2);
+    drop(read);
+    let mut write: ArcRwMutexWriteGuard<i32> = ArcRwMutexUpgradableReadGuard::upgrade(upgradable);
+    *write += 1;
+    drop(write);
+    assert_eq!(*lock.read(), 2);
+}
+
+#[test]
+fn locks_serialize_as_what_they_protect() {
+    let json = serde_json::to_string(&(Mutex::new(1), RwMutex::new("two"))).unwrap();
+    assert_eq!(json, r#"[1,"two"]"#);
+    let (one, two): (Mutex<u32>, RwMutex<String>) = serde_json::from_str(&json).unwrap();
+    assert_eq!((one.into_inner(), two.into_inner().as_str()), (1, "two"));
+}
