@@ -13,8 +13,9 @@
 mod common;
 
 use common::locks::{Dice, Words, read_together};
-use common::watchdog;
+use common::{panic_of, watchdog};
 use phalanx::{RwMutex, RwMutexReadGuard, RwMutexUpgradableReadGuard, RwMutexWriteGuard};
+use std::mem::forget;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::mpsc::channel;
@@ -331,5 +332,23 @@ fn an_upgrade_waits_for_the_readers_and_for_nobody_else() {
             });
             assert_eq!(lock.into_inner(), 2);
         }
+    });
+}
+
+/// Each of these guards was upgradable once, so none of them came in as a reader and was counted
+/// as one too many. Found in a review of the first version: the count overflowed into nothing, and
+/// a writer came in beside them.
+#[test]
+fn downgraded_guards_forgotten_by_the_million_are_refused_before_the_count_overflows() {
+    watchdog(|| {
+        let lock = RwMutex::new(7);
+        let refused = panic_of(|| {
+            loop {
+                forget(RwMutexUpgradableReadGuard::downgrade(lock.upgradable_read()));
+            }
+        });
+        assert!(refused.message.starts_with("RwMutex: too many readers"), "{refused:?}");
+        assert!(lock.try_write().is_none());
+        assert_eq!(panic_of(|| lock.read()).message, refused.message);
     });
 }

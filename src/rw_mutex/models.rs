@@ -489,6 +489,23 @@ fn more_locks_than_slots_are_read_by_the_word() {
     });
 }
 
+/// As on one core, a waiter here never pauses: it must not wait for a slot to become free.
+#[test]
+fn a_read_without_a_free_slot_goes_by_the_word_at_once() {
+    model(|| {
+        let locks = [(); 4].map(|()| Guarded::<RawRwMutex>::biased());
+        locks[0].lock.settle(0);
+        let writer = spawn(&locks[3], Guarded::add);
+        let passes = locks.each_ref().map(|it| it.lock.read());
+        for (it, pass) in locks.iter().zip(passes) {
+            it.value.get();
+            it.lock.leave(pass);
+        }
+        writer.join();
+        locks[3].is(1);
+    });
+}
+
 /// A row goes from one thread to another, with a mark of the first in it.
 #[test]
 fn a_guard_outlives_its_thread_and_is_left_by_another() {
