@@ -1,24 +1,28 @@
 //! A condition variable for any mutex of `lock_api`'s.
 //!
-//! `waiting` says whether threads may be in the queue at its address, so that a notification that
-//! nobody waits for costs a load.
+//! Each waiter has a *node* on its own stack, and the nodes stand in a queue behind a short lock. A
+//! notification takes a node out and sets its flag, both under that lock, and then wakes whoever sleeps
+//! at the node's address. The user's mutex is unlocked in between, by plain code: it may be anyone's,
+//! and may itself sleep, which nothing inside the parking queues may.
 //!
 //! Invariants:
 //!
-//! 1. A waiter is in the queue before it unlocks the mutex. So whoever changes the condition
+//! 1. A waiter's node is in the queue before it unlocks the mutex. So whoever changes the condition
 //!    under the mutex afterwards, and then notifies, finds it there.
-//! 2. A waiter sets `waiting` under the queue's lock, as it enters. It is cleared under that lock by
-//!    a `notify_one` that leaves the queue empty, or by a `notify_all` that then wakes all who had set
-//!    it. So while a thread is in the queue it is set, or a wake-up of that thread is to come; and
-//!    by 1 whoever has locked the mutex since reads it so.
-//! 3. A notification takes exactly those out of the queue whom it wakes, and a time-out takes itself
-//!    out, in one step with respect to each other: none is lost and none wakes two.
+//! 2. `waiting` is `false` only while the queue is empty; both change under the lock. So by 1 a
+//!    notification that reads `false`, after its thread has locked the mutex, has nobody to wake.
+//! 3. A node leaves the queue with its flag set, or by its own thread without, which is the time-out.
+//!    So each notification has exactly one waiter, and none is lost.
+//! 4. A node is in the queue, or not touched by others: its thread leaves only after it has seen the
+//!    flag, or has been in the lock since. What wakes it afterwards needs the address alone.
 //!
-//! Orderings: a notification orders nothing; the mutex does.
+//! Orderings: a node's flag is set with Release and read with Acquire, so that the last use of the node
+//! comes before its end. A notification promises no order to its users; the mutex does.
 
 use crate::sys::atomic::{AtomicBool, Ordering};
-use crate::sys::{Dequeued, Handing, Parked, const_fn, park_after, unpark_one, unpark_threads};
+use crate::sys::{Mutex, Parked, const_fn, park, unpark_threads};
 use lock_api::{MutexGuard, RawMutex};
+use std::collections::VecDeque;
 use std::fmt;
 use std::time::{Duration, Instant};
 use std::{mem, process, ptr};
@@ -38,8 +42,12 @@ use std::{mem, process, ptr};
 /// locks the mutex like any other.
 ///
 /// # Spurious wake-ups
-/// A wait may return without a notification, if rarely. Ask the condition again, or let
-/// [`wait_while`](Condvar::wait_while) do it.
+/// There are none, in this version. Another thread may still have been faster to change the condition
+/// back: ask it again, or let [`wait_while`](Condvar::wait_while) do it.
+///
+/// # Aborts
+/// If unlocking or locking the mutex panics during a wait, which phalanx's and parking_lot's don't:
+/// the guard would be of a mutex that isn't locked.
 ///
 /// # Memory ordering
 /// A notification orders nothing by itself: the mutex does.
@@ -63,7 +71,45 @@ use std::{mem, process, ptr};
 /// group.wait();
 /// ```
 pub struct Condvar {
+    /// What a notification that nobody waits for looks at.
     waiting: AtomicBool,
+    /// Protects the nodes in it, oldest first.
+    queue: Mutex<VecDeque<Entry>>,
+}
+
+/// A waiter, on its own stack.
+struct Node {
+    notified: AtomicBool,
+}
+
+/// A node in the queue.
+struct Entry(*const Node);
+
+// SAFETY: the node is used under the queue's lock, and by its thread only as invariant 4 has it.
+unsafe impl Send for Entry {}
+
+impl Node {
+    fn address(&self) -> usize {
+        ptr::from_ref(self).addr()
+    }
+
+    fn is_notified(&self) -> bool {
+        // ORDERING: Acquire: pairs with the Release in `Entry::notify`: the notifier is done with the
+        // node.
+        self.notified.load(Ordering::Acquire)
+    }
+}
+
+impl Entry {
+    /// Sets the flag of one that was just taken out of the queue, whose lock is held; where it sleeps.
+    fn notify(self) -> usize {
+        // SAFETY: invariant 4: the lock is held, and the flag not set.
+        let node = unsafe { &*self.0 };
+        let address = node.address();
+        // ORDERING: Release: see `is_notified`. The last use of the node.
+        node.notified.swap(true, Ordering::Release);
+        address
+    }
 }
 
 /// Whether a wait with a limit ended by it.
@@ -83,7 +129,7 @@ impl Condvar {
     const_fn! {
         /// A condition variable that nobody waits on. `const`, but for a model build.
         pub fn new() -> Self {
-            Condvar { waiting: AtomicBool::new(false) }
+            Condvar { waiting: AtomicBool::new(false), queue: Mutex::new(VecDeque::new()) }
         }
     }
 
@@ -108,7 +154,7 @@ impl Condvar {
     /// Unlocks the guard's mutex, waits for a notification, and locks it again.
     ///
     /// # Blocking
-    /// Until a notification, then until the mutex is locked. May return without the former.
+    /// Until a notification, then until the mutex is locked.
     pub fn wait<R: RawMutex, T: ?Sized>(&self, guard: &mut MutexGuard<'_, R, T>) {
         let _ = self.sleep(guard, None);
     }
@@ -186,10 +232,6 @@ impl Condvar {
         self.sleep_while(guard, condition, Instant::now().checked_add(timeout))
     }
 
-    fn queue(&self) -> usize {
-        (&raw const self.waiting).addr()
-    }
-
     fn sleep_while<R: RawMutex, T: ?Sized>(
         &self,
         guard: &mut MutexGuard<'_, R, T>,
@@ -212,41 +254,63 @@ impl Condvar {
         deadline: Option<Instant>,
     ) -> WaitTimeoutResult {
         let mutex = MutexGuard::mutex(guard);
-        let enter = || {
-            // ORDERING: Relaxed: under the queue's lock (invariant 2), and published by the unlock.
-            self.waiting.swap(true, Ordering::Relaxed);
-            true
-        };
+        let node = Node { notified: AtomicBool::new(false) };
+        self.enter(&node);
         let whole = AbortOnUnwind;
         // SAFETY: `guard` is valid for reads, and not used until it is written again below; nobody
         // else sees it meanwhile, as this call has it borrowed mutably and a panic aborts.
-        let locked = unsafe { ptr::read(guard) };
-        let parked = park_after(self.queue(), enter, || drop(locked), deadline);
+        drop(unsafe { ptr::read(guard) });
+        let mut timed_out = false;
+        while !timed_out && !node.is_notified() {
+            let parked = park(node.address(), || !node.is_notified(), deadline);
+            timed_out = parked == Parked::TimedOut && self.leave(&node);
+        }
         // SAFETY: `guard` is valid for writes, and holds what was moved out above.
         unsafe { ptr::write(guard, mutex.lock()) };
         mem::forget(whole);
-        WaitTimeoutResult(parked == Parked::TimedOut)
+        WaitTimeoutResult(timed_out)
+    }
+
+    fn enter(&self, node: &Node) {
+        let mut queue = self.queue.lock();
+        queue.push_back(Entry(node));
+        // ORDERING: Relaxed, here and below: changed under the lock; what makes it visible to a
+        // notification that must see it is the user's mutex (invariant 2).
+        self.waiting.swap(true, Ordering::Relaxed);
+    }
+
+    /// Takes the node out of the queue; `false` if a notification was faster.
+    fn leave(&self, node: &Node) -> bool {
+        let mut queue = self.queue.lock();
+        let Some(at) = queue.iter().position(|entry| ptr::eq(entry.0, node)) else { return false };
+        queue.remove(at);
+        if queue.is_empty() {
+            self.waiting.swap(false, Ordering::Relaxed);
+        }
+        true
     }
 
     #[cold]
     fn wake_one(&self) -> bool {
-        let mut woken = false;
-        unpark_one(self.queue(), |Dequeued { found, more }| {
-            woken = found;
-            if !more {
-                // ORDERING: Relaxed: under the queue's lock (invariant 2).
-                self.waiting.swap(false, Ordering::Relaxed);
-            }
-            Handing::Nothing
-        });
-        woken
+        let mut queue = self.queue.lock();
+        let Some(entry) = queue.pop_front() else { return false };
+        if queue.is_empty() {
+            self.waiting.swap(false, Ordering::Relaxed);
+        }
+        let address = entry.notify();
+        drop(queue);
+        unpark_threads(address);
+        true
     }
 
     #[cold]
     fn wake_all(&self) -> usize {
-        // ORDERING: Relaxed: whoever had set it is in the queue, and is woken next (invariant 2).
+        let mut queue = self.queue.lock();
         self.waiting.swap(false, Ordering::Relaxed);
-        unpark_threads(self.queue())
+        let woken: Vec<usize> = queue.drain(..).map(Entry::notify).collect();
+        drop(queue);
+        woken.iter().for_each(|&address| unpark_threads(address));
+        woken.len()
     }
 }
 

@@ -31,17 +31,19 @@
 //!    only a word without `LOCKED`, can't take what is claimed or handed over.
 //! 2. A waiter sleeps only while `LOCKED` and `PARKED` are set (its `validate`), and `PARKED` is
 //!    cleared only when the queue is empty, under its lock. So each sleeper's holder sees the bit.
-//! 3. If a waiter is asleep and the word is not `LOCKED`, then `WOKEN` is set and a waiter is
-//!    awake that holds it. Whoever holds `WOKEN` gives it up only as it takes the lock, or
-//!    in a step on a word that is `LOCKED`: there is an unlock to come, which sees `PARKED`. So a
-//!    wake-up is passed on, also by one whose time is over (golang#37852, parking_lot#465).
+//! 3. If a waiter is asleep and the word is not `LOCKED`, then `WOKEN` is set and some waiter is
+//!    awake that takes it for its own. (Two may, after a fair unlock beside a claim: either clears it
+//!    where it may.) Whoever does gives it up only as it takes the lock, or in a step on a
+//!    word that is `LOCKED`: there is an unlock to come, which sees `PARKED`. So a wake-up is passed
+//!    on, also by one whose time is over (golang#37852, parking_lot#465).
 //! 4. The step that unlocks is the last that the unlocking thread takes on the word; what follows
 //!    needs the address alone.
 //!
 //! **The bound.** A waiter that has been waiting for 1 ms, counted from its first sleep, claims at
 //! its next turn awake; with the claim standing, the next unlock is its own. Turns come with each
-//! unlock that finds no one on its way, first come first served. So among few waiters it takes 1 ms,
-//! a wake-up, and what the critical sections take that were ahead.
+//! unlock that finds no one on its way, and whoever uses one in vain goes to the end of the queue.
+//! So of n waiters each has the lock within 1 ms and n times a wake-up, the section of one that barged
+//! in, and a section of its own; longer only if one that is awake or claims is kept off its core.
 //!
 //! Orderings: every step that takes the lock is an Acquire and every step that lets it go a Release,
 //! on one word that only read-modify-writes change. So everything done under the lock happens
@@ -263,8 +265,7 @@ impl Word {
                 if !more {
                     next &= !PARKED;
                 }
-                // ORDERING: Release: see `unlock`. Also what a hand-over publishes: the woken
-                // thread leaves the queue under its lock.
+                // ORDERING: Release: see `unlock`. A hand-over is ordered by the unpark.
                 match self.step(word, next, Ordering::Release) {
                     Ok(_) if hands => return Handing::Over,
                     Ok(_) => return Handing::Nothing,

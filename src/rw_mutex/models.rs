@@ -489,6 +489,29 @@ fn more_locks_than_slots_are_read_by_the_word() {
     });
 }
 
+/// A slot goes from a reader to the thread that drops its guard, back to its own thread, and on to
+/// another lock: the first lock's writer sees it there, and all that was read through it as done.
+#[test]
+fn a_slot_that_went_on_to_another_lock_is_in_order_for_the_first_one_s_writer() {
+    model(|| {
+        let [first, other] = [(); 2].map(|()| Guarded::<RawRwMutex>::biased());
+        first.lock.settle(0);
+        let pass = first.lock.read();
+        let leaves = spawn(&first, |it| {
+            it.value.get();
+            it.lock.leave(pass);
+        });
+        let writer = spawn(&first, Guarded::add);
+        for _ in 0..2 {
+            other.visit();
+        }
+        let pass = other.lock.read();
+        join_all([leaves, writer]);
+        other.lock.leave(pass);
+        first.is(1);
+    });
+}
+
 /// As on one core, a waiter here never pauses: it must not wait for a slot to become free.
 #[test]
 fn a_read_without_a_free_slot_goes_by_the_word_at_once() {

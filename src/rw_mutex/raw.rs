@@ -791,8 +791,7 @@ impl RawRwMutex {
                     next &= !kind.parked();
                 }
                 (next, wakes) = Wakes::of(next);
-                // ORDERING: Release: see `step`. A hand-over is published by it too: the woken
-                // thread leaves the queue under its lock.
+                // ORDERING: Release: see `step`. A hand-over is ordered by the unpark.
                 match self.change(word, next, Ordering::Release) {
                     Ok(_) => {
                         handed = hand.is_some();

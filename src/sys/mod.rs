@@ -33,6 +33,7 @@
 //! 4. [`unpark_one`] tells its callback what it found, under the same lock as `validate`: what the
 //!    callback does to the word and who is in the queue change in one step. A thread that it woke
 //!    as [`Parked::Handed`] was meant, never spurious.
+//! 5. An unpark happens before the return of the park that it ends.
 //!
 //! Futures wait on addresses too, on the same terms: [`park_task`] and [`wake_tasks`].
 
@@ -64,7 +65,7 @@ pub(crate) mod testing;
 
 pub(crate) use build::{
     Backoff, Heap, Hint, IS_MODEL, Mutex, Patience, Spin, Stopwatch, Tracked, array, by_build,
-    catch, const_fn, global_array, local, park, park_after, store, store_then_fence, unpark_one,
+    catch, const_fn, global_array, local, park, store, store_then_fence, unpark_one,
     unpark_threads,
 };
 pub use build::{Model, atomic, cell, model, thread};

@@ -215,7 +215,7 @@ impl<T> Heap<T> {
 }
 
 /// The key of an address in the queues, which all of the program's users of `parking_lot_core`
-/// share: one that no object's own address is. A late unpark of a freed word would otherwise be a
+/// share: on 64 bits one that no object's own address is, on 32 hardly ever one in use. A late unpark of a freed word would otherwise be a
 /// spurious wake-up of whoever parks on an object that stands there now, and parking_lot's
 /// `Condvar`, for one, promises that there is none.
 fn key(address: usize) -> usize {
@@ -225,29 +225,16 @@ fn key(address: usize) -> usize {
 /// Sleeps until an unpark of `address`, if `validate` allows it.
 ///
 /// `validate` runs under the address's queue lock and must not unwind, block or park.
-#[inline]
 pub(crate) fn park(
     address: usize,
     validate: impl FnOnce() -> bool,
     deadline: Option<Instant>,
 ) -> Parked {
-    park_after(address, validate, || {}, deadline)
-}
-
-/// A [`park`] that runs `before_sleep` once the thread is in the queue and before it sleeps.
-///
-/// `before_sleep` may unpark and panics abort; it must not park.
-pub(crate) fn park_after(
-    address: usize,
-    validate: impl FnOnce() -> bool,
-    before_sleep: impl FnOnce(),
-    deadline: Option<Instant>,
-) -> Parked {
     let (key, token) = (key(address), DEFAULT_PARK_TOKEN);
-    // SAFETY: the key is phalanx's own (see `key`); `validate` neither unwinds nor parks, nor does
-    // `before_sleep` park; the time-out's callback does nothing.
+    // SAFETY: the key is phalanx's own (see `key`); `validate` neither unwinds nor parks, the other
+    // callbacks do nothing.
     let result =
-        unsafe { parking_lot_core::park(key, validate, before_sleep, |_, _| {}, token, deadline) };
+        unsafe { parking_lot_core::park(key, validate, || {}, |_, _| {}, token, deadline) };
     match result {
         ParkResult::Unparked(HANDED) => Parked::Handed,
         ParkResult::Unparked(_) => Parked::Woken,
@@ -256,14 +243,14 @@ pub(crate) fn park_after(
     }
 }
 
-/// What a thread is told that was handed what it waits for.
-const HANDED: UnparkToken = UnparkToken(1);
+/// What a thread is told that was handed what it waits for. Not parking_lot's own token for that.
+const HANDED: UnparkToken = UnparkToken(0x6861_6e64);
 
-/// Wakes every thread parked on `address`, and says how many. Only the address is used: the word
-/// that stood there may be gone.
-pub(crate) fn unpark_threads(address: usize) -> usize {
+/// Wakes every thread parked on `address`. Only the address is used: the word that stood there may
+/// be gone.
+pub(crate) fn unpark_threads(address: usize) {
     // SAFETY: the key is phalanx's own, and every user of `park` bears a spurious wake-up.
-    unsafe { parking_lot_core::unpark_all(key(address), DEFAULT_UNPARK_TOKEN) }
+    unsafe { parking_lot_core::unpark_all(key(address), DEFAULT_UNPARK_TOKEN) };
 }
 
 /// Takes the thread that has been parked on `address` the longest out of the queue, tells `decide`

@@ -44,6 +44,8 @@ pub fn model(f: impl Fn() + Send + Sync + 'static) {
 ///   with [`without_deadlines`](Model::without_deadlines).
 /// - A compare_exchange_weak or a [`park`](crate::thread::park) that returns spuriously, memory
 ///   use, and anything outside the seam.
+/// - A notification of a [`Condvar`](crate::Condvar) orders what came before it with what the
+///   woken thread does, which on the machine only the mutex promises.
 /// - std's `Arc` and locks add no order that loom sees; a plain `std::thread_local!` is one for all
 ///   threads of a model, which run on one thread of the system.
 /// - Wake-ups of futures are ordered with one another, as on the machine only some are.

@@ -9,31 +9,31 @@
 //!   next writer's. Readers are not ordered with one another.
 //! - A waiter may be overtaken by any other, any number of times; a deadline may pass at any moment.
 //!
-//! Each lock has three atomics of the execution's, made before the model's closure starts (one made
-//! later, by a second thread, would be a false race): a *turnstile*, passed Relaxed before each
-//! stretch so that loom tries both orders, and two that carry the order of writers and of readers.
-//! There are [`ORDERS`] sets; models with more locks than that share them, which can hide a race.
+//! Before each stretch a lock passes its address's turnstile (see `park.rs`), so that loom tries both
+//! orders. The order of writers and of readers is carried by two atomics of the execution's, made
+//! before the model's closure starts: one made later, by a second thread, would be a false race.
+//! There are [`ORDERS`] pairs; models with more locks than that share them, which can hide a race.
 
+use super::super::Parked;
 use super::PerExecution;
 use super::park::lot;
 use lock_api::GuardSend;
 use loom::sync::atomic::AtomicUsize;
 use std::cell::Cell;
 use std::fmt;
-use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::atomic::Ordering::{Acquire, Release};
 use std::time::{Duration, Instant};
 
-/// Sets of atomics for the locks of one execution.
+/// Pairs of atomics for the locks of one execution.
 const ORDERS: usize = 12;
 
 struct Order {
-    turnstile: AtomicUsize,
     writers: AtomicUsize,
     readers: AtomicUsize,
 }
 
 pub(super) struct Orders {
-    sets: [Order; ORDERS],
+    pairs: [Order; ORDERS],
     given: Cell<usize>,
 }
 
@@ -41,12 +41,8 @@ pub(super) fn orders() -> &'static Orders {
     std::thread_local! {
         static ALL: PerExecution<Orders> = const { PerExecution::new() };
     }
-    let order = |_| Order {
-        turnstile: AtomicUsize::new(0),
-        writers: AtomicUsize::new(0),
-        readers: AtomicUsize::new(0),
-    };
-    ALL.with(|all| all.get(|| Orders { sets: std::array::from_fn(order), given: Cell::new(0) }))
+    let order = |_| Order { writers: AtomicUsize::new(0), readers: AtomicUsize::new(0) };
+    ALL.with(|all| all.get(|| Orders { pairs: std::array::from_fn(order), given: Cell::new(0) }))
 }
 
 /// A lock's state in one execution.
@@ -87,7 +83,7 @@ impl Spec {
             let orders = orders();
             let given = orders.given.replace(orders.given.get() + 1);
             State {
-                order: &orders.sets[given % ORDERS],
+                order: &orders.pairs[given % ORDERS],
                 door: Cell::new(false),
                 upgradable: Cell::new(false),
                 readers: Cell::new(0),
@@ -104,15 +100,15 @@ impl Spec {
     fn wait_until(&self, wait: Wait, enter: impl Fn(&State) -> bool) -> bool {
         let state = self.state();
         loop {
-            state.order.turnstile.fetch_add(0, Relaxed);
+            lot().pass_turnstile(self.address());
             if enter(state) {
                 return true;
             }
             let Wait::Until(deadline) = wait else { return false };
             let ticket = lot().enqueue(self.address());
-            if lot().sleep(self.address(), ticket, deadline) == super::super::Parked::TimedOut {
-                // The lock comes before the time-out, if both are there.
-                return enter(state);
+            if lot().sleep(self.address(), ticket, deadline) == Parked::TimedOut {
+                // As the real lock, it doesn't look again: another may have been woken for it.
+                return false;
             }
         }
     }
@@ -121,7 +117,7 @@ impl Spec {
     #[track_caller]
     fn step(&self, change: impl Fn(&State)) {
         let state = self.state();
-        state.order.turnstile.fetch_add(0, Relaxed);
+        lot().pass_turnstile(self.address());
         change(state);
         lot().wake(self.address());
     }
@@ -229,7 +225,9 @@ impl Spec {
         self.wait_until(wait, at_door) && self.drain(wait, |state| state.upgradable.set(true))
     }
 
+    #[track_caller]
     fn is_locked(&self) -> bool {
+        lot().pass_turnstile(self.address());
         let state = self.state();
         state.door.get() || state.upgradable.get() || state.readers.get() > 0
     }
@@ -350,6 +348,7 @@ unsafe impl lock_api::RawRwLock for RawRwMutex {
     }
 
     fn is_locked_exclusive(&self) -> bool {
+        lot().pass_turnstile(self.0.address());
         self.0.state().door.get()
     }
 }

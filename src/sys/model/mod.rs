@@ -15,7 +15,7 @@ pub use check::{Model, model};
 pub(crate) use check::{PerExecution, catch};
 pub use locks::{RawMutex, RawRwMutex};
 pub(crate) use mutex::Mutex;
-pub(crate) use park::{park, park_after, unpark_one, unpark_threads};
+pub(crate) use park::{park, unpark_one, unpark_threads};
 
 use std::ptr::NonNull;
 

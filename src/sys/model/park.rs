@@ -11,17 +11,18 @@
 //!   and the wake-up, then, without a switch, everyone on the address out of the queue and awake.
 //! - `unpark_one`: turnstile, the queue, one out of it, then the callback, then that one awake.
 //! - "The queue" is the machine's lock of it: a plain flag, kept over the switches of a `validate` or
-//!   a callback, so that nobody comes in between; who finds it taken yields. It orders nothing that
-//!   loom knows of, where the machine's lock does.
-//! - With a deadline a parked thread doesn't sleep. It yields once, passes the turnstile again
-//!   and has timed out unless it was woken: both orders of time-out and wake-up are tried. So a
-//!   timed waiter never shows a lost wake-up, unless the model runs without deadlines.
+//!   a callback, so that nobody comes in between. Who finds it taken sleeps until it is free, and is
+//!   ordered after the other then, as by the machine's lock; who doesn't is ordered by nothing.
+//! - With a deadline a parked thread doesn't sleep. It passes the turnstile again and has timed out
+//!   unless it was woken: both orders of time-out and wake-up are tried. So a timed waiter never
+//!   shows a lost wake-up, unless the model runs without deadlines. From the second time-out in a
+//!   row on it yields before, so that a loop of timed waits lets others run.
 //!
 //! An unpark happens before the return of the park that it ends, as on the machine.
 
 use super::super::{Dequeued, Handing, Parked};
-use super::PerExecution;
 use super::atomic::with_newest;
+use super::{PerExecution, local};
 use loom::sync::atomic::AtomicUsize;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -49,6 +50,8 @@ struct Waiting {
 pub(super) struct Lot {
     turnstiles: [AtomicUsize; TURNSTILES],
     queue: RefCell<Queue>,
+    /// Who waits for a queue that somebody holds.
+    at_gate: RefCell<Vec<(usize, loom::thread::Thread)>>,
     /// Who has been woken, and how, until it sees that.
     woken: RefCell<HashMap<u64, Parked>>,
 }
@@ -63,11 +66,12 @@ impl Lot {
                 waiting: Vec::new(),
                 next_ticket: 0,
             }),
+            at_gate: RefCell::default(),
             woken: RefCell::default(),
         }
     }
 
-    fn pass_turnstile(&self, address: usize) {
+    pub(super) fn pass_turnstile(&self, address: usize) {
         let index = {
             let mut queue = self.queue.borrow_mut();
             let next = queue.known.len() % TURNSTILES;
@@ -81,11 +85,17 @@ impl Lot {
     fn holding<R>(&self, address: usize, f: impl FnOnce() -> R) -> R {
         self.pass_turnstile(address);
         while self.queue.borrow().held.contains(&address) {
-            loom::thread::yield_now();
+            self.at_gate.borrow_mut().push((address, loom::thread::current()));
+            loom::thread::park();
         }
         self.queue.borrow_mut().held.push(address);
         let result = f();
         self.queue.borrow_mut().held.retain(|&held| held != address);
+        let next: Vec<_> =
+            self.at_gate.borrow_mut().extract_if(.., |(at, _)| *at == address).collect();
+        for (_, thread) in next {
+            thread.unpark();
+        }
         result
     }
 
@@ -113,11 +123,9 @@ impl Lot {
     }
 
     /// Wakes everyone on `address`, without a switch before.
-    pub(super) fn wake(&self, address: usize) -> usize {
+    pub(super) fn wake(&self, address: usize) {
         let woken = self.dequeue(address, usize::MAX);
-        let count = woken.len();
         self.unpark(woken, Parked::Woken);
-        count
     }
 
     /// Sleeps until the ticket is out of the queue, or its deadline.
@@ -125,11 +133,16 @@ impl Lot {
     pub(super) fn sleep(&self, address: usize, ticket: u64, deadline: Option<Instant>) -> Parked {
         let timed = deadline.is_some() && !NO_DEADLINES.get();
         if timed {
-            loom::thread::yield_now();
+            if TIME_OUTS.with(|row| row.replace(row.get() + 1)) > 0 {
+                loom::thread::yield_now();
+            }
             self.pass_turnstile(address);
         }
         loop {
             if let Some(how) = self.woken.borrow_mut().remove(&ticket) {
+                if timed {
+                    TIME_OUTS.with(|row| row.set(0));
+                }
                 return how;
             }
             let mut queue = self.queue.borrow_mut();
@@ -143,6 +156,11 @@ impl Lot {
             loom::thread::park();
         }
     }
+}
+
+local! {
+    /// How often in a row this thread of the model has timed out.
+    static TIME_OUTS: Cell<u32> = Cell::new(0);
 }
 
 pub(super) fn lot() -> &'static Lot {
@@ -164,28 +182,16 @@ pub(crate) fn park(
     validate: impl FnOnce() -> bool,
     deadline: Option<Instant>,
 ) -> Parked {
-    park_after(address, validate, || {}, deadline)
-}
-
-/// A [`park`] that runs `before_sleep` once the thread is in the queue and before it sleeps.
-#[track_caller]
-pub(crate) fn park_after(
-    address: usize,
-    validate: impl FnOnce() -> bool,
-    before_sleep: impl FnOnce(),
-    deadline: Option<Instant>,
-) -> Parked {
     let lot = lot();
     let ticket = lot.holding(address, || with_newest(validate).then(|| lot.enqueue(address)));
     let Some(ticket) = ticket else { return Parked::Invalid };
-    before_sleep();
     lot.sleep(address, ticket, deadline)
 }
 
-/// Wakes every thread parked on `address`, and says how many.
+/// Wakes every thread parked on `address`.
 #[track_caller]
-pub(crate) fn unpark_threads(address: usize) -> usize {
-    lot().holding(address, || lot().wake(address))
+pub(crate) fn unpark_threads(address: usize) {
+    lot().holding(address, || lot().wake(address));
 }
 
 /// Takes the thread that has been parked on `address` the longest out of the queue, tells `decide`
