@@ -42,6 +42,60 @@ unsafe impl RawMutex for Spin {
     }
 }
 
+/// parking_lot's mutex, whose unlock sleeps on another one now and then.
+struct Logged(parking_lot::RawMutex);
+
+static LOG: parking_lot::Mutex<u64> = parking_lot::Mutex::new(0);
+
+// SAFETY: parking_lot's; what an unlock does besides has nothing to do with the lock.
+unsafe impl RawMutex for Logged {
+    const INIT: Self = Logged(<parking_lot::RawMutex as RawMutex>::INIT);
+
+    type Guard = <parking_lot::RawMutex as RawMutex>::Guard;
+
+    fn lock(&self) -> Self::Guard {
+        self.0.lock()
+    }
+
+    fn try_lock(&self) -> Option<Self::Guard> {
+        self.0.try_lock()
+    }
+
+    unsafe fn unlock(&self, guard: Self::Guard) {
+        // SAFETY: the caller's promise.
+        unsafe { self.0.unlock(guard) };
+        *LOG.lock() += 1;
+    }
+
+    fn is_locked(&self) -> bool {
+        self.0.is_locked()
+    }
+}
+
+/// Found in a review: a wait that unlocked the mutex inside parking_lot_core's queues, where nothing
+/// may sleep, tore those queues.
+#[test]
+fn a_mutex_may_sleep_as_it_is_unlocked_by_a_wait() {
+    watchdog(|| {
+        let done = AtomicBool::new(false);
+        thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    while !done.load(Acquire) {
+                        let mut log = LOG.lock();
+                        // Long enough that whoever else wants the log goes to sleep.
+                        for _ in 0..20_000 {
+                            *log = std::hint::black_box(*log + 1);
+                        }
+                    }
+                });
+            }
+            take_turns::<Logged>();
+            done.store(true, Release);
+        });
+    });
+}
+
 /// Threads take turns under a mutex of kind `R`, with no wake-up but each other's.
 fn take_turns<R: RawMutex + Sync>() {
     let (turn, condvar) = (Mutex::<R, usize>::new(0), Condvar::new());
