@@ -90,21 +90,21 @@ fn a_mutex_may_sleep_as_it_is_unlocked_by_a_wait() {
                     }
                 });
             }
-            take_turns::<Logged>();
+            take_turns::<Logged>(20);
             done.store(true, Release);
         });
     });
 }
 
 /// Threads take turns under a mutex of kind `R`, with no wake-up but each other's.
-fn take_turns<R: RawMutex + Sync>() {
+fn take_turns<R: RawMutex + Sync>(rounds: usize) {
     let (turn, condvar) = (Mutex::<R, usize>::new(0), Condvar::new());
     let timed_out = AtomicUsize::new(0);
     thread::scope(|scope| {
         for id in 0..3 {
             let (turn, condvar, timed_out) = (&turn, &condvar, &timed_out);
             scope.spawn(move || {
-                for round in 0..500 {
+                for round in 0..rounds {
                     let mut guard = turn.lock();
                     match round % 3 {
                         0 => condvar.wait_while(&mut guard, |turn| *turn % 3 != id),
@@ -130,16 +130,16 @@ fn take_turns<R: RawMutex + Sync>() {
         }
     });
     assert!(!turn.is_locked());
-    assert_eq!(turn.into_inner(), 1_500);
+    assert_eq!(turn.into_inner(), 3 * rounds);
     assert_eq!(condvar.notify_all(), 0);
 }
 
 #[test]
 fn a_condvar_goes_with_any_mutex_of_lock_apis() {
     watchdog(|| {
-        take_turns::<phalanx::RawMutex>();
-        take_turns::<parking_lot::RawMutex>();
-        take_turns::<Spin>();
+        take_turns::<phalanx::RawMutex>(500);
+        take_turns::<parking_lot::RawMutex>(500);
+        take_turns::<Spin>(500);
     });
 }
 

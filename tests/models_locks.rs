@@ -1,6 +1,6 @@
 //! What a user's model explores of the locks it uses: the specifications, in a model build.
 //!
-//! That they are as strict as the real locks is checked in `src/*/models.rs`, by the same text for
+//! That they are as strict as the real locks is checked in `src/*/models`, by the same text for
 //! both; here, that they are no stricter, and that no way a lock can take is left unexplored.
 
 use phalanx::{Mutex, RwMutex, model, thread};

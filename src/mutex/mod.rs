@@ -92,8 +92,9 @@ by_build! {
 ///
 /// # Fairness
 /// As Go's mutex, it has two modes. *Normally* a thread that comes takes a free lock at once, also
-/// past those that sleep: the lock stays with threads that run, which makes it fast. A thread that
-/// has *starved* for a millisecond, counted from when it fell asleep, claims the lock at its next turn
+/// past those that wait: the lock stays with the thread that has its cache line, which makes it fast.
+/// A waiter asks for its turn before it goes to sleep, some 20 µs later, and gets it if the section
+/// ends within microseconds. A thread that has *starved* for a millisecond, counted from when it fell asleep, claims the lock at its next turn
 /// awake, and the next unlock hands it over, whoever else wants it. So a thread that locks seldom isn't kept out by
 /// threads that lock without pause. parking_lot, which had such a bound once, has none since 0.13;
 /// std's mutex never had.

@@ -13,15 +13,18 @@
 //! LOCKED             => free                      unlock        (no one asleep, or one on its way)
 //! LOCKED PARKED      => PARKED? WOKEN             unlock        (and one woken, in the same step)
 //! LOCKED             => LOCKED PARKED             a waiter, before it sleeps in the queue
-//! LOCKED             => LOCKED STARVING           a waiter that has waited for a millisecond
+//! LOCKED             => LOCKED STARVING           a waiter, for a moment before it sleeps, and for
+//!                                                 good when it has waited for a millisecond
 //! LOCKED STARVING    => LOCKED HANDED             unlock        (and the claimant woken)
+//! LOCKED STARVING    => LOCKED                    the claimant, giving up
 //! LOCKED HANDED      => LOCKED                    the claimant, now the holder
 //! ```
 //!
 //! This is Go's mutex (`sync/mutex.go`: normal and starvation mode) with another hand-over. There
 //! a starving mutex hands each unlock to the head of its queue, which is asleep, until the queue
-//! is young again. Here one starved waiter at a time, which is awake by then, claims the *next*
-//! unlock; everybody else goes on barging.
+//! is young again. Here one waiter at a time, which is awake by then, claims the *next* unlock;
+//! everybody else goes on barging. It does so for good after a millisecond; and for a few microseconds
+//! whenever it would otherwise go to sleep, which among short sections is cheaper for all.
 //!
 //! Two queues, at two addresses: the waiters' at the word, the claimant's one byte on.
 //!
@@ -39,8 +42,9 @@
 //! 4. The step that unlocks is the last that the unlocking thread takes on the word; what follows
 //!    needs the address alone.
 //!
-//! **The bound.** A waiter that has been waiting for 1 ms, counted from its first sleep, claims at
-//! its next turn awake; with the claim standing, the next unlock is its own. Turns come with each
+//! **The bound.** Among sections of a few microseconds a waiter is handed the lock at the end of its
+//! looks, after some 20 µs. A waiter that has been waiting for 1 ms, counted from its first sleep, claims
+//! at its next turn awake; with the claim standing, the next unlock is its own. Turns come with each
 //! unlock that finds no one on its way, and whoever uses one in vain goes to the end of the queue.
 //! So of n waiters each has the lock within 1 ms and n times a wake-up, the section of one that barged
 //! in, and a section of its own; longer only if one that is awake or claims is kept off its core.
@@ -51,7 +55,7 @@
 
 use crate::sys::atomic::{AtomicU32, Ordering};
 use crate::sys::{
-    Backoff, Dequeued, Handing, Parked, Patience, const_fn, park, unpark_one, unpark_threads,
+    Backoff, Dequeued, Handing, Parked, Patience, Spin, const_fn, park, unpark_one, unpark_threads,
 };
 use std::time::Instant;
 
@@ -143,26 +147,37 @@ impl Word {
         let mut woken = 0;
         let mut backoff = Backoff::new();
         let mut patience = Patience::new();
+        let mut has_claimed = false;
         loop {
             let Some(word) = self.look(woken, &mut backoff) else { return true };
-            // Held, and as good to sleep: LOCKED => LOCKED STARVING, or LOCKED PARKED. Gives up
-            // WOKEN, as invariant 3 has it.
-            let claims = patience.is_over() && word & (STARVING | HANDED) == 0;
+            // Held, and no use in looking on: LOCKED => LOCKED STARVING, for a moment before each
+            // sleep, and for good after a millisecond; or LOCKED PARKED. Gives up WOKEN, as invariant
+            // 3 has it.
+            let starves = has_claimed && patience.is_over();
+            let claims = word & (STARVING | HANDED) == 0 && (starves || !has_claimed);
             let mark = if claims { STARVING } else { PARKED };
             // ORDERING: Relaxed: publishes nothing.
             if self.step(word, word & !woken | mark, Ordering::Relaxed).is_err() {
                 continue;
             }
             woken = 0;
-            if claims {
+            if claims && starves {
                 return self.wait_as_claimant(deadline);
+            }
+            has_claimed = true;
+            if claims {
+                if self.claim_for_a_moment() {
+                    return true;
+                }
+                continue;
             }
             match park(self.queue(), || self.must_wait(), deadline) {
                 Parked::Handed => return true,
-                Parked::Woken => (woken, backoff) = (WOKEN, Backoff::rested()),
-                Parked::Invalid => backoff = Backoff::rested(),
+                Parked::Woken => (woken, has_claimed) = (WOKEN, false),
+                Parked::Invalid => {}
                 Parked::TimedOut => return false,
             }
+            backoff = Backoff::rested();
         }
     }
 
@@ -194,35 +209,40 @@ impl Word {
         self.0.load(Ordering::Relaxed) & (LOCKED | PARKED) == LOCKED | PARKED
     }
 
-    /// LOCKED HANDED => LOCKED, once the unlock has come; `false` if the deadline came first.
+    /// LOCKED HANDED => LOCKED, if the lock has been handed over.
+    fn take_handed(&self) -> bool {
+        // ORDERING: Relaxed: a look. Acquire: pairs with the Release of the unlock that handed over.
+        self.0.load(Ordering::Relaxed) & HANDED != 0 && {
+            self.0.fetch_and(!HANDED, Ordering::Acquire);
+            true
+        }
+    }
+
+    /// LOCKED STARVING => LOCKED, unless the hand-over comes first: whether it did.
+    fn withdraw(&self) -> bool {
+        // ORDERING: Relaxed: publishes nothing. What is handed over is taken by the next step.
+        self.0.fetch_and(!STARVING, Ordering::Relaxed) & HANDED != 0 && self.take_handed()
+    }
+
+    /// As long as a short section takes. A thread that is awake is handed the lock for the price of a
+    /// cache line; to sleep and be woken would cost the holder more than that.
+    fn claim_for_a_moment(&self) -> bool {
+        Spin::Brief.poll(|| self.take_handed().then_some(())).is_some() || self.withdraw()
+    }
+
+    /// Until the hand-over, late as it may be; `false` if the deadline came first.
     fn wait_as_claimant(&self, deadline: Option<Instant>) -> bool {
-        let mut backoff = Backoff::new();
-        let mut timed_out = false;
         loop {
-            // ORDERING: Relaxed: a look. The step that follows acquires.
-            if self.0.load(Ordering::Relaxed) & HANDED != 0 {
-                // ORDERING: Acquire: pairs with the Release of the unlock that handed over.
-                self.0.fetch_and(!HANDED, Ordering::Acquire);
+            if Spin::Brief.poll(|| self.take_handed().then_some(())).is_some() || self.take_handed() {
                 return true;
-            }
-            if timed_out {
-                // LOCKED STARVING => LOCKED, unless the hand-over comes first: then it is ours,
-                // late as it is.
-                // ORDERING: Relaxed: publishes nothing.
-                if self.0.fetch_and(!STARVING, Ordering::Relaxed) & HANDED == 0 {
-                    return false;
-                }
-                continue;
-            }
-            if !backoff.is_over() {
-                backoff.pause();
-                continue;
             }
             let not_yet = || {
                 // ORDERING: Relaxed: as in `must_wait`.
                 self.0.load(Ordering::Relaxed) & HANDED == 0
             };
-            timed_out = park(self.claims(), not_yet, deadline) == Parked::TimedOut;
+            if park(self.claims(), not_yet, deadline) == Parked::TimedOut {
+                return self.withdraw();
+            }
         }
     }
 

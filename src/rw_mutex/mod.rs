@@ -1,14 +1,16 @@
 //! A reader-writer lock whose reads scale, and that lets nobody starve.
 //!
-//! The lock itself is `raw.rs`, its word `word.rs`, the way past the word `slots.rs`. The types here
-//! are [`lock_api`]'s around it.
+//! The lock itself is `raw.rs`, its word `word.rs`, its waiting `waiting.rs`, the way past the word
+//! `bias.rs` and `slots.rs`. The types here are [`lock_api`]'s around it.
 
 use crate::sys::by_build;
 
 by_build! {
     machine {
+        mod bias;
         mod raw;
         mod slots;
+        mod waiting;
         mod word;
 
         use lock_api::GuardSend;
@@ -198,9 +200,11 @@ by_build! {
         }
     }
     model {
+        mod bias;
         #[cfg_attr(not(test), expect(dead_code, reason = "only the models of this room use it"))]
         mod raw;
         mod slots;
+        mod waiting;
         mod word;
 
         pub use crate::sys::RawRwMutex;

@@ -1,6 +1,8 @@
 //! The reader-writer lock: one word, and a way past it for readers.
 //!
-//! The word's bits and their single steps are in `word.rs`. What they add up to:
+//! The word's bits and their single steps are in `word.rs`; how a thread waits, and whom a step wakes, in
+//! `waiting.rs`; how readers pass the word by, and what a writer does about it, in `bias.rs` and
+//! `slots.rs`. What it adds up to:
 //!
 //! ```text
 //!            by the word: readers + 1                    by a slot: mark it, see BIAS still there
@@ -24,7 +26,7 @@
 //! 5. A step to a word that readers could enter (`WRITER` off) wakes all readers that sleep; a step
 //!    to one that a writer could enter wakes one writer, if one sleeps and none is on its way
 //!    (`WOKEN`); a step that takes `WRITER` or `UPGRADABLE` off a claimed word wakes the claimant.
-//!    All steps but entering pay this ([`RawRwMutex::step`]); entering leaves nothing to pay,
+//!    All steps but entering pay this (`step` in `waiting.rs`); entering leaves nothing to pay,
 //!    except for a claimant's, whose claim kept others out.
 //! 6. Sleepers check the word again under their queue's lock: each sleeps only while what bars it
 //!    and its mark are set. Whoever holds `WOKEN` gives it up only as it enters, or on a word
@@ -32,7 +34,7 @@
 //! 7. The writer at the door sleeps only after `DRAINING` is set. The last reader to leave the word
 //!    sees that bit, in the same step. One that leaves a slot looks for it too, but without a fence:
 //!    its look may come before its leave. The writer's sleep on slots is therefore bounded
-//!    ([`BACKSTOP`]), and what that look has missed is made up for. Such a look is nanoseconds wide;
+//!    (`BACKSTOP` in `bias.rs`), and what that look has missed is made up for. Such a look is nanoseconds wide;
 //!    the sleeps grow, as one that began after `DRAINING` was there to see hardly misses it.
 //!
 //! Four queues, at four addresses: writers and upgradable readers at the word, the claimant, readers,
@@ -45,107 +47,39 @@
 //! One exception: an upgradable reader that upgrades again and again never lets go of its place, and
 //! may overtake a reader's claim each time.
 //!
-//! **The bias** is engaged by a reader that had to wait for others, and saw no writer for
-//! four looks in a row (half a microsecond). Each writer that has to suspend it counts what was read by slots
-//! since the last one did: [`READS_PER_WRITE`] are worth the trouble, fewer wear down a credit,
-//! and without credit the bias ends. No clock is in it.
-//!
-//! **Politeness.** In a lock that is read *and* written much, the readers of one word take its line
-//! from one another. Readers that see others come and go stay away for a moment, as if those were
-//! writers ([`Backoff`]); one that sees the same ones stay joins them.
-//!
 //! Orderings: steps that enter are Acquire, steps that leave Release, on one word that only
 //! read-modify-writes change; slots in `slots.rs`. A reader's entry does not see what other readers
 //! did inside, as in any reader-writer lock.
 
+use super::bias::Marked;
 use super::slots::{self, Slot};
+use super::waiting::{Entry, Waiter, wake};
 use super::word::*;
-use crate::sys::atomic::{AtomicU64, Ordering, fence};
-use crate::sys::{
-    Backoff, Dequeued, Handing, Hint, Parked, Patience, const_fn, park, unpark_one, unpark_threads,
-};
-use std::time::{Duration, Instant};
+use crate::sys::atomic::{AtomicU64, Ordering};
+use crate::sys::{Hint, const_fn};
+use std::time::Instant;
 
 /// See the [module](self).
 #[derive(Debug)]
 pub(super) struct RawRwMutex {
-    word: AtomicU64,
+    pub(super) word: AtomicU64,
     /// What marks slots for this lock; 0 before the first bias.
-    id: AtomicU64,
+    pub(super) id: AtomicU64,
     /// What the bias has earned, in reads. Written by the writer inside, or the one that engages.
-    credit: Hint,
+    pub(super) credit: Hint,
     /// The reads that rows remembered when a writer looked last. Written by the same.
-    counted: Hint,
+    pub(super) counted: Hint,
 }
 
 /// A reader's way out: its slot, or nothing if it is counted in the word.
 #[derive(Debug)]
-pub(super) struct Pass(Option<&'static Slot>);
+pub(super) struct Pass(pub(super) Option<&'static Slot>);
 
 /// Where the queues are, from the word's address on.
-const CLAIMS: usize = 1;
-const READERS_QUEUE: usize = 2;
-const DRAINER: usize = 3;
+pub(super) const CLAIMS: usize = 1;
+pub(super) const READERS_QUEUE: usize = 2;
+pub(super) const DRAINER: usize = 3;
 
-/// Reads by slots that make up for what a writer pays for the bias.
-const READS_PER_WRITE: u32 = 40;
-/// The most that a bias can have saved up.
-const MAX_CREDIT: u32 = 4 * READS_PER_WRITE;
-/// Looks before a waiter gets polite.
-const EAGER_LOOKS: u32 = 1;
-/// Looks without a write in between, half a microsecond at least, after which a reader that still has
-/// to wait for others takes the lock for one that is mostly read.
-const CALM_LOOKS: u32 = 4;
-/// How long one must have left a free lock alone before a polite waiter takes it, in pauses.
-const POLITE_PAUSES: u32 = 2;
-/// The first sleep of a writer that waits for slots, and the longest (invariant 7).
-const BACKSTOP: Duration = Duration::from_micros(100);
-const LONGEST_BACKSTOP: Duration = Duration::from_millis(10);
-
-/// One that waits, from when it found that it must.
-struct Waiter {
-    kind: Kind,
-    deadline: Option<Instant>,
-    backoff: Backoff,
-    patience: Patience,
-    /// `WOKEN` if this thread holds that bit (invariant 6), else nothing.
-    woken: u64,
-    /// For a reader: whether to tell of a bias, or enter by the word.
-    may_mark: bool,
-}
-
-impl Waiter {
-    fn new(kind: Kind, deadline: Option<Instant>) -> Self {
-        Waiter {
-            kind,
-            deadline,
-            backoff: Backoff::new(),
-            patience: Patience::new(),
-            woken: 0,
-            may_mark: true,
-        }
-    }
-}
-
-/// How waiting ended.
-#[derive(Debug, PartialEq, Eq)]
-enum Entry {
-    /// Inside by the word; a writer at the door.
-    Entered,
-    /// There is a bias: a reader may mark a slot.
-    Biased,
-    TimedOut,
-}
-
-/// What came of marking a slot.
-#[derive(Debug)]
-enum Marked {
-    Inside(Pass),
-    /// This thread has no free one.
-    NoSlot,
-    /// The bias was gone by then.
-    Revoked,
-}
 
 impl RawRwMutex {
     const_fn! {
@@ -375,25 +309,25 @@ impl RawRwMutex {
     }
 
     /// The queue of writers and upgradable readers.
-    fn writers(&self) -> usize {
+    pub(super) fn writers(&self) -> usize {
         (&raw const self.word).addr()
     }
 
     /// Where the claimant sleeps.
-    fn claims(&self) -> usize {
+    pub(super) fn claims(&self) -> usize {
         self.writers() + CLAIMS
     }
 
-    fn readers(&self) -> usize {
+    pub(super) fn readers(&self) -> usize {
         self.writers() + READERS_QUEUE
     }
 
     /// Where the writer at the door sleeps.
-    fn drainer(&self) -> usize {
+    pub(super) fn drainer(&self) -> usize {
         self.writers() + DRAINER
     }
 
-    fn queue(&self, kind: Kind) -> usize {
+    pub(super) fn queue(&self, kind: Kind) -> usize {
         match kind {
             Kind::Reader => self.readers(),
             Kind::Writer | Kind::Upgradable => self.writers(),
@@ -401,39 +335,9 @@ impl RawRwMutex {
     }
 
     #[inline]
-    fn change(&self, from: u64, to: u64, success: Ordering) -> Result<u64, u64> {
+    pub(super) fn change(&self, from: u64, to: u64, success: Ordering) -> Result<u64, u64> {
         // ORDERING: Relaxed on failure: the caller decides anew.
         self.word.compare_exchange_weak(from, to, success, Ordering::Relaxed)
-    }
-
-    /// Whether one that has just marked a slot may stay (invariant 2).
-    #[inline]
-    fn keeps(&self, _marked: &Slot) -> bool {
-        // ORDERING: Acquire: see `read`. After the fence in `slots::mark`: the pair is the one in
-        // `drain_slots`.
-        self.word.load(Ordering::Acquire) & BIAS != 0
-    }
-
-    /// Enters by a slot, if there is a free one and still a bias. Only after a look at the word, with
-    /// Acquire, that found the bias.
-    fn mark(&self) -> Marked {
-        // ORDERING: Relaxed: as in `read`.
-        let Some(slot) = slots::mark(self.id.load(Ordering::Relaxed)) else { return Marked::NoSlot };
-        if self.keeps(slot) {
-            return Marked::Inside(Pass(Some(slot)));
-        }
-        self.unmark(slot);
-        Marked::Revoked
-    }
-
-    #[inline]
-    fn unmark(&self, slot: &Slot) {
-        let drainer = self.drainer();
-        slots::unmark(slot);
-        // ORDERING: Relaxed: may come too early, see invariant 7.
-        if self.word.load(Ordering::Relaxed) & DRAINING != 0 {
-            wake(drainer);
-        }
     }
 
     #[cold]
@@ -486,158 +390,6 @@ impl RawRwMutex {
         self.enter(&mut Waiter::new(Kind::Upgradable, deadline)) == Entry::Entered
     }
 
-    /// Waits until inside by the word, or at the door.
-    #[track_caller]
-    fn enter(&self, waiter: &mut Waiter) -> Entry {
-        let kind = waiter.kind;
-        loop {
-            let word = match self.look(waiter) {
-                Ok(entry) => return entry,
-                Err(word) => word,
-            };
-            // Barred, and as good to sleep: with a mark, or a claim. Gives up WOKEN, as invariant 6
-            // has it.
-            let claims = waiter.patience.is_over() && word & STARVING == 0;
-            let mark = if claims { STARVING } else { kind.parked() };
-            // ORDERING: Relaxed: publishes nothing.
-            if self.change(word, word & !waiter.woken | mark, Ordering::Relaxed).is_err() {
-                continue;
-            }
-            waiter.woken = 0;
-            if claims {
-                return self.enter_as_claimant(kind, waiter.deadline);
-            }
-            let must_wait = || {
-                // ORDERING: Relaxed: the queue's lock orders this with the step that matters.
-                let word = self.word.load(Ordering::Relaxed);
-                word & kind.bars() != 0 && word & kind.parked() != 0
-            };
-            match park(self.queue(kind), must_wait, waiter.deadline) {
-                Parked::Handed => {
-                    if kind == Kind::Upgradable {
-                        // What is handed over there is the door.
-                        self.downgrade_to_upgradable();
-                    }
-                    return Entry::Entered;
-                }
-                Parked::Woken if kind != Kind::Reader => waiter.woken = WOKEN,
-                Parked::Woken | Parked::Invalid => {}
-                Parked::TimedOut => return Entry::TimedOut,
-            }
-            waiter.backoff = Backoff::rested();
-        }
-    }
-
-    /// Enters, or gives the word that barred it when there was no more use in looking.
-    #[track_caller]
-    fn look(&self, waiter: &mut Waiter) -> Result<Entry, u64> {
-        let Waiter { kind, woken, may_mark, ref mut backoff, .. } = *waiter;
-        let reads = kind == Kind::Reader;
-        let (mut first_look, mut before) = (None, None);
-        for looks in 0_u32.. {
-            // ORDERING: Acquire: if this reads the bias, `mark` must read the id that it came with.
-            // For all else the steps below decide.
-            let word = self.word.load(Ordering::Acquire);
-            let first = *first_look.get_or_insert(word);
-            if word & kind.bars() == 0 {
-                let biased = word & BIAS != 0;
-                if biased && reads && may_mark {
-                    return Ok(Entry::Biased);
-                }
-                // Nobody has written since the first look: readers may have the lock to themselves.
-                let calm = reads && looks >= CALM_LOOKS && no_writes_between(first, word);
-                let polite = || {
-                    if word & TAKEN != 0 {
-                        // Those inside don't come and go: join them.
-                        backoff.is_over() || backoff.is_late() && before == Some(word)
-                    } else {
-                        backoff.grants(EAGER_LOOKS, POLITE_PAUSES, || {
-                            // ORDERING: Relaxed: a look.
-                            self.word.load(Ordering::Relaxed) == word
-                        })
-                    }
-                };
-                let Some(inside) = kind.enter(word & !woken) else { too_many_readers() };
-                // ORDERING: Acquire: see `read` and `write`.
-                if (biased || calm || polite())
-                    && self.change(word, inside, Ordering::Acquire).is_ok()
-                {
-                    if calm {
-                        self.engage_bias();
-                    }
-                    return Ok(Entry::Entered);
-                }
-                if backoff.is_over() {
-                    continue;
-                }
-            } else if backoff.is_over() {
-                return Err(word);
-            }
-            before = Some(word);
-            backoff.pause();
-        }
-        unreachable!("the pauses are over long before 2^32 looks")
-    }
-
-    /// Waits for what bars the claimant, with the claim standing; takes it back at the end.
-    #[track_caller]
-    fn enter_as_claimant(&self, kind: Kind, deadline: Option<Instant>) -> Entry {
-        let mut backoff = Backoff::new();
-        let mut timed_out = false;
-        loop {
-            // ORDERING: Relaxed: the step decides.
-            let word = self.word.load(Ordering::Relaxed);
-            if word & kind.claimant_bars() == 0 {
-                let Some(inside) = kind.enter(word & !STARVING) else {
-                    self.step(|word| word & !STARVING);
-                    too_many_readers()
-                };
-                // ORDERING: Acquire: see `read` and `write`.
-                if self.change(word, inside, Ordering::Acquire).is_ok() {
-                    if kind != Kind::Writer {
-                        // The claim kept others out who may follow now (invariant 5).
-                        self.step(|word| word);
-                    }
-                    return Entry::Entered;
-                }
-                continue;
-            }
-            if timed_out {
-                self.step(|word| word & !STARVING);
-                return Entry::TimedOut;
-            }
-            if !backoff.is_over() {
-                backoff.pause();
-                continue;
-            }
-            let barred = || {
-                // ORDERING: Relaxed: the queue's lock orders this with the step that matters.
-                self.word.load(Ordering::Relaxed) & kind.claimant_bars() != 0
-            };
-            timed_out = park(self.claims(), barred, deadline) == Parked::TimedOut;
-            backoff = Backoff::rested();
-        }
-    }
-
-    /// Has readers enter by slots from now on. Only for a reader inside.
-    #[cold]
-    pub(super) fn engage_bias(&self) {
-        // ORDERING: Relaxed, twice: published by the exchange below.
-        if self.id.load(Ordering::Relaxed) == 0 {
-            let id = slots::new_id();
-            let _ = self.id.compare_exchange(0, id, Ordering::Relaxed, Ordering::Relaxed);
-        }
-        self.credit.set(READS_PER_WRITE);
-        // ORDERING: Relaxed: the exchange decides.
-        let word = self.word.load(Ordering::Relaxed);
-        if word & (WRITER | BIAS) == 0 {
-            // Invariant 3. If somebody came or went meanwhile, the next one to wait will try.
-            // ORDERING: Release: publishes the id. What writers did before is published with it:
-            // this thread's entry acquired that.
-            let _ = self.change(word, word | BIAS, Ordering::Release);
-        }
-    }
-
     fn take_door_from_upgradable(&self) {
         // ORDERING: Relaxed: the exchange decides.
         let mut word = self.word.load(Ordering::Relaxed);
@@ -653,195 +405,10 @@ impl RawRwMutex {
         false
     }
 
-    /// Waits at the door until everyone inside has left. `false` if the deadline came first.
-    fn drain(&self, deadline: Option<Instant>) -> bool {
-        match self.drain_word(deadline) {
-            Some(word) if word & SUSPENDED != 0 => {
-                self.drain_slots(|slot, id| self.wait_for_slot(slot, id, deadline))
-            }
-            Some(_) => true,
-            None => false,
-        }
-    }
-
-    /// [`drain`](Self::drain) without waiting.
-    fn drained_now(&self) -> bool {
-        // ORDERING: Acquire: see `drain_word`.
-        let word = self.word.load(Ordering::Acquire);
-        word & READERS == 0 && (word & SUSPENDED == 0 || self.drain_slots(|_, _| false))
-    }
-
-    fn drain_word(&self, deadline: Option<Instant>) -> Option<u64> {
-        let mut backoff = Backoff::new();
-        let mut timed_out = false;
-        loop {
-            // ORDERING: Acquire: pairs with the Release of every reader that left.
-            let word = self.word.load(Ordering::Acquire);
-            if word & READERS == 0 {
-                return Some(word);
-            }
-            if timed_out {
-                return None;
-            }
-            if !backoff.is_over() {
-                backoff.pause();
-                continue;
-            }
-            // ORDERING: Relaxed: publishes nothing; the last reader's step finds the bit.
-            self.word.fetch_or(DRAINING, Ordering::Relaxed);
-            let occupied = || {
-                // ORDERING: Relaxed: the queue's lock orders this with the wake-up.
-                self.word.load(Ordering::Relaxed) & READERS != 0
-            };
-            timed_out = park(self.drainer(), occupied, deadline) == Parked::TimedOut;
-        }
-    }
-
-    /// Looks at all slots, waits by `wait` for those marked, and decides on the bias.
-    fn drain_slots(&self, wait: impl Fn(&Slot, u64) -> bool) -> bool {
-        // ORDERING: SeqCst: between taking the bias off the word and looking at the slots; the pair
-        // is in `slots::mark` (invariant 2).
-        fence(Ordering::SeqCst);
-        // ORDERING: Relaxed: the word that had the bias was read with Acquire.
-        let id = self.id.load(Ordering::Relaxed);
-        let Some(counted) = slots::scan(id, |slot| wait(slot, id)) else { return false };
-        let reads = counted.wrapping_sub(self.counted.get());
-        self.counted.set(counted);
-        // Rows that have been at other locks since remember less than before.
-        let reads = if reads > MAX_CREDIT * 1000 { 0 } else { reads };
-        match (self.credit.get() + reads).checked_sub(READS_PER_WRITE) {
-            Some(credit) => self.credit.set(credit.min(MAX_CREDIT)),
-            // The bias doesn't pay: all slots are free (invariant 4).
-            // ORDERING: Relaxed: publishes nothing.
-            None => drop(self.word.fetch_and(!SUSPENDED, Ordering::Relaxed)),
-        }
-        true
-    }
-
-    fn wait_for_slot(&self, slot: &Slot, id: u64, deadline: Option<Instant>) -> bool {
-        let mut backoff = Backoff::new();
-        let mut sleep = BACKSTOP;
-        while slots::is_marked(slot, id) {
-            if !backoff.is_over() {
-                backoff.pause();
-                continue;
-            }
-            // ORDERING: Relaxed: publishes nothing (invariant 7).
-            self.word.fetch_or(DRAINING, Ordering::Relaxed);
-            let now = Instant::now();
-            if deadline.is_some_and(|deadline| deadline <= now) {
-                return !slots::is_marked(slot, id);
-            }
-            let backstop = now + sleep;
-            sleep = (sleep * 2).min(LONGEST_BACKSTOP);
-            let until = deadline.map_or(backstop, |deadline| deadline.min(backstop));
-            park(self.drainer(), || slots::is_marked(slot, id), Some(until));
-        }
-        true
-    }
-
-    /// Takes a step that lets others in, and pays the wake-ups that it owes (invariant 5).
-    #[cold]
-    fn step(&self, change: impl Fn(u64) -> u64) {
-        // ORDERING: Relaxed: the step decides.
-        let mut word = self.word.load(Ordering::Relaxed);
-        loop {
-            if owes_writer(change(word)) {
-                self.step_with_sleeper(Kind::Writer, None, &change);
-                return;
-            }
-            let (next, wakes) = Wakes::of(change(word));
-            let place = self.writers();
-            // ORDERING: Release: what was done inside happens before the Acquire of who comes next.
-            match self.change(word, next, Ordering::Release) {
-                Ok(_) => return wakes.pay(place),
-                Err(now) => word = now,
-            }
-        }
-    }
-
-    /// Hands what this thread has inside to the longest asleep of a kind, by the step `hand`. `false`,
-    /// and still inside, if nobody is asleep or somebody claims the lock.
-    fn hand_over(&self, kind: Kind, hand: &dyn Fn(u64) -> u64) -> bool {
-        self.step_with_sleeper(kind, Some(hand), &|word| word)
-    }
-
-    /// Wakes the longest asleep of a kind, in one step with `hand`, which gives it the lock, or if
-    /// that isn't to be had, or nobody is asleep, or somebody claims the lock, with `change`. Whether
-    /// it was handed over.
-    fn step_with_sleeper(
-        &self,
-        kind: Kind,
-        hand: Option<&dyn Fn(u64) -> u64>,
-        change: &dyn Fn(u64) -> u64,
-    ) -> bool {
-        let mut handed = false;
-        let place = self.writers();
-        let mut wakes = Wakes::default();
-        unpark_one(self.queue(kind), |Dequeued { found, more }| {
-            // ORDERING: Relaxed: the step decides.
-            let mut word = self.word.load(Ordering::Relaxed);
-            loop {
-                let hand = hand.filter(|_| found && word & STARVING == 0);
-                let mut next = hand.unwrap_or(change)(word);
-                if found && hand.is_none() && kind != Kind::Reader {
-                    next |= WOKEN;
-                }
-                if !more {
-                    next &= !kind.parked();
-                }
-                (next, wakes) = Wakes::of(next);
-                // ORDERING: Release: see `step`. A hand-over is ordered by the unpark.
-                match self.change(word, next, Ordering::Release) {
-                    Ok(_) => {
-                        handed = hand.is_some();
-                        return if handed { Handing::Over } else { Handing::Nothing };
-                    }
-                    Err(now) => word = now,
-                }
-            }
-        });
-        wakes.pay(place);
-        handed
-    }
-}
-
-/// Who is to be woken after a step, by address alone.
-#[derive(Clone, Copy, Debug, Default)]
-struct Wakes {
-    readers: bool,
-    claimant: bool,
-}
-
-impl Wakes {
-    /// What a step to `word` owes, and the word without the mark of those to be woken.
-    fn of(word: u64) -> (u64, Wakes) {
-        if word & WRITER != 0 {
-            return (word, Wakes::default());
-        }
-        let wakes =
-            Wakes { readers: word & READERS_PARKED != 0, claimant: word & STARVING != 0 };
-        (word & !READERS_PARKED, wakes)
-    }
-
-    /// `place` is the lock's first address.
-    fn pay(self, place: usize) {
-        if self.claimant {
-            wake(place + CLAIMS);
-        }
-        if self.readers {
-            wake(place + READERS_QUEUE);
-        }
-    }
-}
-
-#[cold]
-fn wake(place: usize) {
-    unpark_threads(place);
 }
 
 #[cold]
 #[track_caller]
-fn too_many_readers() -> ! {
+pub(super) fn too_many_readers() -> ! {
     panic!("RwMutex: too many readers: 2^23 are inside, or forgot their guards")
 }

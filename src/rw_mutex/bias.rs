@@ -1,0 +1,173 @@
+//! The bias of a reader-writer lock: readers past the word, and the writer that has to see them.
+//!
+//! The invariants that this cites are those of `raw.rs`: 2, why nobody is overlooked, 3 and 4, who may
+//! set the bias and what takes it off, and 7, how the writer sleeps.
+//!
+//! The bias is engaged by a reader that had to wait for others, and saw no writer for four looks in
+//! a row, half a microsecond. Each writer that has to suspend it counts what was read by slots since
+//! the last one did: [`READS_PER_WRITE`] are worth the trouble, fewer wear down a credit, and without
+//! credit the bias ends. No clock is in it, and a wrong count does no harm.
+
+use super::raw::{Pass, RawRwMutex};
+use super::slots::{self, Slot};
+use super::waiting::wake;
+use super::word::*;
+use crate::sys::atomic::{Ordering, fence};
+use crate::sys::{Backoff, Parked, park};
+use std::time::{Duration, Instant};
+
+/// Reads by slots that make up for what a writer pays for the bias.
+const READS_PER_WRITE: u32 = 40;
+/// The most that a bias can have saved up.
+const MAX_CREDIT: u32 = 4 * READS_PER_WRITE;
+/// The first sleep of a writer that waits for slots, and the longest (invariant 7).
+const BACKSTOP: Duration = Duration::from_micros(100);
+const LONGEST_BACKSTOP: Duration = Duration::from_millis(10);
+
+/// What came of marking a slot.
+#[derive(Debug)]
+pub(super) enum Marked {
+    Inside(Pass),
+    /// This thread has no free one.
+    NoSlot,
+    /// The bias was gone by then.
+    Revoked,
+}
+
+impl RawRwMutex {
+    /// Whether one that has just marked a slot may stay (invariant 2).
+    #[inline]
+    pub(super) fn keeps(&self, _marked: &Slot) -> bool {
+        // ORDERING: Acquire: see `read`. After the fence in `slots::mark`: the pair is the one in
+        // `drain_slots`.
+        self.word.load(Ordering::Acquire) & BIAS != 0
+    }
+
+    /// Enters by a slot, if there is a free one and still a bias. Only after a look at the word, with
+    /// Acquire, that found the bias.
+    pub(super) fn mark(&self) -> Marked {
+        // ORDERING: Relaxed: as in `read`.
+        let Some(slot) = slots::mark(self.id.load(Ordering::Relaxed)) else { return Marked::NoSlot };
+        if self.keeps(slot) {
+            return Marked::Inside(Pass(Some(slot)));
+        }
+        self.unmark(slot);
+        Marked::Revoked
+    }
+
+    #[inline]
+    pub(super) fn unmark(&self, slot: &Slot) {
+        let drainer = self.drainer();
+        slots::unmark(slot);
+        // ORDERING: Relaxed: may come too early, see invariant 7.
+        if self.word.load(Ordering::Relaxed) & DRAINING != 0 {
+            wake(drainer);
+        }
+    }
+
+    /// Has readers enter by slots from now on. Only for a reader inside.
+    #[cold]
+    pub(super) fn engage_bias(&self) {
+        // ORDERING: Relaxed, twice: published by the exchange below.
+        if self.id.load(Ordering::Relaxed) == 0 {
+            let id = slots::new_id();
+            let _ = self.id.compare_exchange(0, id, Ordering::Relaxed, Ordering::Relaxed);
+        }
+        self.credit.set(READS_PER_WRITE);
+        // ORDERING: Relaxed: the exchange decides.
+        let word = self.word.load(Ordering::Relaxed);
+        if word & (WRITER | BIAS) == 0 {
+            // Invariant 3. If somebody came or went meanwhile, the next one to wait will try.
+            // ORDERING: Release: publishes the id. What writers did before is published with it:
+            // this thread's entry acquired that.
+            let _ = self.change(word, word | BIAS, Ordering::Release);
+        }
+    }
+
+    /// Waits at the door until everyone inside has left. `false` if the deadline came first.
+    pub(super) fn drain(&self, deadline: Option<Instant>) -> bool {
+        match self.drain_word(deadline) {
+            Some(word) if word & SUSPENDED != 0 => {
+                self.drain_slots(|slot, id| self.wait_for_slot(slot, id, deadline))
+            }
+            Some(_) => true,
+            None => false,
+        }
+    }
+
+    /// [`drain`](Self::drain) without waiting.
+    pub(super) fn drained_now(&self) -> bool {
+        // ORDERING: Acquire: see `drain_word`.
+        let word = self.word.load(Ordering::Acquire);
+        word & READERS == 0 && (word & SUSPENDED == 0 || self.drain_slots(|_, _| false))
+    }
+
+    pub(super) fn drain_word(&self, deadline: Option<Instant>) -> Option<u64> {
+        let mut backoff = Backoff::new();
+        let mut timed_out = false;
+        loop {
+            // ORDERING: Acquire: pairs with the Release of every reader that left.
+            let word = self.word.load(Ordering::Acquire);
+            if word & READERS == 0 {
+                return Some(word);
+            }
+            if timed_out {
+                return None;
+            }
+            if !backoff.is_over() {
+                backoff.pause();
+                continue;
+            }
+            // ORDERING: Relaxed: publishes nothing; the last reader's step finds the bit.
+            self.word.fetch_or(DRAINING, Ordering::Relaxed);
+            let occupied = || {
+                // ORDERING: Relaxed: the queue's lock orders this with the wake-up.
+                self.word.load(Ordering::Relaxed) & READERS != 0
+            };
+            timed_out = park(self.drainer(), occupied, deadline) == Parked::TimedOut;
+        }
+    }
+
+    /// Looks at all slots, waits by `wait` for those marked, and decides on the bias.
+    pub(super) fn drain_slots(&self, wait: impl Fn(&Slot, u64) -> bool) -> bool {
+        // ORDERING: SeqCst: between taking the bias off the word and looking at the slots; the pair
+        // is in `slots::mark` (invariant 2).
+        fence(Ordering::SeqCst);
+        // ORDERING: Relaxed: the word that had the bias was read with Acquire.
+        let id = self.id.load(Ordering::Relaxed);
+        let Some(counted) = slots::scan(id, |slot| wait(slot, id)) else { return false };
+        let reads = counted.wrapping_sub(self.counted.get());
+        self.counted.set(counted);
+        // Rows that have been at other locks since remember less than before.
+        let reads = if reads > MAX_CREDIT * 1000 { 0 } else { reads };
+        match (self.credit.get() + reads).checked_sub(READS_PER_WRITE) {
+            Some(credit) => self.credit.set(credit.min(MAX_CREDIT)),
+            // The bias doesn't pay: all slots are free (invariant 4).
+            // ORDERING: Relaxed: publishes nothing.
+            None => drop(self.word.fetch_and(!SUSPENDED, Ordering::Relaxed)),
+        }
+        true
+    }
+
+    pub(super) fn wait_for_slot(&self, slot: &Slot, id: u64, deadline: Option<Instant>) -> bool {
+        let mut backoff = Backoff::new();
+        let mut sleep = BACKSTOP;
+        while slots::is_marked(slot, id) {
+            if !backoff.is_over() {
+                backoff.pause();
+                continue;
+            }
+            // ORDERING: Relaxed: publishes nothing (invariant 7).
+            self.word.fetch_or(DRAINING, Ordering::Relaxed);
+            let now = Instant::now();
+            if deadline.is_some_and(|deadline| deadline <= now) {
+                return !slots::is_marked(slot, id);
+            }
+            let backstop = now + sleep;
+            sleep = (sleep * 2).min(LONGEST_BACKSTOP);
+            let until = deadline.map_or(backstop, |deadline| deadline.min(backstop));
+            park(self.drainer(), || slots::is_marked(slot, id), Some(until));
+        }
+        true
+    }
+}

@@ -1,0 +1,191 @@
+//! Models of readers by slots, and of the writers that have to see them.
+
+use super::subject::Subject;
+use super::{Guarded, join_all};
+use crate::rw_mutex::raw::RawRwMutex;
+use crate::sys::testing::spawn;
+use crate::sys::{Model, model, thread};
+
+/// Two readers by slots, and the first writer.
+#[test]
+fn a_revoking_writer_overlooks_no_reader() {
+    model(|| {
+        let shared = Guarded::<RawRwMutex>::biased();
+        let readers = [0, 1].map(|row| spawn(&shared, move |it| it.visit_from_row(row)));
+        shared.add();
+        join_all(readers);
+        shared.is(1);
+    });
+}
+
+/// A reader engages the bias while a writer comes, and another reads by it.
+#[test]
+fn a_bias_engaged_beside_a_writer_lets_no_reader_in_with_it() {
+    model(|| {
+        let shared = Guarded::<RawRwMutex>::new();
+        let engages = spawn(&shared, Guarded::favour_readers);
+        let reads = spawn(&shared, |it| it.visit_from_row(0));
+        shared.add();
+        join_all([engages, reads]);
+        shared.is(1);
+    });
+}
+
+/// The same with one that only tries: it has what came with the bias, or doesn't enter by it.
+#[test]
+fn one_that_tries_beside_a_bias_being_engaged_enters_in_order() {
+    model(|| {
+        let shared = Guarded::<RawRwMutex>::new();
+        let engages = spawn(&shared, |it| {
+            it.lock.settle(0);
+            it.favour_readers();
+        });
+        let writes = spawn(&shared, Guarded::add);
+        shared.lock.settle(1);
+        if let Some(pass) = shared.lock.try_read() {
+            shared.value.get();
+            shared.lock.leave(pass);
+        }
+        join_all([engages, writes]);
+        shared.is(1);
+    });
+}
+
+#[test]
+fn two_that_engage_the_bias_mean_the_same_lock() {
+    model(|| {
+        let shared = Guarded::<RawRwMutex>::new();
+        let engages = [0, 1].map(|row| {
+            spawn(&shared, move |it| {
+                it.lock.settle(row);
+                it.favour_readers();
+                it.get();
+            })
+        });
+        join_all(engages);
+        shared.add();
+        shared.is(1);
+    });
+}
+
+/// The second writer finds the bias as the first has left it: suspended and put back, or ended.
+#[test]
+fn a_bias_that_was_put_back_or_ended_is_no_way_past_a_writer() {
+    model(|| {
+        let shared = Guarded::<RawRwMutex>::biased();
+        let reader = spawn(&shared, |it| {
+            it.lock.settle(0);
+            let first = it.get();
+            assert!(first <= it.get(), "time runs backwards");
+        });
+        shared.add();
+        shared.add();
+        reader.join();
+        shared.is(2);
+    });
+}
+
+/// The writer is asleep by the time that the reader leaves its slot: nobody else would wake it.
+#[test]
+fn a_reader_that_leaves_its_slot_wakes_the_writer_that_sleeps() {
+    Model::new().without_deadlines().check(|| {
+        let shared = Guarded::<RawRwMutex>::biased();
+        let pass = shared.lock.read();
+        let writer = spawn(&shared, Guarded::add);
+        while !shared.lock.is_draining() {
+            thread::yield_now();
+        }
+        assert_eq!(shared.value.get(), 0);
+        shared.lock.leave(pass);
+        writer.join();
+        shared.is(1);
+    });
+}
+
+#[test]
+fn more_locks_than_slots_are_read_by_the_word() {
+    model(|| {
+        let locks = [(); 4].map(|()| Guarded::<RawRwMutex>::biased());
+        let writers = [&locks[0], &locks[3]].map(|lock| spawn(lock, Guarded::add));
+        let passes = locks.each_ref().map(|it| it.lock.try_read());
+        for (it, pass) in locks.iter().zip(passes) {
+            if let Some(pass) = pass {
+                it.value.get();
+                it.lock.leave(pass);
+            }
+        }
+        join_all(writers);
+        for (index, lock) in locks.iter().enumerate() {
+            lock.is(u32::from(index % 3 == 0));
+        }
+    });
+}
+
+/// A slot goes from a reader to the thread that drops its guard, back to its own thread, and on to
+/// another lock: the first lock's writer sees it there, and all that was read through it as done.
+#[test]
+fn a_slot_that_went_on_to_another_lock_is_in_order_for_the_first_one_s_writer() {
+    model(|| {
+        let [first, other] = [(); 2].map(|()| Guarded::<RawRwMutex>::biased());
+        first.lock.settle(0);
+        let pass = first.lock.read();
+        let leaves = spawn(&first, |it| {
+            it.value.get();
+            it.lock.leave(pass);
+        });
+        let writer = spawn(&first, Guarded::add);
+        for _ in 0..2 {
+            other.visit();
+        }
+        let pass = other.lock.read();
+        join_all([leaves, writer]);
+        other.lock.leave(pass);
+        first.is(1);
+    });
+}
+
+/// As on one core, a waiter here never pauses: it must not wait for a slot to become free.
+#[test]
+fn a_read_without_a_free_slot_goes_by_the_word_at_once() {
+    model(|| {
+        let locks = [(); 4].map(|()| Guarded::<RawRwMutex>::biased());
+        locks[0].lock.settle(0);
+        let writer = spawn(&locks[3], Guarded::add);
+        let passes = locks.each_ref().map(|it| it.lock.read());
+        for (it, pass) in locks.iter().zip(passes) {
+            it.value.get();
+            it.lock.leave(pass);
+        }
+        writer.join();
+        locks[3].is(1);
+    });
+}
+
+/// A row goes from one thread to another, with a mark of the first in it.
+#[test]
+fn a_guard_outlives_its_thread_and_is_left_by_another() {
+    model(|| {
+        let shared = Guarded::<RawRwMutex>::biased();
+        let pass = spawn(&shared, |it| it.lock.read()).join();
+        let successor = spawn(&shared, |it| it.visit());
+        shared.value.get();
+        shared.lock.leave(pass);
+        shared.add();
+        successor.join();
+        shared.is(1);
+    });
+}
+
+/// The door is handed over with the bias suspended: the next writer still looks at the slots.
+#[test]
+fn a_door_handed_over_under_a_bias_is_drained_again() {
+    model(|| {
+        let shared = Guarded::<RawRwMutex>::biased();
+        shared.lock.upgradable(None);
+        let writer = spawn(&shared, Guarded::add);
+        let reader = spawn(&shared, |it| it.visit_from_row(0));
+        shared.lock.leave_upgradable_fair();
+        join_all([writer, reader]);
+        shared.is(1);
+    });
+}
