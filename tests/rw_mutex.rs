@@ -391,3 +391,9 @@ fn guards_go_only_where_their_data_may() {
         assert!(!Goes::<MappedWrite<Cell<u8>>>::SYNC && !Goes::<MappedWrite<Rc<u8>>>::SEND);
     }
 }
+
+#[test]
+fn a_lock_is_as_small_as_its_docs_say() {
+    assert_eq!(size_of::<RwMutex<()>>(), 24);
+    assert_eq!(size_of::<phalanx::Mutex<()>>(), 4);
+}

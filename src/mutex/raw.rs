@@ -72,6 +72,8 @@ const HANDED: u32 = 1 << 4;
 /// Looks before a waiter gets polite: about a microsecond. Where the lock is free half the time,
 /// the first looks succeed; where they don't, somebody is hammering it.
 const EAGER_LOOKS: u32 = 5;
+/// How long one must have left the lock alone before a polite waiter takes it, in pauses.
+const POLITE_PAUSES: u32 = 6;
 
 impl Word {
     const_fn! {
@@ -188,7 +190,7 @@ impl Word {
             let word = self.0.load(Ordering::Relaxed);
             if word & LOCKED == 0 {
                 // ORDERING: Acquire: see `lock`.
-                if backoff.grants(EAGER_LOOKS, 1, || !self.is_locked())
+                if backoff.grants(EAGER_LOOKS, POLITE_PAUSES, || !self.is_locked())
                     && self.step(word, word & !woken | LOCKED, Ordering::Acquire).is_ok()
                 {
                     return None;

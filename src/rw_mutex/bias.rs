@@ -6,7 +6,10 @@
 //! The bias is engaged by a reader that had to wait for others, and saw no writer for four looks in
 //! a row, half a microsecond. Each writer that has to suspend it counts what was read by slots since
 //! the last one did: [`READS_PER_WRITE`] are worth the trouble, fewer wear down a credit, and without
-//! credit the bias ends. No clock is in it, and a wrong count does no harm.
+//! credit the bias ends. Each bias that ended so makes readers more *reluctant* to engage the next, by
+//! a look that is twice as long, until one has paid: else a lock with a tenth of writes would be
+//! slowed down by biases until it looked like one that is mostly read. No clock is in it, and a
+//! wrong count does no harm.
 
 use super::raw::{Pass, RawRwMutex};
 use super::slots::{self, Slot};
@@ -20,9 +23,48 @@ use std::time::{Duration, Instant};
 const READS_PER_WRITE: u32 = 40;
 /// The most that a bias can have saved up.
 const MAX_CREDIT: u32 = 4 * READS_PER_WRITE;
+/// The most looks that reluctance adds.
+const MAX_RELUCTANCE: u32 = 4;
 /// The first sleep of a writer that waits for slots, and the longest (invariant 7).
 const BACKSTOP: Duration = Duration::from_micros(100);
 const LONGEST_BACKSTOP: Duration = Duration::from_millis(10);
+
+/// What a lock's biases have brought so far, as one number of its `balance`.
+#[derive(Clone, Copy, Debug)]
+struct Balance {
+    /// What this bias has earned, in reads.
+    credit: u32,
+    /// How many have ended without paying since the last that paid.
+    reluctance: u32,
+}
+
+impl Balance {
+    fn from(number: u32) -> Self {
+        Balance { credit: number & 0xffff, reluctance: number >> 16 }
+    }
+
+    fn number(self) -> u32 {
+        self.reluctance << 16 | self.credit
+    }
+
+    /// After a writer that came after so many reads; `true` if the bias is to stay.
+    fn charge(&mut self, reads: u32) -> bool {
+        match (self.credit + reads).checked_sub(READS_PER_WRITE) {
+            Some(credit) => {
+                self.credit = credit.min(MAX_CREDIT);
+                if self.credit == MAX_CREDIT {
+                    self.reluctance = 0;
+                }
+                true
+            }
+            None => {
+                self.credit = 0;
+                self.reluctance = (self.reluctance + 1).min(MAX_RELUCTANCE);
+                false
+            }
+        }
+    }
+}
 
 /// What came of marking a slot.
 #[derive(Debug)]
@@ -65,6 +107,11 @@ impl RawRwMutex {
         }
     }
 
+    /// How many looks more than usual a reader takes before it engages the bias.
+    pub(super) fn reluctance(&self) -> u32 {
+        Balance::from(self.balance.get()).reluctance
+    }
+
     /// Has readers enter by slots from now on. Only for a reader inside.
     #[cold]
     pub(super) fn engage_bias(&self) {
@@ -73,7 +120,8 @@ impl RawRwMutex {
             let id = slots::new_id();
             let _ = self.id.compare_exchange(0, id, Ordering::Relaxed, Ordering::Relaxed);
         }
-        self.credit.set(READS_PER_WRITE);
+        let balance = Balance::from(self.balance.get());
+        self.balance.set(Balance { credit: READS_PER_WRITE, ..balance }.number());
         // ORDERING: Relaxed: the exchange decides.
         let word = self.word.load(Ordering::Relaxed);
         if word & (WRITER | BIAS) == 0 {
@@ -140,12 +188,13 @@ impl RawRwMutex {
         self.counted.set(counted);
         // Rows that have been at other locks since remember less than before.
         let reads = if reads > MAX_CREDIT * 1000 { 0 } else { reads };
-        match (self.credit.get() + reads).checked_sub(READS_PER_WRITE) {
-            Some(credit) => self.credit.set(credit.min(MAX_CREDIT)),
-            // The bias doesn't pay: all slots are free (invariant 4).
+        let mut balance = Balance::from(self.balance.get());
+        if !balance.charge(reads) {
+            // All slots are free (invariant 4).
             // ORDERING: Relaxed: publishes nothing.
-            None => drop(self.word.fetch_and(!SUSPENDED, Ordering::Relaxed)),
+            self.word.fetch_and(!SUSPENDED, Ordering::Relaxed);
         }
+        self.balance.set(balance.number());
         true
     }
 
@@ -169,5 +218,34 @@ impl RawRwMutex {
             park(self.drainer(), || slots::is_marked(slot, id), Some(until));
         }
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bias_ends_without_enough_reads_and_makes_reluctant() {
+        let mut balance = Balance { credit: READS_PER_WRITE, reluctance: 0 };
+        assert!(balance.charge(0), "one write is forgiven");
+        assert!(!balance.charge(READS_PER_WRITE - 1));
+        assert_eq!((balance.credit, balance.reluctance), (0, 1));
+        for _ in 0..10 {
+            assert!(!balance.charge(9));
+        }
+        assert_eq!(balance.reluctance, MAX_RELUCTANCE);
+        assert_eq!(Balance::from(balance.number()).reluctance, MAX_RELUCTANCE);
+    }
+
+    #[test]
+    fn a_bias_that_pays_stays_and_takes_the_reluctance_away() {
+        let mut balance = Balance { credit: READS_PER_WRITE, reluctance: 3 };
+        for _ in 0..3 {
+            assert!(balance.charge(99));
+        }
+        assert_eq!((balance.credit, balance.reluctance), (MAX_CREDIT, 0));
+        // One that comes early is made up for by the others.
+        assert!(balance.charge(1));
     }
 }

@@ -65,8 +65,8 @@ pub(super) struct RawRwMutex {
     pub(super) word: AtomicU64,
     /// What marks slots for this lock; 0 before the first bias.
     pub(super) id: AtomicU64,
-    /// What the bias has earned, in reads. Written by the writer inside, or the one that engages.
-    pub(super) credit: Hint,
+    /// What biases have brought, see `bias.rs`. Written by the writer inside, or who engages one.
+    pub(super) balance: Hint,
     /// The reads that rows remembered when a writer looked last. Written by the same.
     pub(super) counted: Hint,
 }
@@ -87,7 +87,7 @@ impl RawRwMutex {
             RawRwMutex {
                 word: AtomicU64::new(0),
                 id: AtomicU64::new(0),
-                credit: Hint::new(),
+                balance: Hint::new(),
                 counted: Hint::new(),
             }
         }

@@ -17,13 +17,13 @@ use crate::sys::{
 };
 use std::time::Instant;
 
-/// Looks before a waiter gets polite.
-const EAGER_LOOKS: u32 = 1;
+/// Pauses, each twice the last, with which a waiter begins: it is here because others were busy.
+const FIRST_PAUSES: u32 = 4;
 /// Looks without a write in between, half a microsecond at least, after which a reader that still has
 /// to wait for others takes the lock for one that is mostly read.
-const CALM_LOOKS: u32 = 4;
+const CALM_LOOKS: u32 = 2;
 /// How long one must have left a free lock alone before a polite waiter takes it, in pauses.
-const POLITE_PAUSES: u32 = 2;
+const POLITE_PAUSES: u32 = 10;
 
 /// One that waits, from when it found that it must.
 pub(super) struct Waiter {
@@ -108,25 +108,30 @@ impl RawRwMutex {
     pub(super) fn look(&self, waiter: &mut Waiter) -> Result<Entry, u64> {
         let Waiter { kind, woken, may_mark, ref mut backoff, .. } = *waiter;
         let reads = kind == Kind::Reader;
+        let calm_looks = CALM_LOOKS + self.reluctance();
         let (mut first_look, mut before) = (None, None);
         for looks in 0_u32.. {
             // ORDERING: Acquire: if this reads the bias, `mark` must read the id that it came with.
             // For all else the steps below decide.
             let word = self.word.load(Ordering::Acquire);
             let first = *first_look.get_or_insert(word);
+            if looks == 0 && backoff.is_new() && word & (BIAS | SUSPENDED) == 0 {
+                (0..FIRST_PAUSES).for_each(|_| backoff.pause());
+                continue;
+            }
             if word & kind.bars() == 0 {
                 let biased = word & BIAS != 0;
                 if biased && reads && may_mark {
                     return Ok(Entry::Biased);
                 }
                 // Nobody has written since the first look: readers may have the lock to themselves.
-                let calm = reads && looks >= CALM_LOOKS && no_writes_between(first, word);
+                let calm = reads && looks >= calm_looks && no_writes_between(first, word);
                 let polite = || {
                     if word & TAKEN != 0 {
                         // Those inside don't come and go: join them.
                         backoff.is_over() || backoff.is_late() && before == Some(word)
                     } else {
-                        backoff.grants(EAGER_LOOKS, POLITE_PAUSES, || {
+                        backoff.grants(0, POLITE_PAUSES, || {
                             // ORDERING: Relaxed: a look.
                             self.word.load(Ordering::Relaxed) == word
                         })

@@ -81,6 +81,11 @@ impl Backoff {
         Backoff { looks: RESTED }
     }
 
+    /// Whether it has not paused yet, and is going to.
+    pub(crate) fn is_new(&self) -> bool {
+        self.looks == 0 && !self.is_over()
+    }
+
     pub(crate) fn is_late(&self) -> bool {
         self.looks >= LATE
     }

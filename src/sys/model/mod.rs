@@ -135,6 +135,10 @@ impl Backoff {
         Backoff
     }
 
+    pub(crate) fn is_new(&self) -> bool {
+        false
+    }
+
     pub(crate) fn is_late(&self) -> bool {
         false
     }
