@@ -3,7 +3,7 @@
 //!
 //! | told in | the bug | model |
 //! | --- | --- | --- |
-//! | golang#37852, rust#39364 | one whose time is over takes a notification with it | `a_condvar_s_notification_goes_to_one_that_waits_on` |
+//! | golang#37852, rust#39364 | one whose time is over takes a notification with it | `a_condvar_s_notification_goes_to_one_that_waits_on`, `a_condvar_s_wait_times_out_or_is_notified` |
 //! | – | a notification between unlocking and sleeping is lost | `a_condvar_loses_no_notification` |
 
 use phalanx::{Condvar, Model, Mutex, model, thread};
@@ -101,6 +101,21 @@ fn a_condvar_s_notification_goes_to_one_that_waits_on() {
         patient.join().unwrap();
         let taken = hasty.join().unwrap();
         assert_eq!(*stock.count.lock(), 1 - taken);
+    });
+}
+
+#[test]
+fn a_condvar_s_wait_times_out_or_is_notified() {
+    model(|| {
+        let stock = Arc::new(Stock::default());
+        let waiter = spawn(&stock, |stock| {
+            let mut count = stock.count.lock();
+            *count = 1;
+            stock.came.wait_for(&mut count, Duration::from_secs(60)).timed_out()
+        });
+        // Only once the waiter is in the queue, or in its critical section.
+        let notified = *stock.count.lock() == 1 && stock.came.notify_one();
+        assert_eq!(waiter.join().unwrap(), !notified);
     });
 }
 

@@ -160,6 +160,32 @@ fn a_waiter_that_was_overtaken_is_handed_the_lock() {
     overtaken::<Users>();
 }
 
+/// The holder may leave while a waiter is on its way to sleep, and come back before it is there: the
+/// waiter must not sleep on a hold that knows nothing of it.
+fn held_anew<L: Subject>() {
+    model(|| {
+        let shared = Guarded::<L>::new();
+        shared.lock.lock();
+        let waiter = spawn(&shared, |it| it.add());
+        // Blocks, so that the waiter may run up to any point without a preemption.
+        let let_run = || spawn(&shared, |_| {}).join();
+        let_run();
+        shared.lock.unlock();
+        shared.lock.lock();
+        let_run();
+        shared.value.add(1);
+        shared.lock.unlock();
+        waiter.join();
+        shared.is(2);
+    });
+}
+
+#[test]
+fn a_waiter_sleeps_only_on_a_hold_that_knows_of_it() {
+    held_anew::<Word>();
+    held_anew::<Users>();
+}
+
 fn tried<L: Subject>() {
     model(|| {
         let shared = Guarded::<L>::new();

@@ -3,8 +3,8 @@
 //! The invariants that this cites are those of `raw.rs`: 2, why nobody is overlooked, 3 and 4, who may
 //! set the bias and what takes it off, and 7, how the writer sleeps.
 //!
-//! The bias is engaged by a reader that had to wait for others, and saw no writer for four looks in
-//! a row, half a microsecond. Each writer that has to suspend it counts what was read by slots since
+//! The bias is engaged by a reader that had to wait for others, and saw no writer for a few
+//! looks in a row, half a microsecond. Each writer that has to suspend it counts what was read by slots since
 //! the last one did: [`READS_PER_WRITE`] are worth the trouble, fewer wear down a credit, and without
 //! credit the bias ends. Each bias that ended so makes readers more *reluctant* to engage the next, by
 //! a look that is twice as long, until one has paid: else a lock with a tenth of writes would be

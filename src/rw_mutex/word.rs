@@ -139,6 +139,15 @@ mod tests {
     }
 
     #[test]
+    fn a_claim_bars_all_but_readers_and_the_claimant() {
+        assert_eq!(Kind::Reader.bars() & STARVING, 0);
+        for kind in [Kind::Writer, Kind::Upgradable] {
+            assert_ne!(kind.bars() & STARVING, 0);
+            assert_eq!(kind.claimant_bars() & STARVING, 0);
+        }
+    }
+
+    #[test]
     fn turns_overflow_into_nothing_else() {
         assert_eq!(enter_to_read(!0 << 32), READER);
         assert_eq!(take_door(!0 << 48), WRITER);
