@@ -176,6 +176,27 @@ fn a_guard_outlives_its_thread_and_is_left_by_another() {
     });
 }
 
+/// The thread ends as another leaves the slot: a writer that doesn't look at the row any more must
+/// still come after that.
+#[test]
+fn a_row_is_given_back_as_another_leaves_its_slot() {
+    // The writer, the owner and the leaver in turn take three.
+    Model::new().preemption_bound(Some(3)).check(|| {
+        let shared = Guarded::<RawRwMutex>::biased();
+        let leavers = shared.clone();
+        let owner = spawn(&shared, move |it| {
+            let pass = it.lock.read();
+            spawn(&leavers, |it| {
+                it.value.get();
+                it.lock.leave(pass);
+            })
+        });
+        shared.add();
+        owner.join().join();
+        shared.is(1);
+    });
+}
+
 /// The door is handed over with the bias suspended: the next writer still looks at the slots.
 #[test]
 fn a_door_handed_over_under_a_bias_is_drained_again() {
