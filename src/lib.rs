@@ -94,6 +94,7 @@ mod error;
 mod latch;
 mod mutex;
 mod rw_mutex;
+mod safe_counter;
 mod sys;
 mod wait_group;
 mod worker_pool;
@@ -106,6 +107,7 @@ pub use rw_mutex::{
     MappedRwMutexReadGuard, MappedRwMutexWriteGuard, RawRwMutex, RwMutex, RwMutexReadGuard,
     RwMutexUpgradableReadGuard, RwMutexWriteGuard,
 };
+pub use safe_counter::SafeCounter;
 pub use sys::{Model, atomic, cell, model, thread};
 pub use wait_group::{WaitFuture, WaitGroup, WaitGuard};
 pub use worker_pool::{WorkerPool, WorkerPoolBuilder};

@@ -290,7 +290,8 @@ impl RawRwMutex {
     }
 
     pub(super) fn is_locked(&self) -> bool {
-        // ORDERING: Acquire: says nothing about the data, but the id must be the bias's. So Relaxed.
+        // ORDERING: Acquire: says nothing about the data, but the id must be the bias's. So the id's is
+        // Relaxed.
         let word = self.word.load(Ordering::Acquire);
         word & TAKEN != 0
             || word & BIAS != 0 && slots::any_marked(self.id.load(Ordering::Relaxed))
@@ -393,8 +394,8 @@ impl RawRwMutex {
     fn take_door_from_upgradable(&self) {
         // ORDERING: Relaxed: the exchange decides.
         let mut word = self.word.load(Ordering::Relaxed);
-        // ORDERING: Acquire: pairs with the Release of readers that left.
-        while let Err(now) = self.change(word, take_door(word & !UPGRADABLE), Ordering::Acquire) {
+        // ORDERING: Relaxed: the drain reads the word with Acquire.
+        while let Err(now) = self.change(word, take_door(word & !UPGRADABLE), Ordering::Relaxed) {
             word = now;
         }
     }

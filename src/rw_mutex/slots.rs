@@ -30,6 +30,7 @@
 //! look are kept in order by [`store_then_fence`] here and a SeqCst fence in the writer.
 
 use crate::sys::atomic::{AtomicU64, Ordering};
+use crate::sys::numbers::{Bit, GROUP, claim, give_back, words};
 use crate::sys::{Hint, IS_MODEL, array, global_array, local, store, store_then_fence};
 use crossbeam_utils::CachePadded;
 use std::cell::Cell;
@@ -50,19 +51,15 @@ struct Row {
     reads: Hint,
 }
 
-/// Rows of one word of a bitmap.
-const GROUP: usize = 64;
-const GROUPS: usize = ROWS.div_ceil(GROUP);
-
 global_array!(rows: [CachePadded<Row>; ROWS] = CachePadded::new(Row {
     slots: array!(AtomicU64::new(0); SLOTS),
     last: Hint::new(),
     reads: Hint::new(),
 }));
 // Which rows have an owner.
-global_array!(owned: [AtomicU64; GROUPS] = AtomicU64::new(0));
+global_array!(owned: [AtomicU64; words(ROWS)] = AtomicU64::new(0));
 // Which rows a writer looks at (invariant 3).
-global_array!(scanned: [AtomicU64; GROUPS] = AtomicU64::new(0));
+global_array!(scanned: [AtomicU64; words(ROWS)] = AtomicU64::new(0));
 // The last id given out.
 global_array!(ids: [AtomicU64; 1] = AtomicU64::new(0));
 
@@ -81,7 +78,7 @@ impl Drop for Lease {
     fn drop(&mut self) {
         if let Some(index) = self.0.take() {
             let _ = ROW.try_with(|row| row.set(None));
-            give_back(index);
+            leave_row(index);
         }
     }
 }
@@ -143,35 +140,25 @@ fn claim_row() -> Option<&'static Row> {
     Some(row)
 }
 
-/// The lowest row that nobody owns, so that rows in use stand together; one with forgotten marks only
-/// if there is no other.
+/// The lowest row that nobody owns; one with forgotten marks only if there is no other.
 fn own_a_row() -> Option<usize> {
-    let free = |clean: bool| {
-        (0..ROWS).find(|index| {
-            let (group, bit) = (index / GROUP, 1 << (index % GROUP));
-            // ORDERING: Relaxed: only spares the exchange, and picks. Acquire: pairs with the Release
-            // in `give_back`: the row is as its last owner left it.
-            owned()[group].load(Ordering::Relaxed) & bit == 0
-                && !(clean && scanned()[group].load(Ordering::Relaxed) & bit != 0)
-                && owned()[group].fetch_or(bit, Ordering::Acquire) & bit == 0
-        })
-    };
-    let index = free(true).or_else(|| free(false))?;
+    let is_clean = |index| !Bit::of(index).is_in(scanned());
+    let index = claim(owned(), ROWS, is_clean).or_else(|| claim(owned(), ROWS, |_| true))?;
+    let bit = Bit::of(index);
     // ORDERING: Relaxed: comes before the first mark on this thread, whose fence publishes both. As a
-    // read-modify-write it keeps the release sequence of `give_back` going.
-    scanned()[index / GROUP].fetch_or(1 << (index % GROUP), Ordering::Relaxed);
+    // read-modify-write it keeps the release sequence of `leave_row` going.
+    scanned()[bit.word].fetch_or(bit.mask, Ordering::Relaxed);
     Some(index)
 }
 
-fn give_back(index: usize) {
-    let (group, bit) = (index / GROUP, 1 << (index % GROUP));
+fn leave_row(index: usize) {
+    let bit = Bit::of(index);
     // ORDERING: Acquire: a slot may have been left by another thread; Release: a writer that doesn't
     // look here any more must still see what was read here as done (its scan reads with Acquire).
     if rows()[index].slots.iter().all(|slot| slot.load(Ordering::Acquire) == 0) {
-        scanned()[group].fetch_and(!bit, Ordering::Release);
+        scanned()[bit.word].fetch_and(!bit.mask, Ordering::Release);
     }
-    // ORDERING: Release: pairs with the Acquire of the next owner.
-    owned()[group].fetch_and(!bit, Ordering::Release);
+    give_back(owned(), index);
 }
 
 /// Whether the slot is marked for the lock.
@@ -188,7 +175,7 @@ pub(super) fn is_marked(slot: &Slot, id: u64) -> bool {
 pub(super) fn scan(id: u64, mut each: impl FnMut(&'static Slot) -> bool) -> Option<u32> {
     let mut reads = 0u32;
     for (group, rows_of) in scanned().iter().zip(rows().chunks(GROUP)) {
-        // ORDERING: Acquire: pairs with the Release in `give_back`.
+        // ORDERING: Acquire: pairs with the Release in `leave_row`.
         let mut bits = group.load(Ordering::Acquire);
         while bits != 0 {
             let row = &rows_of[bits.trailing_zeros() as usize];

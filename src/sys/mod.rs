@@ -36,6 +36,8 @@
 //! 5. An unpark happens before the return of the park that it ends.
 //!
 //! Futures wait on addresses too, on the same terms: [`park_task`] and [`wake_tasks`].
+//!
+//! A thread's number, what it owns its share of a table by, is in [`numbers`].
 
 #[cfg(all(phalanx_loom, not(feature = "loom")))]
 compile_error!(
@@ -59,6 +61,7 @@ pub(crate) use model::PerExecution;
 #[cfg(all(phalanx_loom, feature = "loom"))]
 pub use model::{RawMutex, RawRwMutex};
 
+pub(crate) mod numbers;
 mod tasks;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test file uses its own part")]
 
+pub(crate) mod counts;
+pub(crate) mod history;
 pub(crate) mod locks;
 
 use std::cell::RefCell;

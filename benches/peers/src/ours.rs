@@ -91,3 +91,19 @@ impl crate::groups::rwlocks::RwLock for phalanx::RwMutex<Data> {
         f(&mut phalanx::RwMutex::write(self));
     }
 }
+
+impl crate::groups::counters::Counter for phalanx::SafeCounter {
+    fn new(_: usize) -> Self {
+        Self::new()
+    }
+
+    #[inline]
+    fn add(&self, _: usize) {
+        self.increment();
+    }
+
+    #[inline]
+    fn get(&self) -> u64 {
+        phalanx::SafeCounter::get(self) as u64
+    }
+}

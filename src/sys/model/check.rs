@@ -1,6 +1,6 @@
 //! Running a closure under loom, twice.
 
-use super::super::tasks;
+use super::super::{numbers, tasks};
 use super::atomic::with_rmw_loads;
 use super::{locks, park};
 use std::any::Any;
@@ -135,6 +135,7 @@ impl Model {
             // Made here, by the thread from which all others descend.
             park::lot();
             tasks::table();
+            numbers::owned();
             locks::orders();
             f();
             report_verdict();

@@ -1,6 +1,6 @@
 //! The counters that race, and their adapters.
 
-use super::{Counter, Task, entry, in_go, peer};
+use super::{Counter, Task, entry, in_go, ours, peer};
 use crate::entry::{Entry, Role};
 use contatori::counters::unsigned::Unsigned;
 use contatori::counters::{CounterValue, Observable};
@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 pub fn all() -> Vec<Entry<Task>> {
     vec![
+        ours::<phalanx::SafeCounter>("phalanx"),
         peer::<AtomicU64>("AtomicU64"),
         peer::<std::sync::Mutex<u64>>("std Mutex"),
         peer::<parking_lot::Mutex<u64>>("parking_lot Mutex"),

@@ -89,6 +89,10 @@ fn peer<C: Counter>(name: &'static str) -> Entry<Task> {
     entry::<C>(name, Role::Peer)
 }
 
+fn ours<C: Counter>(name: &'static str) -> Entry<Task> {
+    entry::<C>(name, Role::Ours)
+}
+
 fn in_go() -> Entry<Task> {
     go::entry("Go atomic", |task, context| go::round(GROUP.name, task, context))
 }

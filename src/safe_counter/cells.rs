@@ -1,0 +1,128 @@
+//! The cells of a counter that many threads add to: one for each thread, on a line of its own.
+//!
+//! A cell belongs to a thread's [number](crate::sys::numbers): only its holder writes it, with a plain
+//! load and store. Cells come in *segments*, each twice as long as the last, made when the first thread
+//! comes whose number is that high; they stay until the counter goes. Threads without a number add to one
+//! shared cell with a read-modify-write.
+
+use super::lazy::Lazy;
+use crate::sys::atomic::{AtomicU64, Ordering};
+use crate::sys::numbers::NUMBERS;
+use crate::sys::{IS_MODEL, array, store};
+use crossbeam_utils::CachePadded;
+
+type Cell = CachePadded<AtomicU64>;
+
+/// Cells of the first segment.
+const FIRST: usize = if IS_MODEL { 2 } else { 8 };
+/// Segments after the first: of FIRST, 2 FIRST, 4 FIRST cells and so on.
+const MORE: usize = (NUMBERS / FIRST).next_power_of_two().ilog2() as usize;
+
+#[derive(Debug)]
+pub(super) struct Cells {
+    first: [Cell; FIRST],
+    more: [Lazy<Box<[Cell]>>; MORE],
+    /// Of all threads without a number.
+    shared: Cell,
+}
+
+impl Cells {
+    #[cold]
+    pub(super) fn new() -> Self {
+        Cells {
+            first: array!(CachePadded::new(AtomicU64::new(0)); FIRST),
+            more: array!(Lazy::new(); MORE),
+            shared: CachePadded::new(AtomicU64::new(0)),
+        }
+    }
+
+    /// The cell of a number, if there is one yet. What is no number has none.
+    #[inline]
+    pub(super) fn find(&self, number: usize) -> Option<&AtomicU64> {
+        match self.first.get(number) {
+            Some(cell) => Some(cell),
+            None => self.find_further(number),
+        }
+    }
+
+    fn find_further(&self, number: usize) -> Option<&AtomicU64> {
+        let (segment, start) = place(number);
+        self.more.get(segment)?.get().map(|cells| &*cells[number - start])
+    }
+
+    /// Adds for a thread with this number, or with none.
+    pub(super) fn add(&self, number: Option<usize>, n: u64) {
+        match number {
+            Some(number) => add_alone(self.get(number), n),
+            None => {
+                // ORDERING: Release: as in `add_alone`.
+                self.shared.fetch_add(n, Ordering::Release);
+            }
+        }
+    }
+
+    fn get(&self, number: usize) -> &AtomicU64 {
+        self.find(number).unwrap_or_else(|| {
+            let (segment, start) = place(number);
+            let cells = self.more[segment]
+                .get_or_make(|| (0..start).map(|_| CachePadded::new(AtomicU64::new(0))).collect());
+            &cells[number - start]
+        })
+    }
+
+    /// The sum of all cells, modulo 2^64, each read at a moment of its own.
+    pub(super) fn sum(&self) -> u64 {
+        let more = self.more.iter().filter_map(Lazy::get).flat_map(|cells| cells.iter());
+        let cells = self.first.iter().chain(more).chain([&self.shared]);
+        // ORDERING: Acquire: pairs with the Release of those that add: see `SafeCounter::sum`.
+        cells.fold(0, |sum, cell| sum.wrapping_add(cell.load(Ordering::Acquire)))
+    }
+}
+
+/// The segment of a number that isn't in the first, and the number with which it starts, which is how
+/// many cells it has.
+fn place(number: usize) -> (usize, usize) {
+    let segment = (number / FIRST).ilog2();
+    (segment as usize, FIRST << segment)
+}
+
+/// Adds to a cell that no other thread writes.
+#[inline]
+pub(super) fn add_alone(cell: &AtomicU64, n: u64) {
+    // ORDERING: Relaxed: this thread's own last store, or that of the number's last holder, which
+    // claiming the number acquired.
+    let count = cell.load(Ordering::Relaxed);
+    // ORDERING: Release: see `SafeCounter::sum`.
+    store(cell, count.wrapping_add(n), Ordering::Release);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_number_has_a_cell_of_its_own() {
+        let cells = Cells::new();
+        let mut seen: Vec<usize> =
+            (0..NUMBERS).map(|number| std::ptr::from_ref(cells.get(number)).addr()).collect();
+        seen.sort_unstable();
+        seen.dedup();
+        assert_eq!(seen.len(), NUMBERS);
+        (0..NUMBERS).for_each(|number| cells.add(Some(number), number as u64));
+        cells.add(None, 5);
+        assert_eq!(cells.sum(), (NUMBERS * (NUMBERS - 1) / 2) as u64 + 5);
+    }
+
+    #[test]
+    fn segments_are_made_when_they_are_needed() {
+        let cells = Cells::new();
+        cells.add(Some(FIRST - 1), 1);
+        assert!(cells.more.iter().all(|segment| segment.get().is_none()));
+        cells.add(Some(NUMBERS - 1), 1);
+        let lengths: Vec<_> =
+            cells.more.iter().map(|it| it.get().map(|cells| cells.len())).collect();
+        let (last, before) = lengths.split_last().unwrap();
+        assert!(before.iter().all(Option::is_none));
+        assert!(*last >= Some(NUMBERS / 2), "{lengths:?}");
+    }
+}

@@ -1,0 +1,73 @@
+//! A value that is made when it is first needed, by whoever comes first, and stays as long as its place.
+//!
+//! std's `OnceLock` lets others wait for the one that makes it. Here nobody waits: two may make one, and
+//! the slower throws its own away.
+//!
+//! ```text
+//! null => value   get_or_make        value => freed   the place's drop, which has it alone
+//! ```
+
+use crate::sys::atomic::{AtomicPtr, Ordering};
+use crate::sys::const_fn;
+use std::marker::PhantomData;
+use std::ptr;
+
+#[derive(Debug)]
+pub(super) struct Lazy<T> {
+    /// Null, or from `Box::into_raw`. Changes once.
+    place: AtomicPtr<T>,
+    owns: PhantomData<T>,
+}
+
+impl<T> Lazy<T> {
+    const_fn! {
+        pub(super) fn new() -> Self {
+            Lazy { place: AtomicPtr::new(ptr::null_mut()), owns: PhantomData }
+        }
+    }
+
+    #[inline]
+    pub(super) fn get(&self) -> Option<&T> {
+        // ORDERING: Acquire: pairs with the Release in `get_or_make`: the value is whole.
+        let made = self.place.load(Ordering::Acquire);
+        // SAFETY: null, or a box's pointer, which only `drop` frees; until then shared references are
+        // all there are.
+        unsafe { made.as_ref() }
+    }
+
+    #[cold]
+    pub(super) fn get_or_make(&self, make: impl FnOnce() -> T) -> &T {
+        if let Some(made) = self.get() {
+            return made;
+        }
+        let new = Box::into_raw(Box::new(make()));
+        // ORDERING: Release: publishes the value. Acquire on failure: another's value is whole.
+        let (release, acquire) = (Ordering::Release, Ordering::Acquire);
+        let made = match self.place.compare_exchange(ptr::null_mut(), new, release, acquire) {
+            Ok(_) => new,
+            Err(others) => {
+                // SAFETY: from `Box::into_raw` above, and never published.
+                drop(unsafe { Box::from_raw(new) });
+                others
+            }
+        };
+        // SAFETY: as in `get`.
+        unsafe { &*made }
+    }
+}
+
+impl<T> Drop for Lazy<T> {
+    fn drop(&mut self) {
+        // ORDERING: Relaxed: whoever has the place alone comes after all who used it.
+        let made = self.place.load(Ordering::Relaxed);
+        if !made.is_null() {
+            // SAFETY: from `Box::into_raw`, and nobody else has it any more.
+            drop(unsafe { Box::from_raw(made) });
+        }
+    }
+}
+
+// SAFETY: as a box of `T`, which this is.
+unsafe impl<T: Send> Send for Lazy<T> {}
+// SAFETY: it gives out shared references to a `T`, and takes one in from any thread that shares it.
+unsafe impl<T: Send + Sync> Sync for Lazy<T> {}

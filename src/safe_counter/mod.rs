@@ -1,0 +1,301 @@
+//! A counter that many threads add to at once, each on a line of its own.
+//!
+//! An `AtomicI64` is exact at every moment, and each addition takes its line from whoever added last:
+//! 5 to 10 ns for each thread more. A [`SafeCounter`] gives each thread a cell of its own once several
+//! add for a while, and pays when it is read.
+//!
+//! What a count is made of, and who writes it:
+//!
+//! | part | written by | with |
+//! | --- | --- | --- |
+//! | `first` | the holder of the number in `owner` | load and store |
+//! | `rest` | everyone else, as long as there are no cells | a read-modify-write |
+//! | a cell | the holder of its number | load and store |
+//! | the shared cell | threads without a number | a read-modify-write |
+//! | `taken` | whoever holds `takes` | load and store |
+//!
+//! ```text
+//! owner:  NOBODY => n    the first thread to add          (claims `first`)
+//!         any => MOVED   whoever made the cells           (nobody owns `first` from now on)
+//! cells:  null => made   after VISITS additions to `rest`
+//! ```
+//!
+//! So a counter of one thread is one word, one that several threads touch now and then is two, and one
+//! that they work at has a cell for each.
+//!
+//! Invariants:
+//!
+//! 1. `first` and each cell have one writer at a time, the holder of a number. A number's next holder has
+//!    acquired what the last did, so a plain load and store lose nothing.
+//! 2. The owner may go on with `first` after there are cells, until it sees `MOVED`: it is a part of the
+//!    sum like any other.
+//! 3. A thread adds to `first` or `rest` before it adds to a cell, and never again after; and a sum reads
+//!    the cells before it reads those two, with Acquire. So of each thread it counts the first so many of
+//!    its additions. (Except for additions after the thread gave its number back, from the destructors
+//!    of thread-locals.)
+//! 4. The parts only grow, as far as additions do, and `taken` is a sum of them that was read before. Whoever reads
+//!    `taken` with Acquire reads parts that are no older than that sum.
+//!
+//! Orderings: additions are Release and sums Acquire, for 3 and 4. `taken` is written with Release and
+//! read with Acquire before the parts, and again after them: if it is the same, no take came between
+//! that the parts may know of.
+
+mod cells;
+mod lazy;
+
+use crate::sys::atomic::{AtomicU64, AtomicUsize, Ordering};
+use crate::sys::numbers::{NUMBERS, claim_mine, mine};
+use crate::sys::{Hint, IS_MODEL, Mutex, const_fn, store};
+use cells::{Cells, add_alone};
+use lazy::Lazy;
+use std::fmt;
+
+/// Counts up and down from many threads at once.
+///
+/// # When to use it
+/// - Counts that are added to often and read now and then (requests, bytes, cache hits): a
+///   `SafeCounter`. On four threads an addition costs a twentieth of an `AtomicI64`'s.
+/// - Counts that are read as often, or that decide something (a ticket number, a limit): an
+///   [`AtomicI64`](crate::atomic::AtomicI64), whose `fetch_add` says what the count was.
+/// - Waiting until a count is zero: [`WaitGroup`](crate::WaitGroup).
+///
+/// # What a read means
+/// [`get`](SafeCounter::get) and [`take`](SafeCounter::take) count every addition that happened before
+/// the call, and none that happens after it. Of those under way meanwhile they count some: of each
+/// thread the first so many.
+///
+/// - With additions only (or subtractions only), the result lies between the true count at the call and
+///   at the return. It never goes back: a `get` that happens after another gives no less, unless a
+///   `take` came between. If all additions are of one, there is a moment during the call
+///   at which the result was the true count: reads are linearizable.
+/// - With both, the result may be a count that never was: an addition may be missed and a later
+///   subtraction of another thread counted. Once the threads that add happen before the call, it is
+///   exact.
+/// - A `take` is two steps, a `get` and a subtraction of what it gave. What is added in between stays for
+///   the next `take`: nothing is lost, and nothing given twice.
+///
+/// # Overflow
+/// The count is kept modulo 2^64, as `i64`: past `i64::MAX` it goes on at `i64::MIN`, and comes back
+/// the same way. A count that was out of range in between is right again.
+///
+/// # Memory
+/// 64 bytes, and one word in it that counts as long as one thread adds. After 64 additions by others it
+/// gets 128 bytes for each of 8 threads, then as many again for 8, 16, 32 more. A thread's cell is the
+/// next thread's after its end. More than 1,024 threads at once share one cell: right, and slower.
+///
+/// # Memory ordering
+/// A `get` or `take` that counts an addition happens after it.
+///
+/// # Examples
+/// ```
+/// use phalanx::{SafeCounter, WaitGroup};
+/// use std::sync::Arc;
+///
+/// let count = Arc::new(SafeCounter::new());
+/// let group = WaitGroup::new();
+/// for _ in 0..2 {
+///     let count = count.clone();
+///     group.go(move || (0..1000).for_each(|_| count.increment()));
+/// }
+/// group.wait();
+/// assert_eq!(count.get(), 2000);
+/// ```
+pub struct SafeCounter {
+    owner: AtomicUsize,
+    first: AtomicU64,
+    rest: AtomicU64,
+    cells: Lazy<Cells>,
+    /// What was subtracted by takes.
+    taken: AtomicU64,
+    /// Additions to `rest`, about.
+    visits: Hint,
+    /// Protects the writing of `taken`.
+    takes: Mutex<()>,
+}
+
+/// Owners that are nobody's number, nor what stands for one that is missing.
+const NOBODY: usize = NUMBERS;
+const MOVED: usize = NUMBERS + 1;
+/// How many additions to `rest` make a counter worth its cells.
+const VISITS: u32 = if IS_MODEL { 1 } else { 64 };
+
+impl SafeCounter {
+    const_fn! {
+        /// A counter at zero. `const`, but for a model build.
+        pub fn new() -> Self {
+            SafeCounter {
+                owner: AtomicUsize::new(NOBODY),
+                first: AtomicU64::new(0),
+                rest: AtomicU64::new(0),
+                cells: Lazy::new(),
+                taken: AtomicU64::new(0),
+                visits: Hint::new(),
+                takes: Mutex::new(()),
+            }
+        }
+    }
+
+    /// Adds one.
+    #[inline]
+    pub fn increment(&self) {
+        self.add(1);
+    }
+
+    /// Subtracts one.
+    #[inline]
+    pub fn decrement(&self) {
+        self.add(-1);
+    }
+
+    /// Adds `n`, which may be negative.
+    #[inline]
+    pub fn add(&self, n: i64) {
+        let (number, n) = (mine(), n as u64);
+        // ORDERING: Relaxed: this thread's own store if it is the owner; else it isn't, whatever it reads.
+        if self.owner.load(Ordering::Relaxed) == number {
+            add_alone(&self.first, n);
+        } else if let Some(cell) = self.cells.get().and_then(|cells| cells.find(number)) {
+            add_alone(cell, n);
+        } else {
+            self.add_slowly(n);
+        }
+    }
+
+    /// The count: see [what a read means](SafeCounter#what-a-read-means).
+    ///
+    /// # Blocking
+    /// Not for additions. For as long as a few reads, if other threads are taking.
+    ///
+    /// # Examples
+    /// ```
+    /// let count = phalanx::SafeCounter::new();
+    /// count.add(3);
+    /// count.decrement();
+    /// assert_eq!(count.get(), 2);
+    /// ```
+    pub fn get(&self) -> i64 {
+        // ORDERING: Acquire: invariant 4. Relaxed: the parts' Acquire keeps it behind them.
+        let taken = self.taken.load(Ordering::Acquire);
+        let sum = self.sum();
+        if self.taken.load(Ordering::Relaxed) != taken {
+            return self.get_between_takes();
+        }
+        sum.wrapping_sub(taken) as i64
+    }
+
+    /// The count, which is zero afterwards but for what is added meanwhile: see
+    /// [what a read means](SafeCounter#what-a-read-means).
+    ///
+    /// # Blocking
+    /// Not for additions. For the takes of other threads, one at a time.
+    ///
+    /// # Examples
+    /// ```
+    /// let count = phalanx::SafeCounter::new();
+    /// count.add(3);
+    /// assert_eq!((count.take(), count.get()), (3, 0));
+    /// ```
+    pub fn take(&self) -> i64 {
+        let _alone = self.takes.lock();
+        // ORDERING: Relaxed: written under the lock.
+        let taken = self.taken.load(Ordering::Relaxed);
+        let sum = self.sum();
+        // ORDERING: Release: pairs with the Acquire in `get`: what was summed here is not read anew
+        // without being known to be taken.
+        store(&self.taken, sum, Ordering::Release);
+        sum.wrapping_sub(taken) as i64
+    }
+
+    fn get_between_takes(&self) -> i64 {
+        let _alone = self.takes.lock();
+        // ORDERING: Relaxed: written under the lock.
+        let taken = self.taken.load(Ordering::Relaxed);
+        self.sum().wrapping_sub(taken) as i64
+    }
+
+    /// All parts, in the order of invariant 3.
+    fn sum(&self) -> u64 {
+        let cells = self.cells.get().map_or(0, Cells::sum);
+        // ORDERING: Acquire: pairs with the Release of those that add, invariant 4.
+        let (first, rest) = (self.first.load(Ordering::Acquire), self.rest.load(Ordering::Acquire));
+        cells.wrapping_add(first).wrapping_add(rest)
+    }
+
+    #[cold]
+    fn add_slowly(&self, n: u64) {
+        let number = Some(mine()).filter(|&number| number < NUMBERS).or_else(claim_mine);
+        if number.is_some_and(|number| self.owns_first(number)) {
+            return add_alone(&self.first, n);
+        }
+        if let Some(cells) = self.cells.get() {
+            return cells.add(number, n);
+        }
+        // ORDERING: Release: see `sum`.
+        self.rest.fetch_add(n, Ordering::Release);
+        self.visits.add(1);
+        if self.visits.get() >= VISITS {
+            self.cells.get_or_make(Cells::new);
+            // ORDERING: Relaxed: as in `owns_first`.
+            self.owner.swap(MOVED, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether `first` is this number's, claimed now if it is nobody's.
+    fn owns_first(&self, number: usize) -> bool {
+        // ORDERING: Relaxed: publishes nothing; `first` is as the number's last holder left it.
+        let relaxed = Ordering::Relaxed;
+        match self.owner.compare_exchange(NOBODY, number, relaxed, relaxed) {
+            Ok(_) => true,
+            Err(owner) => owner == number,
+        }
+    }
+}
+
+impl Default for SafeCounter {
+    #[track_caller]
+    fn default() -> Self {
+        SafeCounter::new()
+    }
+}
+
+impl From<i64> for SafeCounter {
+    /// A counter that starts at `count`.
+    fn from(count: i64) -> Self {
+        let counter = SafeCounter::new();
+        counter.add(count);
+        counter
+    }
+}
+
+impl FromIterator<i64> for SafeCounter {
+    /// A counter at the sum, modulo 2^64.
+    fn from_iter<I: IntoIterator<Item = i64>>(counts: I) -> Self {
+        SafeCounter::from(counts.into_iter().fold(0, i64::wrapping_add))
+    }
+}
+
+impl Extend<i64> for SafeCounter {
+    fn extend<I: IntoIterator<Item = i64>>(&mut self, counts: I) {
+        Extend::extend(&mut &*self, counts);
+    }
+}
+
+impl Extend<i64> for &SafeCounter {
+    /// Adds each.
+    fn extend<I: IntoIterator<Item = i64>>(&mut self, counts: I) {
+        counts.into_iter().for_each(|n| self.add(n));
+    }
+}
+
+impl fmt::Debug for SafeCounter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("SafeCounter").field(&self.get()).finish()
+    }
+}
+
+impl fmt::Display for SafeCounter {
+    /// The count, formatted as an `i64` is.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.get(), f)
+    }
+}

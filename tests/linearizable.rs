@@ -1,0 +1,162 @@
+//! Histories recorded on the machine, held to what the documentation says. The same checks run over
+//! histories of models, in `models_safe_counter.rs` and `models_store.rs`.
+
+mod common;
+
+use common::counts::Count::{self, Add, Get, Take};
+use common::counts::{Total, counts_what_it_may, in_two_steps};
+use common::history::{Call, Clock, Sequential, is_linearizable};
+use common::watchdog;
+use phalanx::SafeCounter;
+use std::sync::Barrier;
+use std::thread;
+
+const THREADS: usize = 4;
+const CALLS: usize = 5;
+const ROUNDS: u64 = if cfg!(debug_assertions) { 1000 } else { 5000 };
+
+/// Numbers that look like chance, the same in each run (SplitMix64).
+struct Choices(u64);
+
+impl Choices {
+    fn below(&mut self, n: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        (z ^ z >> 27) % n
+    }
+}
+
+/// What each thread of so many rounds calls, on a new object in each round; each thread's history.
+fn recorded<T: Sync, O: Send>(
+    new: impl Fn() -> T,
+    call: impl Fn(&T, &Clock, &mut Choices) -> Call<O> + Sync,
+    mut check: impl FnMut(Vec<Vec<Call<O>>>),
+) {
+    for round in 0..ROUNDS {
+        let (object, clock, start) = (new(), Clock::new(), Barrier::new(THREADS));
+        let (object, clock, start, call) = (&object, &clock, &start, &call);
+        let histories = thread::scope(|s| {
+            let threads = (0..THREADS).map(|thread| {
+                s.spawn(move || {
+                    let mut choices = Choices(round << 8 | thread as u64);
+                    start.wait();
+                    (0..CALLS).map(|_| call(object, clock, &mut choices)).collect()
+                })
+            });
+            let threads: Vec<_> = threads.collect();
+            threads.into_iter().map(|it| it.join().unwrap()).collect()
+        });
+        check(histories);
+    }
+}
+
+fn count(counter: &SafeCounter, clock: &Clock, what: Count) -> Call<Count> {
+    match what {
+        Add(n) => clock.record(|| counter.add(n), |()| Add(n)),
+        Get(_) => clock.record(|| counter.get(), Get),
+        Take(_) => clock.record(|| counter.take(), Take),
+    }
+}
+
+/// One that has its cells already, every other time.
+fn counter() -> SafeCounter {
+    thread_local! {
+        static TURN: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+    }
+    let counter = SafeCounter::new();
+    if TURN.replace(!TURN.get()) {
+        counter.increment();
+        thread::scope(|s| {
+            s.spawn(|| (0..100).for_each(|_| counter.add(0)));
+        });
+        counter.decrement();
+    }
+    counter
+}
+
+#[test]
+fn a_counter_s_additions_of_one_are_linearizable() {
+    watchdog(|| {
+        let call = |it: &_, clock: &_, choices: &mut Choices| {
+            count(it, clock, [Add(1), Get(0)][choices.below(2) as usize])
+        };
+        recorded(counter, call, |histories| {
+            let history = histories.concat();
+            assert!(is_linearizable(Total::default(), &history), "{history:#?}");
+        });
+    });
+}
+
+#[test]
+fn a_counter_s_reads_count_the_first_so_many_of_each_thread() {
+    watchdog(|| {
+        let call = |it: &_, clock: &_, choices: &mut Choices| match choices.below(3) {
+            0 => count(it, clock, Get(0)),
+            // Each sum is another one.
+            sign => {
+                let n = 1 << choices.below(40);
+                count(it, clock, Add(if sign == 1 { n } else { -n }))
+            }
+        };
+        recorded(counter, call, |histories| {
+            assert!(counts_what_it_may(&histories), "{histories:#?}");
+        });
+    });
+}
+
+#[test]
+fn a_counter_s_takes_against_additions_are_linearizable() {
+    watchdog(|| {
+        let call = |it: &_, clock: &_, choices: &mut Choices| {
+            count(it, clock, [Add(1), Add(1), Take(0)][choices.below(3) as usize])
+        };
+        recorded(counter, call, |histories| {
+            let history = histories.concat();
+            assert!(is_linearizable(Total::default(), &history), "{history:#?}");
+        });
+    });
+}
+
+#[test]
+fn a_counter_s_takes_beside_reads_are_a_read_and_a_subtraction() {
+    watchdog(|| {
+        let call = |it: &_, clock: &_, choices: &mut Choices| {
+            count(it, clock, [Add(1), Add(1), Take(0), Get(0)][choices.below(4) as usize])
+        };
+        recorded(counter, call, |histories| {
+            let history = in_two_steps(&histories.concat());
+            assert!(is_linearizable(Total::default(), &history), "{history:#?}");
+        });
+    });
+}
+
+/// The check can fail: what no order explains is found out.
+#[test]
+fn histories_are_told_apart() {
+    #[derive(Clone, PartialEq, Eq, Hash)]
+    struct Register(u32);
+    enum Op {
+        Write(u32),
+        Read(u32),
+    }
+    use Op::*;
+    impl Sequential for Register {
+        type Op = Op;
+        fn allows(&mut self, op: &Op) -> bool {
+            match *op {
+                Write(value) => {
+                    self.0 = value;
+                    true
+                }
+                Read(value) => self.0 == value,
+            }
+        }
+    }
+    let call = |op, called, returned| Call { op, called, returned };
+    let holds = |history: &[Call<Op>]| is_linearizable(Register(0), history);
+    assert!(holds(&[call(Write(1), 0, 5), call(Read(0), 1, 2), call(Read(1), 3, 4)]));
+    assert!(!holds(&[call(Write(1), 0, 5), call(Read(1), 1, 2), call(Read(0), 3, 4)]));
+    assert!(!holds(&[call(Write(1), 0, 1), call(Read(0), 2, 3)]));
+    assert!(holds(&[call(Write(1), 0, 3), call(Write(2), 1, 2), call(Read(1), 4, 5)]));
+    assert!(!holds(&[call(Write(1), 0, 1), call(Write(2), 2, 3), call(Read(1), 4, 5)]));
+}
