@@ -95,6 +95,7 @@ mod latch;
 mod mutex;
 mod rw_mutex;
 mod safe_counter;
+pub mod store;
 mod sys;
 mod wait_group;
 mod worker_pool;
@@ -108,6 +109,7 @@ pub use rw_mutex::{
     RwMutexUpgradableReadGuard, RwMutexWriteGuard,
 };
 pub use safe_counter::SafeCounter;
+pub use store::Store;
 pub use sys::{Model, atomic, cell, model, thread};
 pub use wait_group::{WaitFuture, WaitGroup, WaitGuard};
 pub use worker_pool::{WorkerPool, WorkerPoolBuilder};

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each room of `src/`, and its floor. A room is a file, or a folder with all that is in it.
-const ROOMS: [(&str, u32); 9] = [
+const ROOMS: [(&str, u32); 10] = [
     ("sys", 0),
     ("error", 0),
     ("latch", 1),
@@ -17,6 +17,7 @@ const ROOMS: [(&str, u32); 9] = [
     ("condvar", 1),
     ("safe_counter", 1),
     ("wait_group", 2),
+    ("store", 3),
     ("worker_pool", 4),
 ];
 

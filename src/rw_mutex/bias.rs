@@ -10,6 +10,9 @@
 //! a look that is twice as long, until one has paid: else a lock with a tenth of writes would be
 //! slowed down by biases until it looked like one that is mostly read. No clock is in it, and a
 //! wrong count does no harm.
+//!
+//! A lock may be *steered* instead, by somebody who knows more: one of many shards is read too rarely to tell
+//! by itself. Then a reader inside says when to engage the bias, and a writer inside when to end it.
 
 use super::raw::{Pass, RawRwMutex};
 use super::slots::{self, Slot};
@@ -25,6 +28,8 @@ const READS_PER_WRITE: u32 = 40;
 const MAX_CREDIT: u32 = 4 * READS_PER_WRITE;
 /// The most looks that reluctance adds.
 const MAX_RELUCTANCE: u32 = 4;
+/// The balance of a steered lock, which stays: a reluctance that no reader overcomes.
+const STEERED: u32 = u32::MAX;
 /// The first sleep of a writer that waits for slots, and the longest (invariant 7).
 const BACKSTOP: Duration = Duration::from_micros(100);
 const LONGEST_BACKSTOP: Duration = Duration::from_millis(10);
@@ -112,16 +117,48 @@ impl RawRwMutex {
         Balance::from(self.balance.get()).reluctance
     }
 
+    pub(super) fn steer(&self) {
+        self.balance.set(STEERED);
+    }
+
+    fn is_steered(&self) -> bool {
+        self.balance.get() == STEERED
+    }
+
+    /// Whether readers enter by slots. A look: another thread may change it at once.
+    #[inline]
+    pub(super) fn is_biased(&self) -> bool {
+        // ORDERING: Relaxed: steers only.
+        self.word.load(Ordering::Relaxed) & BIAS != 0
+    }
+
+    /// Whether they did before the writer came. Only for the writer inside.
+    #[inline]
+    pub(super) fn suspends_bias(&self) -> bool {
+        // ORDERING: Relaxed: changed by the writer alone.
+        self.word.load(Ordering::Relaxed) & SUSPENDED != 0
+    }
+
+    /// Has readers enter by the word when the writer has left. Only for the writer inside.
+    #[cold]
+    pub(super) fn end_bias(&self) {
+        // All slots are free (invariant 4).
+        // ORDERING: Relaxed: publishes nothing.
+        self.word.fetch_and(!SUSPENDED, Ordering::Relaxed);
+    }
+
     /// Has readers enter by slots from now on. Only for a reader inside.
     #[cold]
     pub(super) fn engage_bias(&self) {
         // ORDERING: Relaxed, twice: published by the exchange below.
         if self.id.load(Ordering::Relaxed) == 0 {
-            let id = slots::new_id();
+            let id = slots::new_id(self.is_steered());
             let _ = self.id.compare_exchange(0, id, Ordering::Relaxed, Ordering::Relaxed);
         }
-        let balance = Balance::from(self.balance.get());
-        self.balance.set(Balance { credit: READS_PER_WRITE, ..balance }.number());
+        if !self.is_steered() {
+            let balance = Balance::from(self.balance.get());
+            self.balance.set(Balance { credit: READS_PER_WRITE, ..balance }.number());
+        }
         // ORDERING: Relaxed: the exchange decides.
         let word = self.word.load(Ordering::Relaxed);
         if word & (WRITER | BIAS) == 0 {
@@ -184,15 +221,16 @@ impl RawRwMutex {
         // ORDERING: Relaxed: the word that had the bias was read with Acquire.
         let id = self.id.load(Ordering::Relaxed);
         let Some(counted) = slots::scan(id, |slot| wait(slot, id)) else { return false };
+        if self.is_steered() {
+            return true;
+        }
         let reads = counted.wrapping_sub(self.counted.get());
         self.counted.set(counted);
         // Rows that have been at other locks since remember less than before.
         let reads = if reads > MAX_CREDIT * 1000 { 0 } else { reads };
         let mut balance = Balance::from(self.balance.get());
         if !balance.charge(reads) {
-            // All slots are free (invariant 4).
-            // ORDERING: Relaxed: publishes nothing.
-            self.word.fetch_and(!SUSPENDED, Ordering::Relaxed);
+            self.end_bias();
         }
         self.balance.set(balance.number());
         true

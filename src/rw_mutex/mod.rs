@@ -20,6 +20,36 @@ by_build! {
         #[derive(Debug)]
         pub struct RawRwMutex(raw::RawRwMutex);
 
+        impl RawRwMutex {
+            /// A lock whose user says when its readers pass the word by, for one that knows more about
+            /// the mix than the lock can see.
+            pub(crate) fn steered() -> Self {
+                RawRwMutex(raw::RawRwMutex::steered())
+            }
+
+            /// Whether readers pass the word by. A look.
+            #[inline]
+            pub(crate) fn is_biased(&self) -> bool {
+                self.0.is_biased()
+            }
+
+            /// Has readers pass the word by from now on. Only for a reader inside.
+            pub(crate) fn engage_bias(&self) {
+                self.0.engage_bias();
+            }
+
+            /// Whether readers passed the word by until the writer came. Only for the writer inside.
+            #[inline]
+            pub(crate) fn suspends_bias(&self) -> bool {
+                self.0.suspends_bias()
+            }
+
+            /// Has them enter by the word when the writer has left. Only for the writer inside.
+            pub(crate) fn end_bias(&self) {
+                self.0.end_bias();
+            }
+        }
+
         /// How a reader leaves: what its guard carries.
         #[derive(Debug)]
         pub struct ReadPass(raw::Pass);

@@ -93,6 +93,13 @@ impl RawRwMutex {
         }
     }
 
+    /// A lock whose user says when it is to be biased: see `bias.rs`.
+    pub(super) fn steered() -> Self {
+        let lock = RawRwMutex::new();
+        lock.steer();
+        lock
+    }
+
     #[inline]
     #[track_caller]
     pub(super) fn read(&self) -> Pass {

@@ -83,10 +83,14 @@ impl Drop for Lease {
     }
 }
 
-/// An id that no other lock has had or will have: there are 2^64.
-pub(super) fn new_id() -> u64 {
+/// Set in the ids of locks whose reads are not counted here.
+const UNCOUNTED: u64 = 1 << 63;
+
+/// An id that no other lock has had or will have: there are 2^63.
+pub(super) fn new_id(is_steered: bool) -> u64 {
     // ORDERING: Relaxed: only has to differ.
-    ids()[0].fetch_add(1, Ordering::Relaxed) + 1
+    let id = ids()[0].fetch_add(1, Ordering::Relaxed) + 1;
+    if is_steered { id | UNCOUNTED } else { id }
 }
 
 /// Marks this thread's first slot for the lock, before every later load. `None` if that takes more
@@ -101,11 +105,13 @@ pub(super) fn mark_first(id: u64) -> Option<&'static Slot> {
         return None;
     }
     store_then_fence(slot, id);
-    if row.last.get() != id as u32 {
-        row.last.set(id as u32);
-        row.reads.set(0);
+    if id & UNCOUNTED == 0 {
+        if row.last.get() != id as u32 {
+            row.last.set(id as u32);
+            row.reads.set(0);
+        }
+        row.reads.add(1);
     }
-    row.reads.add(1);
     Some(slot)
 }
 

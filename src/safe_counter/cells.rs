@@ -50,14 +50,12 @@ impl Cells {
         self.more.get(segment)?.get().map(|cells| &*cells[number - start])
     }
 
-    /// Adds for a thread with this number, or with none.
-    pub(super) fn add(&self, number: Option<usize>, n: u64) {
+    /// Adds for a thread with this number, or with none, and gives its cell's new count.
+    pub(super) fn add(&self, number: Option<usize>, n: u64) -> u64 {
         match number {
             Some(number) => add_alone(self.get(number), n),
-            None => {
-                // ORDERING: Release: as in `add_alone`.
-                self.shared.fetch_add(n, Ordering::Release);
-            }
+            // ORDERING: Release: as in `add_alone`.
+            None => self.shared.fetch_add(n, Ordering::Release).wrapping_add(n),
         }
     }
 
@@ -86,14 +84,15 @@ fn place(number: usize) -> (usize, usize) {
     (segment as usize, FIRST << segment)
 }
 
-/// Adds to a cell that no other thread writes.
+/// Adds to a cell that no other thread writes, and gives its new count.
 #[inline]
-pub(super) fn add_alone(cell: &AtomicU64, n: u64) {
+pub(super) fn add_alone(cell: &AtomicU64, n: u64) -> u64 {
     // ORDERING: Relaxed: this thread's own last store, or that of the number's last holder, which
     // claiming the number acquired.
-    let count = cell.load(Ordering::Relaxed);
+    let count = cell.load(Ordering::Relaxed).wrapping_add(n);
     // ORDERING: Release: see `SafeCounter::sum`.
-    store(cell, count.wrapping_add(n), Ordering::Release);
+    store(cell, count, Ordering::Release);
+    count
 }
 
 #[cfg(test)]
@@ -108,7 +107,9 @@ mod tests {
         seen.sort_unstable();
         seen.dedup();
         assert_eq!(seen.len(), NUMBERS);
-        (0..NUMBERS).for_each(|number| cells.add(Some(number), number as u64));
+        for number in 0..NUMBERS {
+            cells.add(Some(number), number as u64);
+        }
         cells.add(None, 5);
         assert_eq!(cells.sum(), (NUMBERS * (NUMBERS - 1) / 2) as u64 + 5);
     }

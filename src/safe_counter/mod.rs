@@ -150,14 +150,20 @@ impl SafeCounter {
     /// Adds `n`, which may be negative.
     #[inline]
     pub fn add(&self, n: i64) {
-        let (number, n) = (mine(), n as u64);
+        self.count(n as u64);
+    }
+
+    /// Adds `n`, and gives what the part of the count that it went to is now.
+    #[inline]
+    pub(crate) fn count(&self, n: u64) -> u64 {
+        let number = mine();
         // ORDERING: Relaxed: this thread's own store if it is the owner; else it isn't, whatever it reads.
         if self.owner.load(Ordering::Relaxed) == number {
-            add_alone(&self.first, n);
+            add_alone(&self.first, n)
         } else if let Some(cell) = self.cells.get().and_then(|cells| cells.find(number)) {
-            add_alone(cell, n);
+            add_alone(cell, n)
         } else {
-            self.add_slowly(n);
+            self.count_slowly(n)
         }
     }
 
@@ -222,7 +228,7 @@ impl SafeCounter {
     }
 
     #[cold]
-    fn add_slowly(&self, n: u64) {
+    fn count_slowly(&self, n: u64) -> u64 {
         let number = Some(mine()).filter(|&number| number < NUMBERS).or_else(claim_mine);
         if number.is_some_and(|number| self.owns_first(number)) {
             return add_alone(&self.first, n);
@@ -231,13 +237,14 @@ impl SafeCounter {
             return cells.add(number, n);
         }
         // ORDERING: Release: see `sum`.
-        self.rest.fetch_add(n, Ordering::Release);
+        let before = self.rest.fetch_add(n, Ordering::Release);
         self.visits.add(1);
         if self.visits.get() >= VISITS {
             self.cells.get_or_make(Cells::new);
             // ORDERING: Relaxed: as in `owns_first`.
             self.owner.swap(MOVED, Ordering::Relaxed);
         }
+        before.wrapping_add(n)
     }
 
     /// Whether `first` is this number's, claimed now if it is nobody's.

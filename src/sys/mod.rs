@@ -14,6 +14,7 @@
 //! | spinning, [`Backoff`] | bounded, none on one core | none |
 //! | [`Patience`] | a millisecond | the first sleep |
 //! | [`Hint`] | a Relaxed number | plain memory |
+//! | [`hash_one`] | the user's hasher | one that is the same in each execution |
 //!
 //! The model is built only when both the cfg `phalanx_loom` and the feature `loom` are set. A
 //! plain `--cfg loom` would flip other crates too, and a feature alone would reach a production
@@ -68,7 +69,7 @@ pub(crate) mod testing;
 
 pub(crate) use build::{
     Backoff, Heap, Hint, IS_MODEL, Mutex, Patience, Spin, Stopwatch, Tracked, array, by_build,
-    catch, const_fn, global_array, local, park, store, store_then_fence, unpark_one,
+    catch, const_fn, global_array, hash_one, local, park, store, store_then_fence, unpark_one,
     unpark_threads,
 };
 pub use build::{Model, atomic, cell, model, thread};

@@ -2,6 +2,7 @@
 
 use crate::groups::pools::{Pool, SEATS, load::Task as Function};
 use crate::groups::rwlocks::Data;
+use crate::groups::stores::{Hasher, Store, hasher};
 use crate::groups::wait_groups::{Guarded, WaitGroup};
 
 impl WaitGroup for phalanx::WaitGroup {
@@ -105,5 +106,21 @@ impl crate::groups::counters::Counter for phalanx::SafeCounter {
     #[inline]
     fn get(&self) -> u64 {
         phalanx::SafeCounter::get(self) as u64
+    }
+}
+
+impl Store for phalanx::Store<u64, u64, Hasher> {
+    fn new(keys: usize) -> Self {
+        Self::with_capacity_and_hasher(keys, hasher())
+    }
+
+    #[inline]
+    fn get(&self, key: u64) -> Option<u64> {
+        phalanx::Store::get(self, &key)
+    }
+
+    #[inline]
+    fn put(&self, key: u64, value: u64) {
+        self.insert(key, value);
     }
 }

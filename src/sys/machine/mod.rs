@@ -11,6 +11,7 @@ use super::{Dequeued, Handing, Parked};
 use parking_lot_core::{
     DEFAULT_PARK_TOKEN, DEFAULT_UNPARK_TOKEN, ParkResult, UnparkResult, UnparkToken,
 };
+use std::hash::{BuildHasher, Hash};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
@@ -274,4 +275,10 @@ pub(crate) fn unpark_one(address: usize, decide: impl FnOnce(Dequeued) -> Handin
 #[inline]
 pub(crate) fn catch<R>(f: impl FnOnce() -> R) -> std::thread::Result<R> {
     catch_unwind(AssertUnwindSafe(f))
+}
+
+/// The hash of a key.
+#[inline]
+pub(crate) fn hash_one<S: BuildHasher, Q: Hash + ?Sized>(hasher: &S, key: &Q) -> u64 {
+    hasher.hash_one(key)
 }

@@ -299,6 +299,25 @@ unsafe impl lock_api::RawMutexTimed for RawMutex {
 /// The raw lock of [`RwMutex`](crate::RwMutex); in this model build, its specification.
 pub struct RawRwMutex(Spec);
 
+/// What steers the real lock: there is nothing to steer here.
+impl RawRwMutex {
+    pub(crate) fn steered() -> Self {
+        RawRwMutex(Spec::new())
+    }
+
+    pub(crate) fn is_biased(&self) -> bool {
+        false
+    }
+
+    pub(crate) fn engage_bias(&self) {}
+
+    pub(crate) fn suspends_bias(&self) -> bool {
+        false
+    }
+
+    pub(crate) fn end_bias(&self) {}
+}
+
 impl fmt::Debug for RawRwMutex {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("RawRwMutex { .. }")

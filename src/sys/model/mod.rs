@@ -17,6 +17,7 @@ pub use locks::{RawMutex, RawRwMutex};
 pub(crate) use mutex::Mutex;
 pub(crate) use park::{park, unpark_one, unpark_threads};
 
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hash};
 use std::ptr::NonNull;
 
 pub mod cell {
@@ -272,4 +273,10 @@ impl<T> Heap<T> {
         let state = unsafe { &mut *this.state.get() };
         drop(state.take().expect("freed twice"));
     }
+}
+
+/// The hash of a key, by a hasher that is the same in each execution: a random one's choices would
+/// make executions differ that loom takes for the same.
+pub(crate) fn hash_one<S: BuildHasher, Q: Hash + ?Sized>(_: &S, key: &Q) -> u64 {
+    BuildHasherDefault::<DefaultHasher>::default().hash_one(key)
 }

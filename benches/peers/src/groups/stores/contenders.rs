@@ -1,11 +1,12 @@
 //! The stores that race, and their adapters.
 
 use super::wrapped::{Mutexed, RwLocked, StdRwLocked, Swapped};
-use super::{Hasher, Store, Task, hasher, in_go, peer, unshared};
+use super::{Hasher, Store, Task, hasher, in_go, ours, peer, unshared};
 use crate::entry::Entry;
 
 pub fn all() -> Vec<Entry<Task>> {
     vec![
+        ours::<phalanx::Store<u64, u64, Hasher>>("phalanx"),
         peer::<dashmap::DashMap<u64, u64, Hasher>>("dashmap"),
         peer::<scc::HashMap<u64, u64, Hasher>>("scc HashMap"),
         peer::<scc::HashIndex<u64, u64, Hasher>>("scc HashIndex").only(reads_only),

@@ -161,6 +161,10 @@ fn limit(task: &Task, context: &mut Context) -> Result<Outcome, Failure> {
     Ok(Outcome::one(rate.ns_per_op()))
 }
 
+fn ours<S: Store>(name: &'static str) -> Entry<Task> {
+    Entry::new(name, Role::Ours, round::<S>)
+}
+
 fn peer<S: Store>(name: &'static str) -> Entry<Task> {
     Entry::new(name, Role::Peer, round::<S>)
 }

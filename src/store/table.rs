@@ -1,0 +1,188 @@
+//! The table of a shard: hashbrown's, with a growth of our own.
+//!
+//! hashbrown calls the hasher while it moves entries to their new places, and a hasher that panics then
+//! may cost it entries. Here all hashes are computed before the first entry moves: a panic leaves the
+//! table as it was. Growing, clearing out what removals left, and shrinking are one thing, [`rebuild`].
+//!
+//! [`rebuild`]: Table::rebuild
+
+use hashbrown::{HashTable, hash_table};
+use std::mem;
+
+/// An entry that is there.
+pub(super) type Place<'a, K, V> = hash_table::OccupiedEntry<'a, (K, V)>;
+
+/// Up to so many buckets a table is not worth shrinking.
+const SMALL: usize = 32;
+/// How many times more than its entries a table may hold before it is shrunk.
+const SPARSE: usize = 8;
+
+#[derive(Debug)]
+pub(super) struct Table<K, V> {
+    entries: HashTable<(K, V)>,
+}
+
+impl<K, V> Table<K, V> {
+    pub(super) fn with_capacity(capacity: usize) -> Self {
+        Table { entries: HashTable::with_capacity(capacity) }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub(super) fn capacity(&self) -> usize {
+        self.entries.capacity()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &(K, V)> {
+        self.entries.iter()
+    }
+
+    #[inline]
+    pub(super) fn find(&self, hash: u64, mut is_it: impl FnMut(&K) -> bool) -> Option<&(K, V)> {
+        self.entries.find(hash, |(key, _)| is_it(key))
+    }
+
+    #[inline]
+    pub(super) fn find_mut(
+        &mut self,
+        hash: u64,
+        mut is_it: impl FnMut(&K) -> bool,
+    ) -> Option<&mut (K, V)> {
+        self.entries.find_mut(hash, |(key, _)| is_it(key))
+    }
+
+    /// Puts an entry in whose key is not there, after a [`make_room`](Table::make_room).
+    #[inline]
+    pub(super) fn insert_new(&mut self, hash: u64, entry: (K, V)) -> &mut (K, V) {
+        self.entries.insert_unique(hash, entry, |_| unreachable!("there is room")).into_mut()
+    }
+
+    /// Where the entry is, as long as the table isn't changed.
+    pub(super) fn index(&self, hash: u64, mut is_it: impl FnMut(&K) -> bool) -> Option<usize> {
+        self.entries.find_bucket_index(hash, |(key, _)| is_it(key))
+    }
+
+    /// The entry at an index that is still valid.
+    pub(super) fn place(&mut self, index: usize) -> Place<'_, K, V> {
+        match self.entries.get_bucket_entry(index) {
+            Ok(place) => place,
+            Err(_) => unreachable!("the index was found just now"),
+        }
+    }
+
+    pub(super) fn remove(
+        &mut self,
+        hash: u64,
+        mut is_it: impl FnMut(&K) -> bool,
+    ) -> Option<(K, V)> {
+        let entry = self.entries.find_entry(hash, |(key, _)| is_it(key)).ok()?;
+        Some(entry.remove().0)
+    }
+
+    /// Takes out all entries that `leaves` says, into `gone`.
+    pub(super) fn take_if(
+        &mut self,
+        gone: &mut Vec<(K, V)>,
+        mut leaves: impl FnMut(&K, &mut V) -> bool,
+    ) {
+        gone.extend(self.entries.extract_if(|(key, value)| leaves(key, value)));
+    }
+
+    /// Takes out everything, and the memory with it.
+    pub(super) fn take(&mut self) -> HashTable<(K, V)> {
+        mem::take(&mut self.entries)
+    }
+
+    /// Sees to it that there is room for one entry more.
+    #[inline]
+    pub(super) fn make_room(&mut self, hash_of: impl Fn(&K) -> u64) {
+        if self.entries.len() == self.entries.capacity() {
+            self.grow(1, hash_of);
+        }
+    }
+
+    pub(super) fn reserve(&mut self, additional: usize, hash_of: impl Fn(&K) -> u64) {
+        if self.capacity() - self.len() < additional {
+            self.grow(additional, hash_of);
+        }
+    }
+
+    /// Where removals have left their marks, the same size again is enough.
+    #[cold]
+    fn grow(&mut self, additional: usize, hash_of: impl Fn(&K) -> u64) {
+        let needed = self.len().checked_add(additional).expect("Store: capacity overflow");
+        let full = self.entries.num_buckets() / 8 * 7;
+        self.rebuild(needed.max(if self.len() > full / 2 { full + 1 } else { 0 }), hash_of);
+    }
+
+    /// Whether so few entries are left that the memory is worth giving back.
+    pub(super) fn is_sparse(&self) -> bool {
+        let held = self.entries.num_buckets();
+        held > SMALL && self.len() < held / SPARSE
+    }
+
+    /// Gives back the memory that the entries, and as many again or so many, don't need.
+    #[cold]
+    pub(super) fn shrink(&mut self, capacity: usize, hash_of: impl Fn(&K) -> u64) {
+        if self.entries.num_buckets() > HashTable::<(K, V)>::with_capacity(capacity).num_buckets() {
+            self.rebuild(capacity, hash_of);
+        }
+    }
+
+    fn rebuild(&mut self, capacity: usize, hash_of: impl Fn(&K) -> u64) {
+        let hashes: Vec<u64> = self.entries.iter().map(|(key, _)| hash_of(key)).collect();
+        let mut rebuilt = HashTable::with_capacity(capacity.max(self.len()));
+        // From here on no foreign code runs. A drain's order is that of `iter`.
+        for (hash, entry) in hashes.into_iter().zip(self.entries.drain()) {
+            rebuilt.insert_unique(hash, entry, |_| unreachable!("there is room"));
+        }
+        self.entries = rebuilt;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hash(key: &u64) -> u64 {
+        key.wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    }
+
+    fn insert(table: &mut Table<u64, u64>, key: u64) {
+        table.make_room(hash);
+        table.insert_new(hash(&key), (key, key + 1));
+    }
+
+    fn remove(table: &mut Table<u64, u64>, key: u64) {
+        assert_eq!(table.remove(hash(&key), |it| *it == key), Some((key, key + 1)));
+    }
+
+    #[test]
+    fn entries_survive_growing_and_shrinking() {
+        let mut table = Table::with_capacity(0);
+        (0..1000).for_each(|key| insert(&mut table, key));
+        (10..1000).for_each(|key| remove(&mut table, key));
+        assert!(table.is_sparse());
+        table.shrink(2 * table.len(), hash);
+        assert!(!table.is_sparse() && table.capacity() < 64);
+        for key in 0..1000 {
+            let found = table.find(hash(&key), |it| *it == key);
+            assert_eq!(found.copied(), (key < 10).then_some((key, key + 1)));
+        }
+    }
+
+    #[test]
+    fn a_table_whose_entries_come_and_go_keeps_its_size() {
+        let mut table = Table::with_capacity(0);
+        (0..100).for_each(|key| insert(&mut table, key));
+        let size = table.entries.num_buckets();
+        for key in 0..100_000 {
+            remove(&mut table, key);
+            insert(&mut table, key + 100);
+        }
+        assert_eq!(table.len(), 100);
+        assert!(table.entries.num_buckets() <= 2 * size, "{}", table.entries.num_buckets());
+    }
+}

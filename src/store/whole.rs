@@ -1,0 +1,259 @@
+//! Calls on the whole store, and what makes it a collection.
+
+use super::Store;
+use super::inside::is_inside;
+use super::shards::{Shards, usual};
+use hashbrown::{HashTable, hash_table};
+use std::fmt;
+use std::hash::{BuildHasher, Hash};
+use std::iter::FusedIterator;
+
+/// Calls on the whole store.
+///
+/// Where nothing else is said, such a call goes from shard to shard: it sees each shard, and so each key, at a
+/// moment of its own. Beside writers it finds every entry that is there all the time, none
+/// twice, and of those that come and go meanwhile some. [`snapshot`](Store::snapshot) is of one moment.
+impl<K, V, S> Store<K, V, S> {
+    /// How many entries there are, each shard's at a moment of its own.
+    #[track_caller]
+    pub fn len(&self) -> usize {
+        self.places().map(|place| self.shards.read_at(place).table.len()).sum()
+    }
+
+    /// Whether there are none, each shard at a moment of its own.
+    #[track_caller]
+    pub fn is_empty(&self) -> bool {
+        self.places().all(|place| self.shards.read_at(place).table.len() == 0)
+    }
+
+    /// How many entries there is memory for, in all shards together. A shard that is full grows while others
+    /// have room.
+    #[track_caller]
+    pub fn capacity(&self) -> usize {
+        self.places().map(|place| self.shards.read_at(place).table.capacity()).sum()
+    }
+
+    /// How many shards there are.
+    pub fn shards(&self) -> usize {
+        self.shards.count()
+    }
+
+    /// What hashes the keys.
+    pub fn hasher(&self) -> &S {
+        &self.hasher
+    }
+
+    /// Removes everything, shard by shard, and gives the memory back. The entries are dropped outside of the
+    /// locks.
+    #[track_caller]
+    pub fn clear(&self) {
+        for place in self.places() {
+            let gone = self.shards.write_at(place).table.take();
+            drop(gone);
+        }
+    }
+
+    /// Calls `f` with each entry, under its shard's lock for reading. In no order.
+    ///
+    /// # Panics
+    /// Whatever `f` panics with; if it calls this store.
+    #[track_caller]
+    pub fn for_each(&self, mut f: impl FnMut(&K, &V)) {
+        for place in self.places() {
+            self.shards.read_at(place).table.iter().for_each(|(key, value)| f(key, value));
+        }
+    }
+
+    /// A copy of each key, shard by shard. In no order.
+    #[track_caller]
+    pub fn keys(&self) -> Vec<K>
+    where
+        K: Clone,
+    {
+        let mut keys = Vec::new();
+        self.for_each(|key, _| keys.push(key.clone()));
+        keys
+    }
+
+    /// A copy of each value, shard by shard. In no order.
+    #[track_caller]
+    pub fn values(&self) -> Vec<V>
+    where
+        V: Clone,
+    {
+        let mut values = Vec::new();
+        self.for_each(|_, value| values.push(value.clone()));
+        values
+    }
+
+    /// A copy of all entries at one moment: all shards are locked for reading before the first entry is
+    /// copied. Writers wait meanwhile. In no order.
+    #[track_caller]
+    pub fn snapshot(&self) -> Vec<(K, V)>
+    where
+        K: Clone,
+        V: Clone,
+    {
+        let (shards, _inside) = self.shards.read_all();
+        let mut all = Vec::with_capacity(shards.iter().map(|shard| shard.table.len()).sum());
+        shards.iter().for_each(|shard| all.extend(shard.table.iter().cloned()));
+        drop(shards);
+        all
+    }
+
+    fn places(&self) -> std::ops::Range<usize> {
+        0..self.shards.count()
+    }
+}
+
+impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
+    /// Keeps the entries for which `f` says `true`, and removes the others, shard by shard; `f` runs under
+    /// the shard's lock, and may change the values. What is removed is dropped outside of the locks.
+    ///
+    /// # Panics
+    /// Whatever `f` panics with: then what it has not said `false` of stays. If it calls this store.
+    #[track_caller]
+    pub fn retain(&self, mut f: impl FnMut(&K, &mut V) -> bool) {
+        for place in self.places() {
+            let mut gone = Vec::new();
+            let mut shard = self.shards.write_at(place);
+            shard.table.take_if(&mut gone, |key, value| !f(key, value));
+            self.tidy(&mut shard.table);
+        }
+    }
+
+    /// Takes everything out, shard by shard, and the memory with it. In no order.
+    #[track_caller]
+    pub fn drain(&self) -> Vec<(K, V)> {
+        let mut all = Vec::new();
+        for place in self.places() {
+            let table = self.shards.write_at(place).table.take();
+            all.extend(table);
+        }
+        all
+    }
+
+    /// Makes room for so many entries more, if they spread evenly over the shards.
+    ///
+    /// # Panics
+    /// If a key's `Hash` does: nothing is lost by it.
+    #[track_caller]
+    pub fn reserve(&self, additional: usize) {
+        let each = additional.div_ceil(self.shards.count());
+        for place in self.places() {
+            self.shards.write_at(place).table.reserve(each, |key| self.hash(key));
+        }
+    }
+
+    /// Gives back as much memory as the entries don't need, shard by shard.
+    ///
+    /// Removals give most of it back by themselves.
+    ///
+    /// # Panics
+    /// If a key's `Hash` does: nothing is lost by it.
+    #[track_caller]
+    pub fn shrink_to_fit(&self) {
+        for place in self.places() {
+            let mut shard = self.shards.write_at(place);
+            let len = shard.table.len();
+            shard.table.shrink(len, |key| self.hash(key));
+        }
+    }
+}
+
+impl<K, V, S: Default> Default for Store<K, V, S> {
+    fn default() -> Self {
+        Store { shards: Shards::new(usual(), 0), hasher: S::default() }
+    }
+}
+
+impl<K: Hash + Eq, V, S: BuildHasher + Default> FromIterator<(K, V)> for Store<K, V, S> {
+    fn from_iter<I: IntoIterator<Item = (K, V)>>(entries: I) -> Self {
+        let mut store = Store::default();
+        store.extend(entries);
+        store
+    }
+}
+
+impl<K: Hash + Eq, V, S: BuildHasher + Default, const N: usize> From<[(K, V); N]>
+    for Store<K, V, S>
+{
+    fn from(entries: [(K, V); N]) -> Self {
+        entries.into_iter().collect()
+    }
+}
+
+impl<K: Hash + Eq, V, S: BuildHasher> Extend<(K, V)> for Store<K, V, S> {
+    fn extend<I: IntoIterator<Item = (K, V)>>(&mut self, entries: I) {
+        (&*self).extend(entries);
+    }
+}
+
+impl<K: Hash + Eq, V, S: BuildHasher> Extend<(K, V)> for &Store<K, V, S> {
+    /// Inserts one entry after another. The last one of a key stays.
+    #[track_caller]
+    fn extend<I: IntoIterator<Item = (K, V)>>(&mut self, entries: I) {
+        entries.into_iter().for_each(|(key, value)| drop(self.insert(key, value)));
+    }
+}
+
+impl<K: fmt::Debug, V: fmt::Debug, S> fmt::Debug for Store<K, V, S> {
+    /// All entries, shard by shard; none if this thread is inside the store.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if is_inside(self.shards.id()) {
+            return f.write_str("{<in use by this thread>}");
+        }
+        let mut map = f.debug_map();
+        self.for_each(|key, value| {
+            map.entry(key, value);
+        });
+        map.finish()
+    }
+}
+
+impl<K, V, S> IntoIterator for Store<K, V, S> {
+    type Item = (K, V);
+    type IntoIter = IntoIter<K, V>;
+
+    /// The entries, in no order.
+    fn into_iter(self) -> IntoIter<K, V> {
+        let tables: Vec<_> =
+            self.shards.into_shards().map(|mut shard| shard.table.take()).collect();
+        let left = tables.iter().map(HashTable::len).sum();
+        IntoIter { tables: tables.into_iter(), entries: HashTable::new().into_iter(), left }
+    }
+}
+
+/// The entries of a [`Store`], by value.
+pub struct IntoIter<K, V> {
+    tables: std::vec::IntoIter<HashTable<(K, V)>>,
+    entries: hash_table::IntoIter<(K, V)>,
+    left: usize,
+}
+
+impl<K, V> Iterator for IntoIter<K, V> {
+    type Item = (K, V);
+
+    fn next(&mut self) -> Option<(K, V)> {
+        loop {
+            if let Some(entry) = self.entries.next() {
+                self.left -= 1;
+                return Some(entry);
+            }
+            self.entries = self.tables.next()?.into_iter();
+        }
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.left, Some(self.left))
+    }
+}
+
+impl<K, V> ExactSizeIterator for IntoIter<K, V> {}
+impl<K, V> FusedIterator for IntoIter<K, V> {}
+
+impl<K, V> fmt::Debug for IntoIter<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IntoIter").field("left", &self.left).finish_non_exhaustive()
+    }
+}
