@@ -152,7 +152,7 @@ impl RawRwMutex {
     pub(super) fn engage_bias(&self) {
         // ORDERING: Relaxed, twice: published by the exchange below.
         if self.id.load(Ordering::Relaxed) == 0 {
-            let id = slots::new_id(self.is_steered());
+            let id = slots::new_id();
             let _ = self.id.compare_exchange(0, id, Ordering::Relaxed, Ordering::Relaxed);
         }
         if !self.is_steered() {

@@ -14,6 +14,7 @@ by_build! {
         mod word;
 
         use lock_api::GuardSend;
+        use std::ops::Range;
         use std::time::{Duration, Instant};
 
         /// The raw lock of [`RwMutex`], for code that is generic over [`lock_api`]'s traits.
@@ -21,10 +22,22 @@ by_build! {
         pub struct RawRwMutex(raw::RawRwMutex);
 
         impl RawRwMutex {
-            /// A lock whose user says when its readers pass the word by, for one that knows more about
-            /// the mix than the lock can see.
-            pub(crate) fn steered() -> Self {
-                RawRwMutex(raw::RawRwMutex::steered())
+            /// Locks whose user says when their readers pass the word by, for one that knows more about
+            /// the mix than a lock can see; and their ids.
+            pub(crate) fn steered(count: usize) -> (impl Iterator<Item = Self>, Range<u64>) {
+                let ids = slots::new_uncounted_ids(count);
+                (ids.clone().map(|id| RawRwMutex(raw::RawRwMutex::steered(id))), ids)
+            }
+
+            /// Whether this thread reads one of these locks past its word.
+            pub(crate) fn reads_one_of(ids: &Range<u64>) -> bool {
+                slots::holds_one_of(ids)
+            }
+
+            /// Reads past the word, if that takes no more than a look.
+            #[inline]
+            pub(crate) fn read_at_once(&self) -> Option<ReadPass> {
+                self.0.read_at_once().map(ReadPass)
             }
 
             /// Whether readers pass the word by. A look.

@@ -93,9 +93,9 @@ impl RawRwMutex {
         }
     }
 
-    /// A lock whose user says when it is to be biased: see `bias.rs`.
-    pub(super) fn steered() -> Self {
-        let lock = RawRwMutex::new();
+    /// A lock whose user says when it is to be biased, with an id of its own: see `bias.rs`.
+    pub(super) fn steered(id: u64) -> Self {
+        let lock = RawRwMutex { id: AtomicU64::new(id), ..RawRwMutex::new() };
         lock.steer();
         lock
     }
@@ -122,6 +122,21 @@ impl RawRwMutex {
             return Pass(None);
         }
         self.read_slowly()
+    }
+
+    /// Reads by this thread's first slot, if that takes no more than a look.
+    #[inline]
+    pub(super) fn read_at_once(&self) -> Option<Pass> {
+        // ORDERING: Acquire, Relaxed: as in `read`.
+        if self.word.load(Ordering::Acquire) & BIAS == 0 {
+            return None;
+        }
+        let slot = slots::mark_first(self.id.load(Ordering::Relaxed))?;
+        if self.keeps(slot) {
+            return Some(Pass(Some(slot)));
+        }
+        self.unmark(slot);
+        None
     }
 
     /// `None` if the deadline came first.

@@ -34,6 +34,7 @@ use crate::sys::numbers::{Bit, GROUP, claim, give_back, words};
 use crate::sys::{Hint, IS_MODEL, array, global_array, local, store, store_then_fence};
 use crossbeam_utils::CachePadded;
 use std::cell::Cell;
+use std::ops::Range;
 
 pub(super) type Slot = AtomicU64;
 
@@ -87,10 +88,23 @@ impl Drop for Lease {
 const UNCOUNTED: u64 = 1 << 63;
 
 /// An id that no other lock has had or will have: there are 2^63.
-pub(super) fn new_id(is_steered: bool) -> u64 {
+pub(super) fn new_id() -> u64 {
     // ORDERING: Relaxed: only has to differ.
-    let id = ids()[0].fetch_add(1, Ordering::Relaxed) + 1;
-    if is_steered { id | UNCOUNTED } else { id }
+    ids()[0].fetch_add(1, Ordering::Relaxed) + 1
+}
+
+/// As many in a row, for locks whose reads are not counted.
+pub(super) fn new_uncounted_ids(count: usize) -> Range<u64> {
+    // ORDERING: Relaxed: as above.
+    let first = (ids()[0].fetch_add(count as u64, Ordering::Relaxed) + 1) | UNCOUNTED;
+    first..first + count as u64
+}
+
+/// Whether this thread has a slot marked for one of them.
+pub(super) fn holds_one_of(ids: &Range<u64>) -> bool {
+    let Some(row) = ROW.try_with(Cell::get).ok().flatten() else { return false };
+    // ORDERING: Relaxed: this thread's own marks.
+    row.slots.iter().any(|slot| ids.contains(&slot.load(Ordering::Relaxed)))
 }
 
 /// Marks this thread's first slot for the lock, before every later load. `None` if that takes more

@@ -2,9 +2,22 @@
 //!
 //! Closures, but also a key's `Hash` and `Eq` and a value's `Clone`, may call anything, the same store
 //! included; that call would wait for the lock that its own thread holds. So it is refused.
+//!
+//! A read past a lock's word needs no mark here, as it has left one in a slot of its thread: it asks only
+//! whether there is any mark here, and everyone else looks at the slots too.
 
+use crate::rw_mutex::RawRwMutex;
 use crate::sys::local;
 use std::cell::{Cell, RefCell};
+use std::ops::Range;
+
+/// What tells a store from all others, as long as it lives: its first lock's address, and the ids of its
+/// locks.
+#[derive(Clone, Debug)]
+pub(super) struct Identity {
+    pub(super) address: usize,
+    pub(super) ids: Range<u64>,
+}
 
 local! {
     /// The store that this thread is inside of, the innermost if it is several; 0 if there is none.
@@ -26,31 +39,36 @@ impl Inside {
     /// If the thread is inside that store already.
     #[inline]
     #[track_caller]
-    pub(super) fn enter(store: usize) -> Self {
+    pub(super) fn enter(store: &Identity) -> Self {
         // A thread that is ending can't be told any more, and is let in.
-        let outer = INNERMOST.try_with(|innermost| innermost.replace(store)).unwrap_or(0);
+        let outer = INNERMOST.try_with(|innermost| innermost.replace(store.address)).unwrap_or(0);
         let inside = Inside { outer };
-        if outer != 0 {
-            inside.nest(store);
+        let again = outer != 0 && inside.nests(store.address);
+        if again || RawRwMutex::reads_one_of(&store.ids) {
+            refuse();
         }
         inside
     }
 
+    /// Keeps the outer store in mind; whether it, or one around it, is this one.
     #[cold]
-    #[track_caller]
-    fn nest(&self, store: usize) {
+    fn nests(&self, store: usize) -> bool {
         let again = OUTER.try_with(|others| {
             let mut others = others.borrow_mut();
             others.push(self.outer);
             others.contains(&store)
         });
-        let again = again.unwrap_or(self.outer == store);
-        assert!(
-            !again,
-            "Store: called from inside the same store: its closures, and the Hash, Eq and Clone of what \
-             is in it, run under its lock"
-        );
+        again.unwrap_or(self.outer == store)
     }
+}
+
+#[cold]
+#[track_caller]
+fn refuse() -> ! {
+    panic!(
+        "Store: called from inside the same store: its closures, and the Hash, Eq and Clone of what is in it, \
+         run under its lock"
+    )
 }
 
 impl Drop for Inside {
@@ -63,10 +81,17 @@ impl Drop for Inside {
     }
 }
 
+/// Whether this thread has no mark here, and so at most reads past a lock's word.
+#[inline]
+pub(super) fn is_nowhere() -> bool {
+    INNERMOST.try_with(Cell::get).unwrap_or(0) == 0
+}
+
 /// Whether this thread is inside that store.
-pub(super) fn is_inside(store: usize) -> bool {
-    INNERMOST.try_with(|innermost| innermost.get() == store).unwrap_or(false)
-        || OUTER.try_with(|others| others.borrow().contains(&store)).unwrap_or(false)
+pub(super) fn is_inside(store: &Identity) -> bool {
+    INNERMOST.try_with(|innermost| innermost.get() == store.address).unwrap_or(false)
+        || OUTER.try_with(|others| others.borrow().contains(&store.address)).unwrap_or(false)
+        || RawRwMutex::reads_one_of(&store.ids)
 }
 
 #[cfg(test)]
@@ -76,17 +101,19 @@ mod tests {
 
     #[test]
     fn a_store_is_entered_once_at_a_time() {
-        let first = Inside::enter(8);
-        let second = Inside::enter(16);
-        assert!(is_inside(8) && is_inside(16) && !is_inside(24));
-        for store in [8, 16] {
+        let [first, second, third] = [8, 16, 24].map(|address| Identity { address, ids: 0..0 });
+        assert!(is_nowhere());
+        let inside = Inside::enter(&first);
+        let nested = Inside::enter(&second);
+        assert!(is_inside(&first) && is_inside(&second) && !is_inside(&third) && !is_nowhere());
+        for store in [&first, &second] {
             assert!(catch_unwind(|| Inside::enter(store)).is_err());
         }
-        drop(second);
-        assert!(is_inside(8) && !is_inside(16));
-        drop(Inside::enter(16));
-        drop(first);
-        assert!(!is_inside(8));
-        drop(Inside::enter(8));
+        drop(nested);
+        assert!(is_inside(&first) && !is_inside(&second));
+        drop(Inside::enter(&second));
+        drop(inside);
+        assert!(!is_inside(&first) && is_nowhere());
+        drop(Inside::enter(&first));
     }
 }

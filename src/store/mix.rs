@@ -3,11 +3,13 @@
 //!
 //! A lock can tell by itself whether it is mostly read, but one of 64 shards sees a call in 64, and its
 //! readers hardly ever meet. So the store counts for all of them, with a [`SafeCounter`]: each thread in its
-//! own cell, reads in the lower half and writes in the upper. Once in a while a thread looks what came
-//! since the last look. Nothing here decides what a call gives, only what it costs.
+//! own cell, reads in the lower half and writes in the upper. Reads are short, so a thread counts only one in
+//! a dozen, for as many as it let pass. Once in a while a thread looks what came since the last look.
+//! Nothing here decides what a call gives, only what it costs.
 
 use crate::safe_counter::SafeCounter;
-use crate::sys::{Hint, IS_MODEL};
+use crate::sys::{Hint, IS_MODEL, local};
+use std::cell::Cell;
 
 /// Reads for each write from which on a biased read saves more than biased writes cost.
 const READS_PER_WRITE: u32 = 6;
@@ -29,6 +31,11 @@ pub(super) struct Mix {
     favours_reads: Hint,
 }
 
+local! {
+    /// Reads of this thread, of any store, that go uncounted before the next that counts.
+    static UNCOUNTED: Cell<u32> = Cell::new(0);
+}
+
 impl Mix {
     pub(super) fn new() -> Self {
         Mix {
@@ -44,16 +51,37 @@ impl Mix {
         self.favours_reads.get() != 0
     }
 
+    /// After a read of a key with this hash.
     #[inline]
-    pub(super) fn read(&self) {
-        if !IS_MODEL && self.calls.count(READ).is_multiple_of(CALLS_PER_LOOK) {
-            self.look();
+    pub(super) fn read(&self, hash: u64) {
+        let left = UNCOUNTED.try_with(Cell::get).unwrap_or(1);
+        let _ = UNCOUNTED.try_with(|uncounted| uncounted.set(left.wrapping_sub(1)));
+        if left == 0 {
+            self.count_reads(hash);
         }
+    }
+
+    /// One in 5 to 20, now so and now so, for a thread may go from store to store in a pattern.
+    #[cold]
+    fn count_reads(&self, hash: u64) {
+        let passed = 4 + (hash >> 24) % 16;
+        let _ = UNCOUNTED.try_with(|uncounted| uncounted.set(passed as u32));
+        self.count((passed + 1) * READ, CALLS_PER_LOOK * READ);
     }
 
     #[inline]
     pub(super) fn write(&self) {
-        if !IS_MODEL && (self.calls.count(WRITE) / WRITE).is_multiple_of(CALLS_PER_LOOK) {
+        self.count(WRITE, CALLS_PER_LOOK * WRITE);
+    }
+
+    /// Counts, and looks whenever this thread's count passes a multiple of `look`, a power of two.
+    #[inline]
+    fn count(&self, n: u64, look: u64) {
+        if IS_MODEL {
+            return;
+        }
+        let now = self.calls.count(n);
+        if (now ^ now.wrapping_sub(n)) & look != 0 {
             self.look();
         }
     }

@@ -222,8 +222,12 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
         Q: Hash + Eq + ?Sized,
     {
         let hash = self.hash(key);
+        let is_it = |it: &K| it.borrow() == key;
+        if let Some(shard) = self.shards.read_at_once(hash) {
+            return shard.table.find(hash, is_it).map(|(_, value)| f(value));
+        }
         let shard = self.shards.read(hash);
-        shard.table.find(hash, |it| it.borrow() == key).map(|(_, value)| f(value))
+        shard.table.find(hash, is_it).map(|(_, value)| f(value))
     }
 
     /// Whether the key is there.
@@ -448,7 +452,7 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
         places.sort_unstable();
         places.dedup();
 
-        let _inside = Inside::enter(self.shards.id());
+        let _inside = Inside::enter(self.shards.identity());
         let mut shards: Vec<_> = places.iter().map(|&place| self.shards.lock(place)).collect();
         let shard = |at: usize| places.binary_search(&place(at)).expect("locked for this key");
         let found: [Option<(usize, usize)>; N] = array::from_fn(|at| {

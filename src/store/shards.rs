@@ -1,14 +1,16 @@
 //! The shards of a store, and the way into them: a lock, and this thread known to be [inside](super::inside).
 
 use super::flights::Flights;
-use super::inside::Inside;
+use super::inside::{self, Identity, Inside};
 use super::mix::Mix;
-use super::table::Table;
+use super::table::{Site, Table};
 use crate::rw_mutex::{RawRwMutex, RwMutex, RwMutexReadGuard, RwMutexWriteGuard};
-use crate::sys::{IS_MODEL, thread};
+use crate::sys::atomic::{AtomicU64, Ordering};
+use crate::sys::{IS_MODEL, prefetch_to_write, thread};
 use crossbeam_utils::CachePadded;
 use std::num::NonZero;
 use std::ops::{Deref, DerefMut};
+use std::ptr;
 
 /// What one lock protects: the entries whose hash leads here, and who is computing some.
 #[derive(Debug)]
@@ -29,6 +31,10 @@ type Lock<K, V> = RwMutex<Shard<K, V>>;
 pub(super) struct Shards<K, V> {
     /// Each on a line of its own. Their number is a power of two.
     locks: Box<[CachePadded<Lock<K, V>>]>,
+    /// For each lock a [`Site`]: where its table is. Written by the writer inside, read by anyone; on other
+    /// lines than the locks, for they change seldom.
+    sites: Box<[AtomicU64]>,
+    identity: Identity,
     mix: Mix,
 }
 
@@ -44,14 +50,16 @@ impl<K, V> Shards<K, V> {
             table: Table::with_capacity(capacity.div_ceil(count)),
             flights: Flights::new(),
         };
-        let lock = || CachePadded::new(RwMutex::from_raw(RawRwMutex::steered(), shard()));
-        Shards { locks: (0..count).map(|_| lock()).collect(), mix: Mix::new() }
+        let (raw, ids) = RawRwMutex::steered(count);
+        let locks: Box<[_]> =
+            raw.map(|raw| CachePadded::new(RwMutex::from_raw(raw, shard()))).collect();
+        let sites = (0..count).map(|_| AtomicU64::new(Site::UNKNOWN.word())).collect();
+        let identity = Identity { address: locks.as_ptr().addr(), ids };
+        Shards { locks, sites, identity, mix: Mix::new() }
     }
 
-    /// What tells this store from others as long as it lives.
-    #[inline]
-    pub(super) fn id(&self) -> usize {
-        self.locks.as_ptr().addr()
+    pub(super) fn identity(&self) -> &Identity {
+        &self.identity
     }
 
     pub(super) fn count(&self) -> usize {
@@ -63,18 +71,41 @@ impl<K, V> Shards<K, V> {
         (hash >> SHIFT) as usize & (self.locks.len() - 1)
     }
 
+    /// Where the table is that a hash leads to.
     #[inline]
+    fn site(&self, place: usize) -> Site {
+        // ORDERING: Relaxed: nothing is read by it.
+        Site::from_word(self.sites[place].load(Ordering::Relaxed))
+    }
+
+    /// Reads past the lock's word, if that is the way at the moment and this thread is nowhere inside.
+    #[inline]
+    pub(super) fn read_at_once(&self, hash: u64) -> Option<RwMutexReadGuard<'_, Shard<K, V>>> {
+        let place = self.place(hash);
+        self.site(place).prefetch::<(K, V)>(hash);
+        if !inside::is_nowhere() {
+            return None;
+        }
+        let lock = &*self.locks[place];
+        let pass = raw(lock).read_at_once()?;
+        self.mix.read(hash);
+        // SAFETY: the pass is that of a read of this lock, which the guard ends.
+        Some(unsafe { lock.make_read_guard_unchecked(pass) })
+    }
+
+    /// After [`read_at_once`](Shards::read_at_once) gave nothing.
     #[track_caller]
     pub(super) fn read(&self, hash: u64) -> Reading<'_, K, V> {
-        let inside = Inside::enter(self.id());
-        let guard = self.locks[self.place(hash)].read();
-        self.mix.read();
-        if self.mix.favours_reads() {
-            let raw = raw(RwMutexReadGuard::rwlock(&guard));
-            if !raw.is_biased() {
-                // This thread is inside, reading.
-                raw.engage_bias();
-            }
+        let lock = &*self.locks[self.place(hash)];
+        if !raw(lock).is_biased() {
+            prefetch_to_write(ptr::from_ref(lock).addr());
+        }
+        let inside = Inside::enter(&self.identity);
+        let guard = lock.read();
+        self.mix.read(hash);
+        if self.mix.favours_reads() && !raw(lock).is_biased() {
+            // This thread is inside, reading.
+            raw(lock).engage_bias();
         }
         Reading { guard, _inside: inside }
     }
@@ -82,20 +113,22 @@ impl<K, V> Shards<K, V> {
     #[inline]
     #[track_caller]
     pub(super) fn write(&self, hash: u64) -> Writing<'_, K, V> {
-        let inside = Inside::enter(self.id());
-        let guard = self.lock(self.place(hash));
-        Writing { guard, _inside: inside }
+        let place = self.place(hash);
+        prefetch_to_write(ptr::from_ref(&*self.locks[place]).addr());
+        self.site(place).prefetch_to_write::<(K, V)>(hash);
+        let inside = Inside::enter(&self.identity);
+        Writing { guard: self.lock(place), site: &self.sites[place], _inside: inside }
     }
 
     /// Only for one that is inside already.
     #[inline]
     pub(super) fn lock(&self, place: usize) -> RwMutexWriteGuard<'_, Shard<K, V>> {
-        let guard = self.locks[place].write();
+        let lock = &*self.locks[place];
+        let guard = lock.write();
         self.mix.write();
-        let raw = raw(RwMutexWriteGuard::rwlock(&guard));
-        if raw.suspends_bias() && !self.mix.favours_reads() {
+        if raw(lock).suspends_bias() && !self.mix.favours_reads() {
             // This thread is inside, writing.
-            raw.end_bias();
+            raw(lock).end_bias();
         }
         guard
     }
@@ -103,20 +136,20 @@ impl<K, V> Shards<K, V> {
     /// For calls on the whole store, which say nothing of the mix.
     #[track_caller]
     pub(super) fn read_at(&self, place: usize) -> Reading<'_, K, V> {
-        let inside = Inside::enter(self.id());
+        let inside = Inside::enter(&self.identity);
         Reading { guard: self.locks[place].read(), _inside: inside }
     }
 
     #[track_caller]
     pub(super) fn write_at(&self, place: usize) -> Writing<'_, K, V> {
-        let inside = Inside::enter(self.id());
-        Writing { guard: self.locks[place].write(), _inside: inside }
+        let inside = Inside::enter(&self.identity);
+        Writing { guard: self.locks[place].write(), site: &self.sites[place], _inside: inside }
     }
 
     /// All of them at once, in the order in which everyone locks several.
     #[track_caller]
     pub(super) fn read_all(&self) -> (Vec<RwMutexReadGuard<'_, Shard<K, V>>>, Inside) {
-        let inside = Inside::enter(self.id());
+        let inside = Inside::enter(&self.identity);
         (self.locks.iter().map(|lock| lock.read()).collect(), inside)
     }
 
@@ -125,8 +158,9 @@ impl<K, V> Shards<K, V> {
     }
 }
 
+#[inline]
 fn raw<K, V>(lock: &Lock<K, V>) -> &RawRwMutex {
-    // SAFETY: it is only steered here, never unlocked.
+    // SAFETY: it is only asked and steered here, never unlocked.
     unsafe { lock.raw() }
 }
 
@@ -150,7 +184,19 @@ impl<K, V> Deref for Reading<'_, K, V> {
 #[derive(Debug)]
 pub(super) struct Writing<'a, K, V> {
     guard: RwMutexWriteGuard<'a, Shard<K, V>>,
+    site: &'a AtomicU64,
     _inside: Inside,
+}
+
+impl<K, V> Drop for Writing<'_, K, V> {
+    #[inline]
+    fn drop(&mut self) {
+        let site = self.guard.table.site().word();
+        // ORDERING: Relaxed, twice: see `Shards::site`.
+        if self.site.load(Ordering::Relaxed) != site {
+            self.site.store(site, Ordering::Relaxed);
+        }
+    }
 }
 
 impl<K, V> Deref for Writing<'_, K, V> {

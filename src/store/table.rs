@@ -6,8 +6,9 @@
 //!
 //! [`rebuild`]: Table::rebuild
 
+use crate::sys::{prefetch, prefetch_to_write};
 use hashbrown::{HashTable, hash_table};
-use std::mem;
+use std::{mem, ptr};
 
 /// An entry that is there.
 pub(super) type Place<'a, K, V> = hash_table::OccupiedEntry<'a, (K, V)>;
@@ -20,11 +21,68 @@ const SPARSE: usize = 8;
 #[derive(Debug)]
 pub(super) struct Table<K, V> {
     entries: HashTable<(K, V)>,
+    /// Where the entries are; unknown from when that changes to the next insertion.
+    site: Site,
+}
+
+/// Where a table's memory is, in one word, for those who want it in their cache before they may look: the
+/// address at which the tags begin and the entries end, and the number of buckets as a power of two.
+///
+/// It may be out of date, or wrong: nothing is read there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Site(u64);
+
+impl Site {
+    pub(super) const UNKNOWN: Site = Site(0);
+
+    pub(super) fn from_word(word: u64) -> Self {
+        Site(word)
+    }
+
+    pub(super) fn word(self) -> u64 {
+        self.0
+    }
+
+    /// Has what a look for the hash begins with brought into the cache: the tags of its group, and the
+    /// entry that belongs to the first of them.
+    #[inline]
+    pub(super) fn prefetch<T>(self, hash: u64) {
+        let (tag, entry) = self.places::<T>(hash);
+        prefetch(tag);
+        prefetch(entry);
+    }
+
+    /// The same, with the entry to be written.
+    #[inline]
+    pub(super) fn prefetch_to_write<T>(self, hash: u64) {
+        let (tag, entry) = self.places::<T>(hash);
+        prefetch(tag);
+        prefetch_to_write(entry);
+    }
+
+    #[inline]
+    fn places<T>(self, hash: u64) -> (usize, usize) {
+        let (tags, buckets) = (self.0 >> 8, self.0 & 0x3f);
+        let bucket = hash & ((1 << buckets) - 1);
+        let entry = tags.wrapping_sub((bucket + 1).wrapping_mul(size_of::<T>() as u64));
+        ((tags + bucket) as usize, entry as usize)
+    }
+
+    /// By an entry, and which bucket it is in.
+    fn of<T>(entry: &T, bucket: usize, buckets: usize) -> Self {
+        let tags = ptr::from_ref(entry).addr() + (bucket + 1) * size_of::<T>();
+        Site((tags as u64) << 8 | u64::from(buckets.ilog2()))
+    }
 }
 
 impl<K, V> Table<K, V> {
     pub(super) fn with_capacity(capacity: usize) -> Self {
-        Table { entries: HashTable::with_capacity(capacity) }
+        Table { entries: HashTable::with_capacity(capacity), site: Site::UNKNOWN }
+    }
+
+    #[inline]
+    pub(super) fn site(&self) -> Site {
+        self.site
     }
 
     pub(super) fn len(&self) -> usize {
@@ -56,7 +114,12 @@ impl<K, V> Table<K, V> {
     /// Puts an entry in whose key is not there, after a [`make_room`](Table::make_room).
     #[inline]
     pub(super) fn insert_new(&mut self, hash: u64, entry: (K, V)) -> &mut (K, V) {
-        self.entries.insert_unique(hash, entry, |_| unreachable!("there is room")).into_mut()
+        let buckets = self.entries.num_buckets();
+        let place = self.entries.insert_unique(hash, entry, |_| unreachable!("there is room"));
+        if self.site == Site::UNKNOWN {
+            self.site = Site::of(place.get(), place.bucket_index(), buckets);
+        }
+        place.into_mut()
     }
 
     /// Where the entry is, as long as the table isn't changed.
@@ -92,6 +155,7 @@ impl<K, V> Table<K, V> {
 
     /// Takes out everything, and the memory with it.
     pub(super) fn take(&mut self) -> HashTable<(K, V)> {
+        self.site = Site::UNKNOWN;
         mem::take(&mut self.entries)
     }
 
@@ -139,6 +203,7 @@ impl<K, V> Table<K, V> {
             rebuilt.insert_unique(hash, entry, |_| unreachable!("there is room"));
         }
         self.entries = rebuilt;
+        self.site = Site::UNKNOWN;
     }
 }
 

@@ -200,7 +200,7 @@ impl<K: Hash + Eq, V, S: BuildHasher> Extend<(K, V)> for &Store<K, V, S> {
 impl<K: fmt::Debug, V: fmt::Debug, S> fmt::Debug for Store<K, V, S> {
     /// All entries, shard by shard; none if this thread is inside the store.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if is_inside(self.shards.id()) {
+        if is_inside(self.shards.identity()) {
             return f.write_str("{<in use by this thread>}");
         }
         let mut map = f.debug_map();

@@ -69,8 +69,8 @@ pub(crate) mod testing;
 
 pub(crate) use build::{
     Backoff, Heap, Hint, IS_MODEL, Mutex, Patience, Spin, Stopwatch, Tracked, array, by_build,
-    catch, const_fn, global_array, hash_one, local, park, store, store_then_fence, unpark_one,
-    unpark_threads,
+    catch, const_fn, global_array, hash_one, local, park, prefetch, prefetch_to_write, store,
+    store_then_fence, unpark_one, unpark_threads,
 };
 pub use build::{Model, atomic, cell, model, thread};
 pub(crate) use std::sync::Arc;

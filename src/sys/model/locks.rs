@@ -21,6 +21,7 @@ use lock_api::GuardSend;
 use loom::sync::atomic::AtomicUsize;
 use std::cell::Cell;
 use std::fmt;
+use std::ops::Range;
 use std::sync::atomic::Ordering::{Acquire, Release};
 use std::time::{Duration, Instant};
 
@@ -301,8 +302,16 @@ pub struct RawRwMutex(Spec);
 
 /// What steers the real lock: there is nothing to steer here.
 impl RawRwMutex {
-    pub(crate) fn steered() -> Self {
-        RawRwMutex(Spec::new())
+    pub(crate) fn steered(count: usize) -> (impl Iterator<Item = Self>, Range<u64>) {
+        ((0..count).map(|_| RawRwMutex(Spec::new())), 0..0)
+    }
+
+    pub(crate) fn reads_one_of(_: &Range<u64>) -> bool {
+        false
+    }
+
+    pub(crate) fn read_at_once(&self) -> Option<GuardSend> {
+        None
     }
 
     pub(crate) fn is_biased(&self) -> bool {

@@ -280,3 +280,9 @@ impl<T> Heap<T> {
 pub(crate) fn hash_one<S: BuildHasher, Q: Hash + ?Sized>(_: &S, key: &Q) -> u64 {
     BuildHasherDefault::<DefaultHasher>::default().hash_one(key)
 }
+
+/// A hint to the machine.
+pub(crate) fn prefetch(_address: usize) {}
+
+/// As [`prefetch`].
+pub(crate) fn prefetch_to_write(_address: usize) {}
