@@ -12,7 +12,8 @@
 //! wrong count does no harm.
 //!
 //! A lock may be *steered* instead, by somebody who knows more: one of many shards is read too rarely to tell
-//! by itself. Then a reader inside says when to engage the bias, and a writer inside when to end it.
+//! by itself. Then a reader inside says when to engage the bias, and a writer inside when to end it; and
+//! since the users of such a lock hardly ever meet, those who do are not polite.
 
 use super::raw::{Pass, RawRwMutex};
 use super::slots::{self, Slot};
@@ -121,7 +122,7 @@ impl RawRwMutex {
         self.balance.set(STEERED);
     }
 
-    fn is_steered(&self) -> bool {
+    pub(super) fn is_steered(&self) -> bool {
         self.balance.get() == STEERED
     }
 

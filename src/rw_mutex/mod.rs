@@ -29,9 +29,10 @@ by_build! {
                 (ids.clone().map(|id| RawRwMutex(raw::RawRwMutex::steered(id))), ids)
             }
 
-            /// Whether this thread reads one of these locks past its word.
+            /// Whether this thread reads one of these locks by [`read_at_once`](Self::read_at_once).
+            #[inline]
             pub(crate) fn reads_one_of(ids: &Range<u64>) -> bool {
-                slots::holds_one_of(ids)
+                slots::is_first_one_of(ids)
             }
 
             /// Reads past the word, if that takes no more than a look.

@@ -100,11 +100,12 @@ pub(super) fn new_uncounted_ids(count: usize) -> Range<u64> {
     first..first + count as u64
 }
 
-/// Whether this thread has a slot marked for one of them.
-pub(super) fn holds_one_of(ids: &Range<u64>) -> bool {
-    let Some(row) = ROW.try_with(Cell::get).ok().flatten() else { return false };
-    // ORDERING: Relaxed: this thread's own marks.
-    row.slots.iter().any(|slot| ids.contains(&slot.load(Ordering::Relaxed)))
+/// Whether this thread's first slot is marked for one of them.
+#[inline]
+pub(super) fn is_first_one_of(ids: &Range<u64>) -> bool {
+    let row = ROW.try_with(Cell::get).ok().flatten();
+    // ORDERING: Relaxed: this thread's own mark.
+    row.is_some_and(|row| ids.contains(&row.slots[0].load(Ordering::Relaxed)))
 }
 
 /// Marks this thread's first slot for the lock, before every later load. `None` if that takes more

@@ -109,13 +109,15 @@ impl RawRwMutex {
         let Waiter { kind, woken, may_mark, ref mut backoff, .. } = *waiter;
         let reads = kind == Kind::Reader;
         let calm_looks = CALM_LOOKS + self.reluctance();
+        // One of many locks, whose users hardly ever meet: what bars this thread is over in a moment.
+        let seldom_meet = self.is_steered();
         let (mut first_look, mut before) = (None, None);
         for looks in 0_u32.. {
             // ORDERING: Acquire: if this reads the bias, `mark` must read the id that it came with.
             // For all else the steps below decide.
             let word = self.word.load(Ordering::Acquire);
             let first = *first_look.get_or_insert(word);
-            if looks == 0 && backoff.is_new() && word & (BIAS | SUSPENDED) == 0 {
+            if !seldom_meet && looks == 0 && backoff.is_new() && word & (BIAS | SUSPENDED) == 0 {
                 (0..FIRST_PAUSES).for_each(|_| backoff.pause());
                 continue;
             }
@@ -139,7 +141,7 @@ impl RawRwMutex {
                 };
                 let Some(inside) = kind.enter(word & !woken) else { too_many_readers() };
                 // ORDERING: Acquire: see `read` and `write`.
-                if (biased || calm || polite())
+                if (biased || seldom_meet || calm || polite())
                     && self.change(word, inside, Ordering::Acquire).is_ok()
                 {
                     if calm {

@@ -103,12 +103,14 @@ impl<K: Hash + Eq, V: Clone> Leader<'_, K, V> {
         if let Some((_, theirs)) = shard.table.find(self.hash, |it| *it == *key) {
             return theirs.clone();
         }
-        shard.table.make_room(|key| store.hash(key));
+        let (table, site) = shard.table();
+        table.make_room(site, |key| store.hash(key));
         // No foreign code from here on.
         drop(shard.flights.end(&self.landing));
         self.has_ended = true;
         let key = Arc::into_inner(key).expect("invariant 2: the list has given its reference up");
-        shard.table.insert_new(self.hash, (key, value));
+        let (table, site) = shard.table();
+        table.insert_new(site, self.hash, (key, value));
         copy
     }
 }

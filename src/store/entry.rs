@@ -1,6 +1,6 @@
 //! The entry of one key, for closures that look and then decide.
 
-use super::table::{Place, Table};
+use super::table::{Place, Site, Table};
 use std::fmt;
 use std::mem;
 
@@ -25,6 +25,7 @@ pub struct OccupiedEntry<'a, K, V> {
 pub struct VacantEntry<'a, K, V> {
     /// Has room for it.
     pub(super) table: &'a mut Table<K, V>,
+    pub(super) site: &'a Site,
     pub(super) hash: u64,
     /// The key, until it is used.
     pub(super) key: &'a mut Option<K>,
@@ -117,7 +118,7 @@ impl<'a, K, V> VacantEntry<'a, K, V> {
     /// Puts the key in, with this value.
     pub fn insert(self, value: V) -> &'a mut V {
         let key = self.key.take().expect("taken by methods that consume the entry");
-        &mut self.table.insert_new(self.hash, (key, value)).1
+        &mut self.table.insert_new(self.site, self.hash, (key, value)).1
     }
 
     /// Gives the key back.

@@ -23,16 +23,18 @@
 use crate::sys::{Arc, Mutex, local};
 use crate::wait_group::WaitGroup;
 use std::cell::RefCell;
+use std::{iter, mem};
 
-/// The flights of a shard, under its lock.
+/// The flights of a shard, under its lock. One word: most shards never have any.
 #[derive(Debug)]
-pub(super) struct Flights<K>(Vec<Flight<K>>);
+pub(super) struct Flights<K>(Option<Box<Flight<K>>>);
 
 #[derive(Debug)]
 struct Flight<K> {
     hash: u64,
     key: Arc<K>,
     landing: Arc<Landing>,
+    next: Flights<K>,
 }
 
 /// The end of a flight, as those see it who wait for it.
@@ -63,12 +65,12 @@ fn node() -> Arc<Node> {
 
 impl<K> Flights<K> {
     pub(super) fn new() -> Self {
-        Flights(Vec::new())
+        Flights(None)
     }
 
     /// The landing of the key's flight, if there is one.
     pub(super) fn find(&self, hash: u64, is_it: impl Fn(&K) -> bool) -> Option<Arc<Landing>> {
-        let mut flights = self.0.iter();
+        let mut flights = iter::successors(self.0.as_deref(), |flight| flight.next.0.as_deref());
         let flight = flights.find(|flight| flight.hash == hash && is_it(&flight.key))?;
         Some(flight.landing.clone())
     }
@@ -77,20 +79,22 @@ impl<K> Flights<K> {
     pub(super) fn start(&mut self, hash: u64, key: Arc<K>) -> Arc<Landing> {
         let landing = Arc::new(Landing { flight: WaitGroup::new(), leader: node() });
         landing.flight.add(1);
-        self.0.push(Flight { hash, key, landing: landing.clone() });
+        let next = mem::replace(self, Flights::new());
+        self.0 = Some(Box::new(Flight { hash, key, landing: landing.clone(), next }));
         landing
     }
 
     /// Takes a flight out, and gives the list's reference to its key. [`Landing::land`] comes next, out of
     /// the lock.
     pub(super) fn end(&mut self, landing: &Arc<Landing>) -> Arc<K> {
-        let at = self.0.iter().position(|flight| Arc::ptr_eq(&flight.landing, landing));
-        let at = at.expect("invariant 1: a flight that has not landed is in the list");
-        let key = self.0.swap_remove(at).key;
-        if self.0.is_empty() {
-            self.0 = Vec::new();
+        let mut place = &mut self.0;
+        while place.as_ref().is_some_and(|flight| !Arc::ptr_eq(&flight.landing, landing)) {
+            place = place.as_mut().map(|flight| &mut flight.next.0).expect("asked just now");
         }
-        key
+        let flight =
+            place.take().expect("invariant 1: a flight that has not landed is in the list");
+        *place = flight.next.0;
+        flight.key
     }
 }
 

@@ -3,7 +3,7 @@
 //!
 //! A lock can tell by itself whether it is mostly read, but one of 64 shards sees a call in 64, and its
 //! readers hardly ever meet. So the store counts for all of them, with a [`SafeCounter`]: each thread in its
-//! own cell, reads in the lower half and writes in the upper. Reads are short, so a thread counts only one in
+//! own cell, reads in the lower half and writes in the upper. Calls are short, so a thread counts only one in
 //! a dozen, for as many as it let pass. Once in a while a thread looks what came since the last look.
 //! Nothing here decides what a call gives, only what it costs.
 
@@ -32,7 +32,7 @@ pub(super) struct Mix {
 }
 
 local! {
-    /// Reads of this thread, of any store, that go uncounted before the next that counts.
+    /// Calls of this thread, on any store, that go uncounted before the next that counts.
     static UNCOUNTED: Cell<u32> = Cell::new(0);
 }
 
@@ -54,34 +54,36 @@ impl Mix {
     /// After a read of a key with this hash.
     #[inline]
     pub(super) fn read(&self, hash: u64) {
+        self.called(hash, READ);
+    }
+
+    /// After a write of a key with this hash.
+    #[inline]
+    pub(super) fn write(&self, hash: u64) {
+        self.called(hash, WRITE);
+    }
+
+    #[inline]
+    fn called(&self, hash: u64, one: u64) {
         let left = UNCOUNTED.try_with(Cell::get).unwrap_or(1);
         let _ = UNCOUNTED.try_with(|uncounted| uncounted.set(left.wrapping_sub(1)));
         if left == 0 {
-            self.count_reads(hash);
+            self.count(hash, one);
         }
     }
 
-    /// One in 5 to 20, now so and now so, for a thread may go from store to store in a pattern.
+    /// One call in 5 to 20, now so and now so, for a thread may go from call to call in a pattern: it
+    /// stands for as many of its kind. And a look whenever this thread's count passes a multiple.
     #[cold]
-    fn count_reads(&self, hash: u64) {
+    fn count(&self, hash: u64, one: u64) {
         let passed = 4 + (hash >> 24) % 16;
         let _ = UNCOUNTED.try_with(|uncounted| uncounted.set(passed as u32));
-        self.count((passed + 1) * READ, CALLS_PER_LOOK * READ);
-    }
-
-    #[inline]
-    pub(super) fn write(&self) {
-        self.count(WRITE, CALLS_PER_LOOK * WRITE);
-    }
-
-    /// Counts, and looks whenever this thread's count passes a multiple of `look`, a power of two.
-    #[inline]
-    fn count(&self, n: u64, look: u64) {
         if IS_MODEL {
             return;
         }
+        let n = (passed + 1) * one;
         let now = self.calls.count(n);
-        if (now ^ now.wrapping_sub(n)) & look != 0 {
+        if (now ^ now.wrapping_sub(n)) & (CALLS_PER_LOOK * one) != 0 {
             self.look();
         }
     }

@@ -44,7 +44,7 @@ use shards::{Shards, usual};
 use std::borrow::Borrow;
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::{array, mem, ptr};
-use table::Table;
+use table::{Site, Table};
 
 /// A map for many threads: keys with values, looked up, changed and computed without a lock in the user's
 /// hands.
@@ -80,8 +80,8 @@ use table::Table;
 /// was to put in is dropped.
 ///
 /// # Memory
-/// Entries lie in tables, not in boxes of their own. With 16 shards per processor, or as many as asked for,
-/// an empty store takes 128 bytes for each; a call on the store allocates only when a table grows. A
+/// Entries lie in tables, not in boxes of their own. There are 64 shards for each processor, 1,024 at most, or as
+/// many as asked for; an empty store takes 72 bytes for each. A call allocates only when a table grows. A
 /// table that holds eight times more than it needs is shrunk when the next entry is removed.
 ///
 /// # Hashing
@@ -285,11 +285,12 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
     pub fn insert(&self, key: K, value: V) -> Option<V> {
         let hash = self.hash(&key);
         let mut shard = self.shards.write(hash);
-        if let Some((_, old)) = shard.table.find_mut(hash, |it| *it == key) {
+        let (table, site) = shard.table();
+        if let Some((_, old)) = table.find_mut(hash, |it| *it == key) {
             return Some(mem::replace(old, value));
         }
-        shard.table.make_room(|key| self.hash(key));
-        shard.table.insert_new(hash, (key, value));
+        table.make_room(site, |key| self.hash(key));
+        table.insert_new(site, hash, (key, value));
         None
     }
 
@@ -338,7 +339,7 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
         let hash = self.hash(key);
         let mut shard = self.shards.write(hash);
         let gone = shard.table.remove(hash, |it| it.borrow() == key);
-        self.tidy(&mut shard.table);
+        self.tidy(shard.table());
         gone
     }
 
@@ -360,7 +361,7 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
             return None;
         }
         let (gone, _) = place.remove();
-        self.tidy(&mut shard.table);
+        self.tidy(shard.table());
         drop(shard);
         Some(gone.1)
     }
@@ -397,18 +398,18 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
         // store's own if it is taken out.
         let (mut key, mut removed) = (Some(key), None);
         let mut shard = self.shards.write(hash);
-        let table = &mut shard.table;
+        let (table, site) = shard.table();
         let index = table.index(hash, |it| Some(it) == key.as_ref());
         let result = f(match index {
             Some(index) => {
                 Entry::Occupied(OccupiedEntry { place: table.place(index), removed: &mut removed })
             }
             None => {
-                table.make_room(|key| self.hash(key));
-                Entry::Vacant(VacantEntry { table: &mut *table, hash, key: &mut key })
+                table.make_room(site, |key| self.hash(key));
+                Entry::Vacant(VacantEntry { table, site, hash, key: &mut key })
             }
         });
-        self.tidy(&mut shard.table);
+        self.tidy(shard.table());
         result
     }
 
@@ -453,7 +454,8 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
         places.dedup();
 
         let _inside = Inside::enter(self.shards.identity());
-        let mut shards: Vec<_> = places.iter().map(|&place| self.shards.lock(place)).collect();
+        let mut shards: Vec<_> =
+            places.iter().map(|&place| self.shards.lock(place, hashes[0])).collect();
         let shard = |at: usize| places.binary_search(&place(at)).expect("locked for this key");
         let found: [Option<(usize, usize)>; N] = array::from_fn(|at| {
             let shard = shard(at);
@@ -479,10 +481,10 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
 
     /// Gives memory back if much is left over. A hasher's panic here would be nobody's: the memory is given
     /// back another time.
-    fn tidy(&self, table: &mut Table<K, V>) {
+    fn tidy(&self, (table, site): (&mut Table<K, V>, &Site)) {
         if table.is_sparse() {
             let wanted = 2 * table.len();
-            if let Err(payload) = catch(|| table.shrink(wanted, |key| self.hash(key))) {
+            if let Err(payload) = catch(|| table.shrink(site, wanted, |key| self.hash(key))) {
                 discard(payload);
             }
         }

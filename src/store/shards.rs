@@ -5,9 +5,8 @@ use super::inside::{self, Identity, Inside};
 use super::mix::Mix;
 use super::table::{Site, Table};
 use crate::rw_mutex::{RawRwMutex, RwMutex, RwMutexReadGuard, RwMutexWriteGuard};
-use crate::sys::atomic::{AtomicU64, Ordering};
 use crate::sys::{IS_MODEL, prefetch_to_write, thread};
-use crossbeam_utils::CachePadded;
+use hashbrown::HashTable;
 use std::num::NonZero;
 use std::ops::{Deref, DerefMut};
 use std::ptr;
@@ -27,20 +26,26 @@ const MOST: usize = 1 << 16;
 
 type Lock<K, V> = RwMutex<Shard<K, V>>;
 
+/// What begins with a cache line. Not [padded](crossbeam_utils::CachePadded) to two, as processors may fetch them
+/// together: a lock with its table is just one, and there are many.
+#[derive(Debug)]
+#[repr(align(64))]
+struct Line<T>(T);
+
 #[derive(Debug)]
 pub(super) struct Shards<K, V> {
-    /// Each on a line of its own. Their number is a power of two.
-    locks: Box<[CachePadded<Lock<K, V>>]>,
-    /// For each lock a [`Site`]: where its table is. Written by the writer inside, read by anyone; on other
-    /// lines than the locks, for they change seldom.
-    sites: Box<[AtomicU64]>,
+    /// Their number is a power of two.
+    locks: Box<[Line<Lock<K, V>>]>,
+    /// Where each one's table is. On other lines than the locks, for this changes seldom.
+    sites: Box<[Site]>,
     identity: Identity,
     mix: Mix,
 }
 
-/// How many shards a store has that wasn't told: so many that threads seldom meet in one.
+/// How many shards a store has that wasn't told: so many that threads seldom meet in one, where half of
+/// their calls write.
 pub(super) fn usual() -> usize {
-    16 * thread::available_parallelism().map_or(1, NonZero::get)
+    (64 * thread::available_parallelism().map_or(1, NonZero::get)).min(1024)
 }
 
 impl<K, V> Shards<K, V> {
@@ -51,9 +56,8 @@ impl<K, V> Shards<K, V> {
             flights: Flights::new(),
         };
         let (raw, ids) = RawRwMutex::steered(count);
-        let locks: Box<[_]> =
-            raw.map(|raw| CachePadded::new(RwMutex::from_raw(raw, shard()))).collect();
-        let sites = (0..count).map(|_| AtomicU64::new(Site::UNKNOWN.word())).collect();
+        let locks: Box<[_]> = raw.map(|raw| Line(RwMutex::from_raw(raw, shard()))).collect();
+        let sites = (0..count).map(|_| Site::new()).collect();
         let identity = Identity { address: locks.as_ptr().addr(), ids };
         Shards { locks, sites, identity, mix: Mix::new() }
     }
@@ -71,22 +75,15 @@ impl<K, V> Shards<K, V> {
         (hash >> SHIFT) as usize & (self.locks.len() - 1)
     }
 
-    /// Where the table is that a hash leads to.
-    #[inline]
-    fn site(&self, place: usize) -> Site {
-        // ORDERING: Relaxed: nothing is read by it.
-        Site::from_word(self.sites[place].load(Ordering::Relaxed))
-    }
-
     /// Reads past the lock's word, if that is the way at the moment and this thread is nowhere inside.
     #[inline]
     pub(super) fn read_at_once(&self, hash: u64) -> Option<RwMutexReadGuard<'_, Shard<K, V>>> {
         let place = self.place(hash);
-        self.site(place).prefetch::<(K, V)>(hash);
-        if !inside::is_nowhere() {
+        self.sites[place].prefetch::<(K, V)>(hash);
+        if !self.mix.favours_reads() || !inside::is_nowhere() {
             return None;
         }
-        let lock = &*self.locks[place];
+        let lock = &self.locks[place].0;
         let pass = raw(lock).read_at_once()?;
         self.mix.read(hash);
         // SAFETY: the pass is that of a read of this lock, which the guard ends.
@@ -96,8 +93,8 @@ impl<K, V> Shards<K, V> {
     /// After [`read_at_once`](Shards::read_at_once) gave nothing.
     #[track_caller]
     pub(super) fn read(&self, hash: u64) -> Reading<'_, K, V> {
-        let lock = &*self.locks[self.place(hash)];
-        if !raw(lock).is_biased() {
+        let lock = &self.locks[self.place(hash)].0;
+        if !self.mix.favours_reads() {
             prefetch_to_write(ptr::from_ref(lock).addr());
         }
         let inside = Inside::enter(&self.identity);
@@ -114,18 +111,18 @@ impl<K, V> Shards<K, V> {
     #[track_caller]
     pub(super) fn write(&self, hash: u64) -> Writing<'_, K, V> {
         let place = self.place(hash);
-        prefetch_to_write(ptr::from_ref(&*self.locks[place]).addr());
-        self.site(place).prefetch_to_write::<(K, V)>(hash);
+        prefetch_to_write(ptr::from_ref(&self.locks[place].0).addr());
+        self.sites[place].prefetch_to_write::<(K, V)>(hash);
         let inside = Inside::enter(&self.identity);
-        Writing { guard: self.lock(place), site: &self.sites[place], _inside: inside }
+        Writing { guard: self.lock(place, hash), site: &self.sites[place], _inside: inside }
     }
 
     /// Only for one that is inside already.
     #[inline]
-    pub(super) fn lock(&self, place: usize) -> RwMutexWriteGuard<'_, Shard<K, V>> {
-        let lock = &*self.locks[place];
+    pub(super) fn lock(&self, place: usize, hash: u64) -> RwMutexWriteGuard<'_, Shard<K, V>> {
+        let lock = &self.locks[place].0;
         let guard = lock.write();
-        self.mix.write();
+        self.mix.write(hash);
         if raw(lock).suspends_bias() && !self.mix.favours_reads() {
             // This thread is inside, writing.
             raw(lock).end_bias();
@@ -137,24 +134,34 @@ impl<K, V> Shards<K, V> {
     #[track_caller]
     pub(super) fn read_at(&self, place: usize) -> Reading<'_, K, V> {
         let inside = Inside::enter(&self.identity);
-        Reading { guard: self.locks[place].read(), _inside: inside }
+        Reading { guard: self.locks[place].0.read(), _inside: inside }
     }
 
     #[track_caller]
     pub(super) fn write_at(&self, place: usize) -> Writing<'_, K, V> {
         let inside = Inside::enter(&self.identity);
-        Writing { guard: self.locks[place].write(), site: &self.sites[place], _inside: inside }
+        Writing { guard: self.locks[place].0.write(), site: &self.sites[place], _inside: inside }
     }
 
     /// All of them at once, in the order in which everyone locks several.
     #[track_caller]
     pub(super) fn read_all(&self) -> (Vec<RwMutexReadGuard<'_, Shard<K, V>>>, Inside) {
         let inside = Inside::enter(&self.identity);
-        (self.locks.iter().map(|lock| lock.read()).collect(), inside)
+        (self.locks.iter().map(|lock| lock.0.read()).collect(), inside)
     }
 
-    pub(super) fn into_shards(self) -> impl Iterator<Item = Shard<K, V>> {
-        self.locks.into_iter().map(|lock| lock.into_inner().into_inner())
+    /// All entries of a shard, and their memory.
+    #[track_caller]
+    pub(super) fn take_at(&self, place: usize) -> HashTable<(K, V)> {
+        let mut shard = self.write_at(place);
+        let (table, site) = shard.table();
+        table.take(site)
+    }
+
+    pub(super) fn into_tables(self) -> impl Iterator<Item = HashTable<(K, V)>> {
+        let sites = self.sites.into_iter();
+        let locks = self.locks.into_iter().zip(sites);
+        locks.map(|(lock, site)| lock.0.into_inner().table.take(&site))
     }
 }
 
@@ -184,18 +191,15 @@ impl<K, V> Deref for Reading<'_, K, V> {
 #[derive(Debug)]
 pub(super) struct Writing<'a, K, V> {
     guard: RwMutexWriteGuard<'a, Shard<K, V>>,
-    site: &'a AtomicU64,
+    site: &'a Site,
     _inside: Inside,
 }
 
-impl<K, V> Drop for Writing<'_, K, V> {
+impl<K, V> Writing<'_, K, V> {
+    /// The table, and where it says where it is.
     #[inline]
-    fn drop(&mut self) {
-        let site = self.guard.table.site().word();
-        // ORDERING: Relaxed, twice: see `Shards::site`.
-        if self.site.load(Ordering::Relaxed) != site {
-            self.site.store(site, Ordering::Relaxed);
-        }
+    pub(super) fn table(&mut self) -> (&mut Table<K, V>, &Site) {
+        (&mut self.guard.table, self.site)
     }
 }
 
@@ -212,5 +216,18 @@ impl<K, V> DerefMut for Writing<'_, K, V> {
     #[inline]
     fn deref_mut(&mut self) -> &mut Shard<K, V> {
         &mut self.guard
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[cfg(target_pointer_width = "64")]
+    fn a_lock_and_its_table_are_one_line() {
+        if !IS_MODEL {
+            assert_eq!(size_of::<Line<Lock<String, String>>>(), 64);
+        }
     }
 }

@@ -6,6 +6,7 @@
 //!
 //! [`rebuild`]: Table::rebuild
 
+use crate::sys::atomic::{AtomicU64, Ordering};
 use crate::sys::{prefetch, prefetch_to_write};
 use hashbrown::{HashTable, hash_table};
 use std::{mem, ptr};
@@ -21,32 +22,41 @@ const SPARSE: usize = 8;
 #[derive(Debug)]
 pub(super) struct Table<K, V> {
     entries: HashTable<(K, V)>,
-    /// Where the entries are; unknown from when that changes to the next insertion.
-    site: Site,
 }
 
 /// Where a table's memory is, in one word, for those who want it in their cache before they may look: the
-/// address at which the tags begin and the entries end, and the number of buckets as a power of two.
+/// address at which the tags begin and the entries end, and the number of buckets as a power of two; or 0,
+/// from when that changes to the next insertion. Kept outside of the table's lock, and written by who has it.
 ///
 /// It may be out of date, or wrong: nothing is read there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Site(u64);
+#[derive(Debug)]
+pub(super) struct Site(AtomicU64);
 
 impl Site {
-    pub(super) const UNKNOWN: Site = Site(0);
-
-    pub(super) fn from_word(word: u64) -> Self {
-        Site(word)
+    pub(super) fn new() -> Self {
+        Site(AtomicU64::new(0))
     }
 
-    pub(super) fn word(self) -> u64 {
-        self.0
+    fn is_unknown(&self) -> bool {
+        // ORDERING: Relaxed, here and below: nothing is read by it.
+        self.0.load(Ordering::Relaxed) == 0
+    }
+
+    fn forget(&self) {
+        self.0.store(0, Ordering::Relaxed);
+    }
+
+    /// By an entry, and which bucket it is in.
+    #[cold]
+    fn learn<T>(&self, entry: &T, bucket: usize, buckets: usize) {
+        let tags = ptr::from_ref(entry).addr() + (bucket + 1) * size_of::<T>();
+        self.0.store((tags as u64) << 8 | u64::from(buckets.ilog2()), Ordering::Relaxed);
     }
 
     /// Has what a look for the hash begins with brought into the cache: the tags of its group, and the
     /// entry that belongs to the first of them.
     #[inline]
-    pub(super) fn prefetch<T>(self, hash: u64) {
+    pub(super) fn prefetch<T>(&self, hash: u64) {
         let (tag, entry) = self.places::<T>(hash);
         prefetch(tag);
         prefetch(entry);
@@ -54,35 +64,25 @@ impl Site {
 
     /// The same, with the entry to be written.
     #[inline]
-    pub(super) fn prefetch_to_write<T>(self, hash: u64) {
+    pub(super) fn prefetch_to_write<T>(&self, hash: u64) {
         let (tag, entry) = self.places::<T>(hash);
         prefetch(tag);
         prefetch_to_write(entry);
     }
 
     #[inline]
-    fn places<T>(self, hash: u64) -> (usize, usize) {
-        let (tags, buckets) = (self.0 >> 8, self.0 & 0x3f);
+    fn places<T>(&self, hash: u64) -> (usize, usize) {
+        let site = self.0.load(Ordering::Relaxed);
+        let (tags, buckets) = (site >> 8, site & 0x3f);
         let bucket = hash & ((1 << buckets) - 1);
         let entry = tags.wrapping_sub((bucket + 1).wrapping_mul(size_of::<T>() as u64));
         ((tags + bucket) as usize, entry as usize)
-    }
-
-    /// By an entry, and which bucket it is in.
-    fn of<T>(entry: &T, bucket: usize, buckets: usize) -> Self {
-        let tags = ptr::from_ref(entry).addr() + (bucket + 1) * size_of::<T>();
-        Site((tags as u64) << 8 | u64::from(buckets.ilog2()))
     }
 }
 
 impl<K, V> Table<K, V> {
     pub(super) fn with_capacity(capacity: usize) -> Self {
-        Table { entries: HashTable::with_capacity(capacity), site: Site::UNKNOWN }
-    }
-
-    #[inline]
-    pub(super) fn site(&self) -> Site {
-        self.site
+        Table { entries: HashTable::with_capacity(capacity) }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -113,11 +113,11 @@ impl<K, V> Table<K, V> {
 
     /// Puts an entry in whose key is not there, after a [`make_room`](Table::make_room).
     #[inline]
-    pub(super) fn insert_new(&mut self, hash: u64, entry: (K, V)) -> &mut (K, V) {
+    pub(super) fn insert_new(&mut self, site: &Site, hash: u64, entry: (K, V)) -> &mut (K, V) {
         let buckets = self.entries.num_buckets();
         let place = self.entries.insert_unique(hash, entry, |_| unreachable!("there is room"));
-        if self.site == Site::UNKNOWN {
-            self.site = Site::of(place.get(), place.bucket_index(), buckets);
+        if site.is_unknown() {
+            site.learn(place.get(), place.bucket_index(), buckets);
         }
         place.into_mut()
     }
@@ -154,31 +154,31 @@ impl<K, V> Table<K, V> {
     }
 
     /// Takes out everything, and the memory with it.
-    pub(super) fn take(&mut self) -> HashTable<(K, V)> {
-        self.site = Site::UNKNOWN;
+    pub(super) fn take(&mut self, site: &Site) -> HashTable<(K, V)> {
+        site.forget();
         mem::take(&mut self.entries)
     }
 
     /// Sees to it that there is room for one entry more.
     #[inline]
-    pub(super) fn make_room(&mut self, hash_of: impl Fn(&K) -> u64) {
+    pub(super) fn make_room(&mut self, site: &Site, hash_of: impl Fn(&K) -> u64) {
         if self.entries.len() == self.entries.capacity() {
-            self.grow(1, hash_of);
+            self.grow(site, 1, hash_of);
         }
     }
 
-    pub(super) fn reserve(&mut self, additional: usize, hash_of: impl Fn(&K) -> u64) {
+    pub(super) fn reserve(&mut self, site: &Site, additional: usize, hash_of: impl Fn(&K) -> u64) {
         if self.capacity() - self.len() < additional {
-            self.grow(additional, hash_of);
+            self.grow(site, additional, hash_of);
         }
     }
 
     /// Where removals have left their marks, the same size again is enough.
     #[cold]
-    fn grow(&mut self, additional: usize, hash_of: impl Fn(&K) -> u64) {
+    fn grow(&mut self, site: &Site, additional: usize, hash_of: impl Fn(&K) -> u64) {
         let needed = self.len().checked_add(additional).expect("Store: capacity overflow");
         let full = self.entries.num_buckets() / 8 * 7;
-        self.rebuild(needed.max(if self.len() > full / 2 { full + 1 } else { 0 }), hash_of);
+        self.rebuild(site, needed.max(if self.len() > full / 2 { full + 1 } else { 0 }), hash_of);
     }
 
     /// Whether so few entries are left that the memory is worth giving back.
@@ -189,13 +189,13 @@ impl<K, V> Table<K, V> {
 
     /// Gives back the memory that the entries, and as many again or so many, don't need.
     #[cold]
-    pub(super) fn shrink(&mut self, capacity: usize, hash_of: impl Fn(&K) -> u64) {
+    pub(super) fn shrink(&mut self, site: &Site, capacity: usize, hash_of: impl Fn(&K) -> u64) {
         if self.entries.num_buckets() > HashTable::<(K, V)>::with_capacity(capacity).num_buckets() {
-            self.rebuild(capacity, hash_of);
+            self.rebuild(site, capacity, hash_of);
         }
     }
 
-    fn rebuild(&mut self, capacity: usize, hash_of: impl Fn(&K) -> u64) {
+    fn rebuild(&mut self, site: &Site, capacity: usize, hash_of: impl Fn(&K) -> u64) {
         let hashes: Vec<u64> = self.entries.iter().map(|(key, _)| hash_of(key)).collect();
         let mut rebuilt = HashTable::with_capacity(capacity.max(self.len()));
         // From here on no foreign code runs. A drain's order is that of `iter`.
@@ -203,7 +203,7 @@ impl<K, V> Table<K, V> {
             rebuilt.insert_unique(hash, entry, |_| unreachable!("there is room"));
         }
         self.entries = rebuilt;
-        self.site = Site::UNKNOWN;
+        site.forget();
     }
 }
 
@@ -216,8 +216,8 @@ mod tests {
     }
 
     fn insert(table: &mut Table<u64, u64>, key: u64) {
-        table.make_room(hash);
-        table.insert_new(hash(&key), (key, key + 1));
+        table.make_room(&Site::new(), hash);
+        table.insert_new(&Site::new(), hash(&key), (key, key + 1));
     }
 
     fn remove(table: &mut Table<u64, u64>, key: u64) {
@@ -230,7 +230,7 @@ mod tests {
         (0..1000).for_each(|key| insert(&mut table, key));
         (10..1000).for_each(|key| remove(&mut table, key));
         assert!(table.is_sparse());
-        table.shrink(2 * table.len(), hash);
+        table.shrink(&Site::new(), 2 * table.len(), hash);
         assert!(!table.is_sparse() && table.capacity() < 64);
         for key in 0..1000 {
             let found = table.find(hash(&key), |it| *it == key);

@@ -48,7 +48,7 @@ impl<K, V, S> Store<K, V, S> {
     #[track_caller]
     pub fn clear(&self) {
         for place in self.places() {
-            let gone = self.shards.write_at(place).table.take();
+            let gone = self.shards.take_at(place);
             drop(gone);
         }
     }
@@ -118,7 +118,7 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
             let mut gone = Vec::new();
             let mut shard = self.shards.write_at(place);
             shard.table.take_if(&mut gone, |key, value| !f(key, value));
-            self.tidy(&mut shard.table);
+            self.tidy(shard.table());
         }
     }
 
@@ -127,8 +127,7 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
     pub fn drain(&self) -> Vec<(K, V)> {
         let mut all = Vec::new();
         for place in self.places() {
-            let table = self.shards.write_at(place).table.take();
-            all.extend(table);
+            all.extend(self.shards.take_at(place));
         }
         all
     }
@@ -141,7 +140,9 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
     pub fn reserve(&self, additional: usize) {
         let each = additional.div_ceil(self.shards.count());
         for place in self.places() {
-            self.shards.write_at(place).table.reserve(each, |key| self.hash(key));
+            let mut shard = self.shards.write_at(place);
+            let (table, site) = shard.table();
+            table.reserve(site, each, |key| self.hash(key));
         }
     }
 
@@ -155,8 +156,8 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
     pub fn shrink_to_fit(&self) {
         for place in self.places() {
             let mut shard = self.shards.write_at(place);
-            let len = shard.table.len();
-            shard.table.shrink(len, |key| self.hash(key));
+            let (table, site) = shard.table();
+            table.shrink(site, table.len(), |key| self.hash(key));
         }
     }
 }
@@ -217,8 +218,7 @@ impl<K, V, S> IntoIterator for Store<K, V, S> {
 
     /// The entries, in no order.
     fn into_iter(self) -> IntoIter<K, V> {
-        let tables: Vec<_> =
-            self.shards.into_shards().map(|mut shard| shard.table.take()).collect();
+        let tables: Vec<_> = self.shards.into_tables().collect();
         let left = tables.iter().map(HashTable::len).sum();
         IntoIter { tables: tables.into_iter(), entries: HashTable::new().into_iter(), left }
     }

@@ -300,9 +300,12 @@ pub(crate) fn prefetch(address: usize) {
 pub(crate) fn prefetch_to_write(address: usize) {
     #[cfg(all(target_arch = "x86_64", not(miri)))]
     {
-        use std::arch::x86_64::{_MM_HINT_ET0, _mm_prefetch};
-        // SAFETY: as above; where the processor has no such hint it is none.
-        unsafe { _mm_prefetch::<_MM_HINT_ET0>(std::ptr::without_provenance(address)) };
+        // Not by the intrinsic, which without the target feature is a prefetch to read.
+        // SAFETY: the instruction never faults, and where a 64-bit processor doesn't have it it does
+        // nothing.
+        unsafe {
+            std::arch::asm!("prefetchw [{}]", in(reg) address, options(nostack, preserves_flags, readonly));
+        };
     }
     let _ = address;
 }
