@@ -129,7 +129,7 @@ impl Landing {
         let mut landing = self.clone();
         loop {
             if Arc::ptr_eq(&landing.leader, thread) {
-                return true;
+                return !landing.is_over();
             }
             let next = landing.leader.waits_for.lock().clone();
             let Some(next) = next.filter(|_| !landing.is_over()) else { return false };

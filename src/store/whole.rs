@@ -17,20 +17,34 @@ impl<K, V, S> Store<K, V, S> {
     /// How many entries there are, each shard's at a moment of its own.
     #[track_caller]
     pub fn len(&self) -> usize {
-        self.places().map(|place| self.shards.read_at(place).table.len()).sum()
+        // No closure, here and below: a call from inside is to be blamed on the caller's line.
+        let mut sum = 0;
+        for place in self.places() {
+            sum += self.shards.read_at(place).table.len();
+        }
+        sum
     }
 
     /// Whether there are none, each shard at a moment of its own.
     #[track_caller]
     pub fn is_empty(&self) -> bool {
-        self.places().all(|place| self.shards.read_at(place).table.len() == 0)
+        for place in self.places() {
+            if self.shards.read_at(place).table.len() > 0 {
+                return false;
+            }
+        }
+        true
     }
 
     /// How many entries there is memory for, in all shards together. A shard that is full grows while others
     /// have room.
     #[track_caller]
     pub fn capacity(&self) -> usize {
-        self.places().map(|place| self.shards.read_at(place).table.capacity()).sum()
+        let mut sum = 0;
+        for place in self.places() {
+            sum += self.shards.read_at(place).table.capacity();
+        }
+        sum
     }
 
     /// How many shards there are.
@@ -176,9 +190,7 @@ impl<K: Hash + Eq, V, S: BuildHasher + Default> FromIterator<(K, V)> for Store<K
     }
 }
 
-impl<K: Hash + Eq, V, S: BuildHasher + Default, const N: usize> From<[(K, V); N]>
-    for Store<K, V, S>
-{
+impl<K: Hash + Eq, V, const N: usize> From<[(K, V); N]> for Store<K, V> {
     fn from(entries: [(K, V); N]) -> Self {
         entries.into_iter().collect()
     }

@@ -82,6 +82,9 @@ pub(crate) fn panic_of<R>(f: impl FnOnce() -> R) -> Seen {
     seen.expect("the hook runs before the unwinding")
 }
 
+/// For what a call gives that nobody wants here.
+pub(crate) fn ignore<T>(_: T) {}
+
 /// Counts its drops.
 #[derive(Clone, Debug)]
 pub(crate) struct Counted(pub(crate) Arc<AtomicUsize>);

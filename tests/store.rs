@@ -1,0 +1,520 @@
+//! The store, through its public face.
+//!
+//! | told in | the bug | test |
+//! | --- | --- | --- |
+//! | RUSTSEC-2022-0002 (LITMUS 35) | references outlive the guard | nothing borrowed gets out: the `compile_fail` example of `Store` |
+//! | scc#176 (LITMUS 36) | the lock is gone before the closure has finished | `a_closure_has_the_lock_to_its_end` |
+//! | dashmap#304 (LITMUS 37) | `len()` inside one's own write lock deadlocks | `every_call_from_inside_is_refused` |
+//! | dashmap#74, #369 (LITMUS 37) | holding a reference while inserting deadlocks | the same |
+//! | golang#40999 (LITMUS 38) | deleted keys are never freed | `memory_goes_back`, `removed_entries_are_dropped_at_once` |
+
+mod common;
+
+use common::{Counted, ignore, panic_of, watchdog};
+use phalanx::store::Entry;
+use phalanx::{SafeCounter, Store};
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Barrier};
+use std::thread;
+
+#[test]
+fn values_are_put_in_looked_at_changed_and_taken_out() {
+    let store = Store::new();
+    assert_eq!(store.insert("one", 1), None);
+    assert_eq!(store.insert("one", 10), Some(1));
+    assert_eq!(store.get("one"), Some(10));
+    assert_eq!(store.get("two"), None);
+    assert!(store.contains_key("one") && !store.contains_key("two"));
+    assert_eq!(store.with("one", |value| value + 1), Some(11));
+    assert_eq!(store.with("two", |value| value + 1), None);
+    assert_eq!(store.update("one", |value| std::mem::replace(value, 11)), Some(10));
+    assert_eq!(store.update("two", |value| *value = 0), None);
+    store.upsert("one", || unreachable!("is there"), |value| *value += 1);
+    store.upsert("two", || 2, |_| unreachable!("is not there"));
+    assert_eq!((store.get("one"), store.get("two")), (Some(12), Some(2)));
+    assert_eq!(store.insert_if_absent("two", 7), Err(7));
+    assert_eq!(store.insert_if_absent("three", 3), Ok(()));
+    assert_eq!(store.remove_if("three", |value| *value > 3), None);
+    assert_eq!(store.remove_if("three", |value| *value == 3), Some(3));
+    assert_eq!(store.remove_if("three", |_| unreachable!("is not there")), None);
+    assert_eq!((store.remove("one"), store.remove("one")), (Some(12), None));
+    assert_eq!(store.remove_entry("two"), Some(("two", 2)));
+    assert!(store.is_empty());
+}
+
+#[test]
+fn keys_are_looked_up_by_what_they_borrow_as() {
+    let store: Store<String, u32> = Store::from([("a".to_owned(), 1)]);
+    assert_eq!(store.get("a"), Some(1));
+    assert!(store.update("a", |value| *value += 1).is_some());
+    store.with_many(["a", "b"], |values| assert_eq!(values, [Some(&mut 2), None]));
+    assert_eq!(store.remove("a"), Some(2));
+}
+
+#[test]
+fn an_entry_is_looked_at_and_changed_in_one_step() {
+    let store = Store::from([(1, String::from("one"))]);
+    let length = store.entry(1, |entry| {
+        assert_eq!(entry.key(), &1);
+        entry.and_modify(|value| value.push('!')).or_default().len()
+    });
+    assert_eq!(length, 4);
+    assert_eq!(store.entry(2, |entry| entry.or_insert("two".into()).clone()), "two");
+    assert_eq!(store.entry(3, |entry| entry.or_insert_with(|| "three".into()).len()), 5);
+    store.entry(1, |entry| match entry {
+        Entry::Occupied(mut entry) => {
+            assert_eq!((entry.key(), entry.get().as_str()), (&1, "one!"));
+            assert_eq!(entry.insert("uno".into()), "one!");
+            entry.into_mut().push('?');
+        }
+        Entry::Vacant(_) => unreachable!("is there"),
+    });
+    assert_eq!(store.get(&1).as_deref(), Some("uno?"));
+    let removed = store.entry(1, |entry| match entry {
+        Entry::Occupied(entry) => entry.remove_entry(),
+        Entry::Vacant(_) => unreachable!("is there"),
+    });
+    assert_eq!(removed, (1, "uno?".into()));
+    store.entry(1, |entry| match entry {
+        Entry::Occupied(_) => unreachable!("was removed"),
+        Entry::Vacant(entry) => {
+            assert_eq!(format!("{entry:?}"), "VacantEntry(1)");
+            assert_eq!(entry.into_key(), 1);
+        }
+    });
+    assert_eq!(store.len(), 2);
+}
+
+#[test]
+fn several_keys_are_changed_as_one() {
+    let store: Store<_, _> = (0..100).map(|key| (key, key)).collect();
+    let sum = store.with_many([&3, &500, &99, &0], |values| {
+        let there = values.map(|value| value.map(std::mem::take));
+        assert_eq!(there, [Some(3), None, Some(99), Some(0)]);
+        there.into_iter().flatten().sum::<i32>()
+    });
+    assert_eq!(sum, 102);
+    assert_eq!([3, 99, 0, 1].map(|key| store.get(&key)), [Some(0), Some(0), Some(0), Some(1)]);
+    store.with_many([&0; 0], |[]| ());
+    let seen = panic_of(|| store.with_many([&1, &2, &1], |_| ()));
+    assert_eq!(seen.message, "Store: with_many was given a key twice");
+    assert!(seen.file.ends_with("store.rs"), "{seen:?}");
+    // One shard for all.
+    let small = Store::<u32, u32>::with_shards(1);
+    (0..10).for_each(|key| assert_eq!(small.insert(key, 0), None));
+    small.with_many([&1, &2, &3], |values| values.into_iter().flatten().for_each(|it| *it = 1));
+    assert_eq!(small.values().iter().sum::<u32>(), 3);
+}
+
+#[test]
+fn a_store_is_a_collection() {
+    let mut store: Store<u32, u32> = (0..1000).map(|key| (key, key * key)).collect();
+    assert_eq!(store.len(), 1000);
+    store.extend([(1, 7), (1000, 0)]);
+    (&mut &store).extend([(1001, 0)]);
+    assert_eq!((store.len(), store.get(&1)), (1002, Some(7)));
+    let mut seen = 0;
+    store.for_each(|key, value| seen += u32::from(*key != 1 && *value == key * key));
+    assert_eq!(seen, 999);
+    store.retain(|key, value| {
+        *value = 1;
+        key % 2 == 0
+    });
+    assert_eq!((store.keys().len(), store.values()), (501, vec![1; 501]));
+    let snapshot: BTreeMap<_, _> = store.snapshot().into_iter().collect();
+    assert!(snapshot.len() == 501 && snapshot.keys().all(|key| key % 2 == 0));
+    let left = store.into_iter();
+    assert_eq!((left.len(), left.size_hint()), (501, (501, Some(501))));
+    assert_eq!(left.map(|(_, value)| value).sum::<u32>(), 501);
+    let store = Store::from([(1, 'a')]);
+    assert_eq!(format!("{store:?}"), "{1: 'a'}");
+    assert_eq!((store.drain(), store.len()), (vec![(1, 'a')], 0));
+    store.insert(2, 'b');
+    store.clear();
+    assert!(store.is_empty() && Store::<u8, u8>::default().is_empty());
+}
+
+#[test]
+fn shards_and_capacity_are_as_asked_for() {
+    for (asked, given) in [(1, 1), (2, 2), (3, 4), (64, 64), (1000, 1024), (1 << 20, 1 << 16)] {
+        assert_eq!(Store::<u8, u8>::with_shards(asked).shards(), given);
+    }
+    let seen = panic_of(|| Store::<u8, u8>::with_shards(0));
+    assert_eq!(seen.message, "Store: needs at least one shard");
+    assert!(seen.file.ends_with("store.rs"), "{seen:?}");
+    assert!(Store::<u8, u8>::new().shards().is_power_of_two());
+    let store = Store::<u32, u32>::with_capacity(10_000);
+    assert!(store.capacity() >= 10_000);
+    let before = store.capacity();
+    store.reserve(2 * before);
+    assert!(store.capacity() >= 2 * before);
+    store.shrink_to_fit();
+    assert_eq!(store.capacity(), 0);
+    let hasher = RandomState::new();
+    let hash = hasher.hash_one("key");
+    let store = Store::<&str, u32, _>::with_shards_and_hasher(4, hasher);
+    assert_eq!(store.hasher().hash_one("key"), hash);
+    store.insert("key", 1);
+    assert_eq!(store.get("key"), Some(1));
+}
+
+#[test]
+fn memory_goes_back() {
+    let store = Store::new();
+    let count = 1_000_000;
+    (0..count).for_each(|key: u32| assert_eq!(store.insert(key, key), None));
+    let full = store.capacity();
+    assert!(full >= count as usize);
+    (0..count).for_each(|key| assert_eq!(store.remove(&key), Some(key)));
+    assert!(store.capacity() <= 64 * store.shards(), "{} of {full}", store.capacity());
+    // The same by the other ways to remove.
+    for round in 0..3 {
+        (0..count / 4).for_each(|key| assert_eq!(store.insert(key, key), None));
+        match round {
+            0 => store.retain(|_, _| false),
+            1 => store.clear(),
+            _ => assert_eq!(store.drain().len(), count as usize / 4),
+        }
+        assert!(store.is_empty() && store.capacity() <= 64 * store.shards());
+    }
+}
+
+#[test]
+fn removed_entries_are_dropped_at_once() {
+    let (value, drops) = Counted::new();
+    let store = Store::new();
+    let put = || (0..100).for_each(|key| ignore(store.insert(key, value.clone())));
+    let dropped = |n| assert_eq!(drops.swap(0, SeqCst), n);
+    put();
+    dropped(0);
+    put();
+    dropped(100);
+    store.remove(&1);
+    dropped(1);
+    store.retain(|key, _| *key > 10);
+    dropped(10);
+    store.entry(11, |entry| match entry {
+        Entry::Occupied(entry) => ignore(entry.remove()),
+        Entry::Vacant(_) => unreachable!("is there"),
+    });
+    dropped(1);
+    store.upsert(12, || unreachable!("is there"), |it| *it = value.clone());
+    dropped(1);
+    assert!(store.insert_if_absent(12, value.clone()).is_err());
+    dropped(1);
+    drop(store.get(&12));
+    dropped(1);
+    store.clear();
+    dropped(88);
+    put();
+    drop(store.drain());
+    dropped(100);
+    put();
+    let mut entries = store.into_iter();
+    entries.next();
+    dropped(1);
+    drop(entries);
+    dropped(99);
+}
+
+/// What is replaced or removed is dropped when the lock is gone: its drop may use the store.
+#[test]
+fn old_entries_are_dropped_outside_of_the_lock() {
+    type Entries = Store<u32, UsesStore>;
+    struct UsesStore(Arc<Entries>);
+    impl Drop for UsesStore {
+        fn drop(&mut self) {
+            // Every shard, for writing.
+            self.0.retain(|_, _| true);
+        }
+    }
+    watchdog(|| {
+        let store: Arc<Entries> = Arc::new(Store::with_shards(2));
+        let new = || UsesStore(store.clone());
+        let fill = || (0..10).for_each(|key| ignore(store.insert(key, new())));
+        fill();
+        fill();
+        store.remove(&1);
+        store.remove_if(&2, |_| true);
+        store.retain(|key, _| *key != 3);
+        store.entry(4, |entry| match entry {
+            Entry::Occupied(entry) => Some(entry.remove()),
+            Entry::Vacant(_) => None,
+        });
+        assert!(store.insert_if_absent(5, new()).is_err());
+        store.clear();
+        fill();
+        drop(store.drain());
+        assert!(store.is_empty());
+    });
+}
+
+#[test]
+fn every_call_from_inside_is_refused() {
+    type Calls = &'static [(&'static str, fn(&Store<u32, u32>))];
+    let calls: Calls = &[
+        ("get", |it| ignore(it.get(&1))),
+        ("with", |it| ignore(it.with(&1, |_| ()))),
+        ("contains_key", |it| ignore(it.contains_key(&2))),
+        ("update", |it| ignore(it.update(&1, |_| ()))),
+        ("upsert", |it| it.upsert(1, || 1, |_| ())),
+        ("insert", |it| ignore(it.insert(2, 2))),
+        ("insert_if_absent", |it| ignore(it.insert_if_absent(2, 2))),
+        ("remove", |it| ignore(it.remove(&1))),
+        ("remove_if", |it| ignore(it.remove_if(&1, |_| true))),
+        ("entry", |it| it.entry(1, |_| ())),
+        ("with_many", |it| it.with_many([&1, &2], |_| ())),
+        ("get_or_compute", |it| ignore(it.get_or_compute(1, |_| 1))),
+        ("len", |it| ignore(it.len())),
+        ("is_empty", |it| ignore(it.is_empty())),
+        ("capacity", |it| ignore(it.capacity())),
+        ("for_each", |it| it.for_each(|_, _| ())),
+        ("keys", |it| ignore(it.keys())),
+        ("values", |it| ignore(it.values())),
+        ("snapshot", |it| ignore(it.snapshot())),
+        ("retain", |it| it.retain(|_, _| true)),
+        ("clear", |it| it.clear()),
+        ("drain", |it| ignore(it.drain())),
+        ("reserve", |it| it.reserve(1)),
+        ("shrink_to_fit", |it| it.shrink_to_fit()),
+    ];
+    type Outers = &'static [fn(&Store<u32, u32>, &dyn Fn())];
+    let outers: Outers = &[
+        |it, f| ignore(it.with(&1, |_| f())),
+        |it, f| ignore(it.update(&1, |_| f())),
+        |it, f| it.entry(1, |_| f()),
+        |it, f| it.entry(3, |_| f()),
+        |it, f| it.with_many([&1, &3], |_| f()),
+        |it, f| it.for_each(|_, _| f()),
+        |it, f| it.retain(|_, _| (f(), true).1),
+        |it, f| ignore(it.remove_if(&1, |_| (f(), false).1)),
+    ];
+    watchdog(move || {
+        // Read by slots, or by the word.
+        for reads in [0, 20_000] {
+            let store = Store::from([(1, 1)]);
+            (0..reads).for_each(|_| assert_eq!(store.get(&1), Some(1)));
+            for (name, call) in calls {
+                for outer in outers {
+                    outer(&store, &|| {
+                        let seen = panic_of(|| call(&store));
+                        let rule = "Store: called from inside the same store";
+                        assert!(seen.message.starts_with(rule), "{name}: {seen:?}");
+                        assert!(seen.file.ends_with("tests/store.rs"), "{name}: {seen:?}");
+                        // And from within another store's closure.
+                        let other = Store::from([(1, 1)]);
+                        let refused = |_: &u32| {
+                            assert_eq!(panic_of(|| call(&store)).message, seen.message);
+                        };
+                        other.with(&1, refused);
+                        other.update(&1, |it| refused(it));
+                        assert_eq!(format!("{store:?}"), "{<in use by this thread>}");
+                    });
+                }
+            }
+            assert_eq!((store.get(&1), store.len()), (Some(1), 1));
+            assert_eq!(format!("{store:?}"), "{1: 1}");
+        }
+    });
+}
+
+/// The closure may call another store, and that one's a third, and so on back and forth.
+#[test]
+fn calls_on_other_stores_are_welcome() {
+    let [one, two, three] = [1, 2, 3].map(|n| Store::from([(n, n)]));
+    let sum = one.with(&1, |a| {
+        two.update(&2, |b| *b += three.with(&3, |c| a + c).unwrap());
+        three.get(&3).unwrap() + two.get(&2).unwrap()
+    });
+    assert_eq!(sum, Some(9));
+    assert_eq!(one.get(&1), Some(1));
+}
+
+#[test]
+fn a_closure_has_the_lock_to_its_end() {
+    watchdog(|| {
+        for reads in [0, 20_000] {
+            let store = Store::from([(1, 0)]);
+            (0..reads).for_each(|_| assert_eq!(store.get(&1), Some(0)));
+            let (inside, done) = (Barrier::new(2), AtomicBool::new(false));
+            thread::scope(|s| {
+                s.spawn(|| {
+                    inside.wait();
+                    store.insert(1, 1);
+                    assert!(done.load(SeqCst), "written while it was read");
+                });
+                store.with(&1, |value| {
+                    inside.wait();
+                    for _ in 0..200 {
+                        thread::yield_now();
+                        assert_eq!(*value, 0);
+                    }
+                    done.store(true, SeqCst);
+                });
+            });
+            assert_eq!(store.get(&1), Some(1));
+        }
+    });
+}
+
+#[test]
+fn threads_that_change_the_same_keys_lose_nothing() {
+    watchdog(|| {
+        const THREADS: usize = 4;
+        for shards in [1, 64] {
+            let store = Store::with_shards(shards);
+            let start = Barrier::new(THREADS);
+            thread::scope(|s| {
+                for _ in 0..THREADS {
+                    s.spawn(|| {
+                        start.wait();
+                        for round in 0..2000_u32 {
+                            store.upsert(round % 7, || 1, |count| *count += 1);
+                            store.entry(round % 5 + 100, |entry| *entry.or_insert(0) += 1);
+                            store.with_many([&1000, &(round % 7)], |_| ());
+                        }
+                    });
+                }
+            });
+            let sum = |keys: std::ops::Range<u32>| -> usize {
+                keys.map(|key| store.get(&key).unwrap()).sum()
+            };
+            assert_eq!((sum(0..7), sum(100..105)), (2000 * THREADS, 2000 * THREADS));
+        }
+    });
+}
+
+/// What stays is found by every call, while others come and go, tables grow and shrink, and reads
+/// go over from word to slot and back.
+#[test]
+fn what_stays_is_always_found() {
+    watchdog(|| {
+        let store: Store<u32, u32> = (0..100).map(|key| (key, key)).collect();
+        let (done, checks) = (AtomicBool::new(false), AtomicUsize::new(0));
+        thread::scope(|s| {
+            for thread in 0..2_u32 {
+                let (store, done) = (&store, &done);
+                s.spawn(move || {
+                    for round in 0..20 {
+                        for key in 0..1000 {
+                            store.insert(1000 * (thread + 1) + key, round);
+                        }
+                        store.retain(|key, _| *key < 100 || key / 1000 != thread + 1);
+                    }
+                    done.store(true, SeqCst);
+                });
+            }
+            for _ in 0..2 {
+                s.spawn(|| {
+                    while !done.load(SeqCst) || checks.load(SeqCst) < 20 {
+                        for key in 0..100 {
+                            assert_eq!(store.get(&key), Some(key));
+                        }
+                        let mut stay = 0;
+                        store.for_each(|key, value| stay += u32::from(*key < 100 && key == value));
+                        assert_eq!(stay, 100);
+                        let snapshot: HashMap<_, _> = store.snapshot().into_iter().collect();
+                        assert!((0..100).all(|key| snapshot.get(&key) == Some(&key)));
+                        assert!(store.len() >= 100);
+                        checks.fetch_add(1, SeqCst);
+                    }
+                });
+            }
+        });
+        assert_eq!(store.len(), 100);
+    });
+}
+
+/// Money moves between accounts, several at a time: every snapshot has all of it.
+#[test]
+fn a_snapshot_is_of_one_moment() {
+    watchdog(|| {
+        let store: Store<u32, i64> = (0..32).map(|key| (key, 100)).collect();
+        let done = AtomicBool::new(false);
+        thread::scope(|s| {
+            for thread in 0..3 {
+                let (store, done) = (&store, &done);
+                s.spawn(move || {
+                    for round in 0..3000 {
+                        let (from, to) = ((round * 7 + thread) % 32, (round * 5 + 3) % 32);
+                        if from != to {
+                            store.with_many([&from, &to], |[from, to]| {
+                                *from.unwrap() -= 1;
+                                *to.unwrap() += 1;
+                            });
+                        }
+                    }
+                    done.store(true, SeqCst);
+                });
+            }
+            while !done.load(SeqCst) {
+                let sum: i64 = store.snapshot().iter().map(|(_, amount)| amount).sum();
+                assert_eq!(sum, 3200);
+            }
+        });
+    });
+}
+
+#[test]
+fn counters_by_key_count() {
+    watchdog(|| {
+        let views: Store<String, SafeCounter> = Store::new();
+        thread::scope(|s| {
+            for _ in 0..4 {
+                s.spawn(|| {
+                    for n in 0..1000 {
+                        let page = ["index", "about", "contact"][n % 3];
+                        if views.with(page, SafeCounter::increment).is_none() {
+                            views.entry(page.to_owned(), |it| it.or_default().increment());
+                        }
+                    }
+                });
+            }
+        });
+        let counts = ["index", "about", "contact"].map(|page| views.with(page, SafeCounter::get));
+        assert_eq!(counts, [Some(1336), Some(1332), Some(1332)]);
+    });
+}
+
+/// A hasher that fills only the lower bits puts all in one shard, and no harm is done.
+#[test]
+fn a_poor_hasher_is_slow_and_right() {
+    #[derive(Clone, Default)]
+    struct Lower(u64);
+    impl Hasher for Lower {
+        fn finish(&self) -> u64 {
+            self.0 & 0xff
+        }
+        fn write(&mut self, bytes: &[u8]) {
+            self.0 = bytes.iter().fold(self.0, |sum, byte| sum + u64::from(*byte));
+        }
+    }
+    impl BuildHasher for Lower {
+        type Hasher = Lower;
+        fn build_hasher(&self) -> Lower {
+            Lower(0)
+        }
+    }
+    let store = Store::with_hasher(Lower(0));
+    (0..2000_u32).for_each(|key| assert_eq!(store.insert(key, key), None));
+    assert!((0..2000).all(|key| store.get(&key) == Some(key)));
+    (0..2000).for_each(|key| assert_eq!(store.remove(&key), Some(key)));
+    assert!(store.is_empty());
+}
+
+#[test]
+fn entries_without_a_size_are_kept_too() {
+    let store = Store::new();
+    assert_eq!((store.insert((), ()), store.insert((), ())), (None, Some(())));
+    assert_eq!((store.len(), store.get(&()), store.remove(&())), (1, Some(()), Some(())));
+}
+
+#[test]
+fn a_store_may_end_with_its_thread() {
+    thread_local! {
+        static STORE: Store<u32, u32> = Store::new();
+    }
+    thread::spawn(|| STORE.with(|it| ignore(it.insert(1, 1)))).join().unwrap();
+}

@@ -1,0 +1,199 @@
+//! User code that panics inside a store: the panic reaches the caller, every key is still there, and
+//! nothing stays locked.
+
+mod common;
+
+use common::{Counted, ignore, panic_of, watchdog};
+use phalanx::Store;
+use phalanx::store::Entry;
+use std::cell::Cell;
+use std::hash::{Hash, Hasher};
+use std::sync::atomic::Ordering::SeqCst;
+
+thread_local! {
+    /// Calls of user code until one panics.
+    static FUSE: Cell<usize> = const { Cell::new(usize::MAX) };
+}
+
+fn burn(what: &str) {
+    let left = FUSE.get();
+    if left == 0 {
+        FUSE.set(usize::MAX);
+        panic!("{what}");
+    }
+    FUSE.set(left - 1);
+}
+
+/// `f`, with a panic in the user code's call number `at`; whether that came to pass.
+fn with_fuse(at: usize, f: impl FnOnce()) -> bool {
+    FUSE.set(at);
+    let mut burnt = false;
+    let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(f));
+    if let Err(payload) = outcome {
+        let message = payload.downcast_ref::<String>().expect("a message").as_str();
+        assert!(["hash", "eq", "clone"].contains(&message), "{message}");
+        burnt = true;
+    }
+    FUSE.set(usize::MAX);
+    burnt
+}
+
+#[derive(Debug)]
+struct Key(u32);
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        burn("hash");
+        self.0.hash(hasher);
+    }
+}
+
+impl PartialEq for Key {
+    fn eq(&self, other: &Self) -> bool {
+        burn("eq");
+        self.0 == other.0
+    }
+}
+
+impl Eq for Key {}
+
+#[derive(Debug)]
+struct Value(u32, Counted);
+
+impl Clone for Value {
+    fn clone(&self) -> Self {
+        burn("clone");
+        Value(self.0, self.1.clone())
+    }
+}
+
+/// A call, with every user code it runs panicking in turn, on a full store: each key stays.
+fn survives(call: impl Fn(&Store<Key, Value>, u32, Counted)) {
+    for at in 0.. {
+        let (counted, drops) = Counted::new();
+        // Full to the brim, so that the next key makes the table grow.
+        let store = Store::with_shards(1);
+        let mut keys = 0;
+        while keys < 20 || store.len() < store.capacity() {
+            store.insert(Key(keys), Value(keys, counted.clone()));
+            keys += 1;
+        }
+        let burnt = with_fuse(at, || call(&store, keys, counted.clone()));
+        let mut missing = Vec::new();
+        for key in 0..keys {
+            if store.with(&Key(key), |value| value.0) != Some(key) {
+                missing.push(key);
+            }
+        }
+        assert!(missing.is_empty(), "panic {at}: {missing:?} of {keys} are gone");
+        assert!([keys, keys + 1].contains(&(store.len() as u32)), "{} of {keys}", store.len());
+        // Usable in every way.
+        store.insert(Key(9999), Value(1, counted.clone()));
+        assert!(store.remove(&Key(9999)).is_some());
+        let left = store.len();
+        drops.store(0, SeqCst);
+        drop(store);
+        assert_eq!(drops.load(SeqCst), left);
+        if !burnt {
+            assert!(at > 1, "no user code ran");
+            return;
+        }
+    }
+}
+
+#[test]
+fn a_hash_eq_or_clone_that_panics_costs_no_key() {
+    std::panic::set_hook(Box::new(|_| {}));
+    survives(|store, new, value| ignore(store.insert(Key(new), Value(0, value))));
+    survives(|store, _, value| ignore(store.insert(Key(3), Value(3, value))));
+    survives(|store, new, value| store.upsert(Key(new), || Value(0, value), |_| ()));
+    survives(|store, new, value| {
+        ignore(store.entry(Key(new), |it| it.or_insert(Value(0, value)).0));
+    });
+    survives(|store, new, value| ignore(store.insert_if_absent(Key(new), Value(0, value))));
+    survives(|store, new, value| ignore(store.get_or_compute(Key(new), |_| Value(0, value))));
+    survives(|store, _, _| ignore(store.get_or_compute(Key(3), |_| unreachable!("is there"))));
+    survives(|store, _, _| ignore(store.get(&Key(3))));
+    survives(|store, _, _| ignore(store.update(&Key(3), |_| ())));
+    survives(|store, _, _| store.with_many([&Key(1), &Key(2), &Key(3)], |_| ()));
+    survives(|store, _, _| store.reserve(1000));
+    survives(|store, _, _| store.shrink_to_fit());
+    survives(|store, _, _| ignore(store.values()));
+}
+
+/// A removal that would shrink the table as well: the value is given back, whatever the hasher does.
+#[test]
+fn a_hash_that_panics_while_a_table_shrinks_is_nobody_s() {
+    std::panic::set_hook(Box::new(|_| {}));
+    let (counted, _) = Counted::new();
+    let store = Store::with_shards(1);
+    (0..1000).for_each(|key| ignore(store.insert(Key(key), Value(key, counted.clone()))));
+    for key in 20..1000 {
+        // The first hash is the call's own, and so is the first comparison, if not the second.
+        FUSE.set(4);
+        let removed = store.remove_if(&Key(key), |_| {
+            FUSE.set(0);
+            true
+        });
+        FUSE.set(usize::MAX);
+        assert!(removed.is_some_and(|value| value.0 == key));
+    }
+    assert!((0..20).all(|key| store.with(&Key(key), |value| value.0) == Some(key)));
+    let before = store.capacity();
+    assert!(store.remove(&Key(0)).is_some());
+    assert!(store.capacity() < before, "shrunk at the next chance");
+}
+
+#[test]
+fn a_closure_that_panics_leaves_its_key_as_it_was() {
+    watchdog(|| {
+        let store: Store<u32, u32> = (0..100).map(|key| (key, key)).collect();
+        let stop = |_: &mut u32| -> u32 { panic!("stop") };
+        let calls: [&dyn Fn(); 8] = [
+            &|| ignore(store.with(&1, |_| panic!("stop"))),
+            &|| ignore(store.update(&1, stop)),
+            &|| store.upsert(1, || 0, |it| ignore(stop(it))),
+            &|| store.upsert(500, || panic!("stop"), |_| ()),
+            &|| store.entry(1, |it| ignore(it.and_modify(|it| ignore(stop(it))))),
+            &|| ignore(store.remove_if(&1, |_| panic!("stop"))),
+            &|| store.with_many([&1, &2], |_| panic!("stop")),
+            &|| store.for_each(|_, _| panic!("stop")),
+        ];
+        for call in calls {
+            assert_eq!(panic_of(call).message, "stop");
+            assert_eq!((store.len(), store.get(&1), store.get(&500)), (100, Some(1), None));
+            assert_eq!(store.insert(1, 1), Some(1));
+        }
+        let seen = panic_of(|| {
+            store.entry(1, |entry| match entry {
+                Entry::Occupied(mut entry) => {
+                    *entry.get_mut() = 7;
+                    panic!("half way");
+                }
+                Entry::Vacant(_) => unreachable!("is there"),
+            })
+        });
+        assert_eq!((seen.message.as_str(), store.get(&1)), ("half way", Some(7)));
+    });
+}
+
+#[test]
+fn a_retain_that_panics_keeps_what_it_has_not_let_go() {
+    watchdog(|| {
+        let (counted, drops) = Counted::new();
+        let store: Store<u32, Counted> = (0..100).map(|key| (key, counted.clone())).collect();
+        let seen = Cell::new(0);
+        let panicked = panic_of(|| {
+            store.retain(|_, _| {
+                seen.set(seen.get() + 1);
+                assert!(seen.get() < 50, "enough");
+                seen.get() % 2 == 0
+            });
+        });
+        assert_eq!(panicked.message, "enough");
+        // Of 49, every other one was let go.
+        assert_eq!((store.len(), drops.load(SeqCst)), (75, 25));
+        store.retain(|_, _| true);
+        assert_eq!(store.len(), 75);
+    });
+}
