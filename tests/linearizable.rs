@@ -7,7 +7,8 @@ use common::counts::Count::{self, Add, Get, Take};
 use common::counts::{Total, counts_what_it_may, in_two_steps};
 use common::history::{Call, Clock, Sequential, is_linearizable};
 use common::watchdog;
-use phalanx::SafeCounter;
+use phalanx::store::Entry;
+use phalanx::{SafeCounter, Store};
 use std::sync::Barrier;
 use std::thread;
 
@@ -126,6 +127,94 @@ fn a_counter_s_takes_beside_reads_are_a_read_and_a_subtraction() {
         recorded(counter, call, |histories| {
             let history = in_two_steps(&histories.concat());
             assert!(is_linearizable(Total::default(), &history), "{history:#?}");
+        });
+    });
+}
+
+/// A call on one key, and what it gave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum OnKey {
+    Get(Option<u32>),
+    Insert(u32, Option<u32>),
+    Remove(Option<u32>),
+    /// What was there, to which one was added.
+    Update(Option<u32>),
+    Upsert(u32),
+    InsertIfAbsent(u32, bool),
+    /// Takes it out if it is even.
+    RemoveEven(Option<u32>),
+    EntryTake(Option<u32>),
+    WithMany(Option<u32>),
+}
+
+/// What a store is for one thread, as far as one key goes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+struct Slot(Option<u32>);
+
+impl Sequential for Slot {
+    type Op = OnKey;
+
+    fn allows(&mut self, op: &OnKey) -> bool {
+        let now = self.0;
+        let even = now.filter(|value| value % 2 == 0);
+        let (next, expected) = match *op {
+            OnKey::Get(given) => (now, given == now),
+            OnKey::Insert(value, given) => (Some(value), given == now),
+            OnKey::Remove(given) | OnKey::EntryTake(given) => (None, given == now),
+            OnKey::Update(given) | OnKey::WithMany(given) => (now.map(|it| it + 1), given == now),
+            OnKey::Upsert(value) => (Some(now.map_or(value, |it| it + 1)), true),
+            OnKey::InsertIfAbsent(value, done) => (now.or(Some(value)), done == now.is_none()),
+            OnKey::RemoveEven(given) => (now.filter(|_| even.is_none()), given == even),
+        };
+        self.0 = next;
+        expected
+    }
+}
+
+#[test]
+fn a_store_s_calls_on_a_key_are_linearizable() {
+    let add_one = |it: &mut u32| std::mem::replace(it, *it + 1);
+    watchdog(move || {
+        let turn = std::cell::Cell::new(0);
+        let new = || {
+            turn.set(turn.get() + 1);
+            let store = Store::<u32, u32>::with_shards(2);
+            if turn.get() % 2 == 0 {
+                // Readers go past the locks.
+                (0..4000).for_each(|key| assert_eq!(store.get(&(key % 64)), None));
+            }
+            store
+        };
+        let call = |it: &Store<u32, u32>, clock: &Clock, choices: &mut Choices| {
+            let value = choices.below(100) as u32;
+            match choices.below(12) {
+                0..4 => clock.record(|| it.get(&7), OnKey::Get),
+                4 => clock.record(|| it.insert(7, value), |old| OnKey::Insert(value, old)),
+                5 => clock.record(|| it.remove(&7), OnKey::Remove),
+                6 => clock.record(|| it.update(&7, add_one), OnKey::Update),
+                7 => clock
+                    .record(|| it.upsert(7, || value, |it| *it += 1), |()| OnKey::Upsert(value)),
+                8 => clock.record(
+                    || it.insert_if_absent(7, value),
+                    |done| OnKey::InsertIfAbsent(value, done.is_ok()),
+                ),
+                9 => clock.record(|| it.remove_if(&7, |it| it % 2 == 0), OnKey::RemoveEven),
+                10 => clock.record(
+                    || {
+                        it.entry(7, |entry| match entry {
+                            Entry::Occupied(entry) => Some(entry.remove()),
+                            Entry::Vacant(_) => None,
+                        })
+                    },
+                    OnKey::EntryTake,
+                ),
+                _ => clock
+                    .record(|| it.with_many([&1, &7], |[_, it]| it.map(add_one)), OnKey::WithMany),
+            }
+        };
+        recorded(new, call, |histories| {
+            let history = histories.concat();
+            assert!(is_linearizable(Slot::default(), &history), "{history:#?}");
         });
     });
 }
