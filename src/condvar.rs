@@ -20,7 +20,7 @@
 //! comes before its end. A notification promises no order to its users; the mutex does.
 
 use crate::sys::atomic::{AtomicBool, Ordering};
-use crate::sys::{Mutex, Parked, const_fn, park, unpark_threads};
+use crate::sys::{Mutex, Parked, Tracked, const_fn, park, unpark_threads};
 use lock_api::{MutexGuard, RawMutex};
 use std::collections::VecDeque;
 use std::fmt;
@@ -80,6 +80,8 @@ pub struct Condvar {
 /// A waiter, on its own stack.
 struct Node {
     notified: AtomicBool,
+    /// In a model: read by each use of another thread, written at the end.
+    life: Tracked,
 }
 
 /// A node in the queue.
@@ -106,6 +108,7 @@ impl Entry {
         // SAFETY: invariant 4: the lock is held, and the flag not set.
         let node = unsafe { &*self.0 };
         let address = node.address();
+        node.life.read();
         // ORDERING: Release: see `is_notified`. The last use of the node.
         node.notified.swap(true, Ordering::Release);
         address
@@ -254,7 +257,7 @@ impl Condvar {
         deadline: Option<Instant>,
     ) -> WaitTimeoutResult {
         let mutex = MutexGuard::mutex(guard);
-        let node = Node { notified: AtomicBool::new(false) };
+        let node = Node { notified: AtomicBool::new(false), life: Tracked::new() };
         self.enter(&node);
         let whole = AbortOnUnwind;
         // SAFETY: `guard` is valid for reads, and not used until it is written again below; nobody
@@ -265,6 +268,7 @@ impl Condvar {
             let parked = park(node.address(), || !node.is_notified(), deadline);
             timed_out = parked == Parked::TimedOut && self.leave(&node);
         }
+        node.life.write();
         // SAFETY: `guard` is valid for writes, and holds what was moved out above.
         unsafe { ptr::write(guard, mutex.lock()) };
         mem::forget(whole);

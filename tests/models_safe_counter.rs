@@ -1,8 +1,16 @@
 //! Models of the counter. In a plain build each runs once, on real threads; with `--cfg phalanx_loom`
 //! loom explores its interleavings.
 //!
-//! In a model the cells come with the first addition of a second thread, and the first two threads have
-//! cells in the first segment.
+//! In a model the cells come with the first addition of a second thread. The first segment is one cell,
+//! the second another, and the third thread has no number: it adds to the shared cell.
+//!
+//! | what the documentation says | model |
+//! | --- | --- |
+//! | no addition is lost | `additions_of_all_threads_are_counted`, `a_number_s_next_holder_loses_nothing` |
+//! | additions of one are linearizable | `additions_of_one_are_linearizable`, `two_readers_of_additions_of_one_agree` |
+//! | the first so many of each thread | `a_read_counts_the_first_so_many_of_each_thread`, `what_a_thread_added_first_is_counted_first` |
+//! | a take is a get and a subtraction | `takes_lose_nothing_and_give_nothing_twice`, `a_read_beside_a_take_sees_it_whole`, `a_read_never_misses_what_was_taken` |
+//! | a get that counts an addition happens after it | `who_counts_an_addition_sees_what_came_before` |
 
 #[path = "common/counts.rs"]
 mod counts;
@@ -12,6 +20,7 @@ mod history;
 use counts::Count::{Add, Get, Take};
 use counts::{Count, Total, counts_what_it_may, in_two_steps};
 use history::{Call, Clock, is_linearizable};
+use phalanx::cell::UnsafeCell;
 use phalanx::{Model, SafeCounter, model, thread};
 use std::sync::Arc;
 
@@ -174,5 +183,113 @@ fn a_read_between_takes_gives_a_count_that_was() {
         let mut history = histories(&counted, calls).concat();
         history.push(counted.call(Get(0)));
         assert!(is_linearizable(Total::default(), &in_two_steps(&history)), "{history:?}");
+    });
+}
+
+/// Without a clock, which would order the calls: the owner goes from the first word to its cell, made by
+/// another, while one reads.
+#[test]
+fn what_a_thread_added_first_is_counted_first() {
+    model(|| {
+        let counted = Counted::new();
+        counted.counter.add(1);
+        let other = spawn(&counted, |it| it.counter.add(1000));
+        let reader = spawn(&counted, |it| it.counter.get());
+        counted.counter.add(10);
+        counted.counter.add(100);
+        let seen = reader.join().unwrap();
+        assert!([1, 11, 111].contains(&(seen % 1000)), "{seen}");
+        other.join().unwrap();
+    });
+}
+
+/// One takes what another adds: a third never sees less than nothing.
+#[test]
+fn a_read_never_misses_what_was_taken() {
+    for by_cells in [false, true] {
+        model(move || {
+            let counted = Counted::new();
+            if by_cells {
+                counted.counter.add(0);
+                spawn(&counted, |it| it.counter.add(0)).join().unwrap();
+            }
+            let adder = spawn(&counted, |it| it.counter.add(5));
+            let taker = spawn(&counted, |it| it.counter.take());
+            let seen = counted.counter.get();
+            assert!([0, 5].contains(&seen), "{seen}");
+            adder.join().unwrap();
+            let taken = taker.join().unwrap();
+            assert_eq!(taken + counted.counter.get(), 5);
+        });
+    }
+}
+
+/// Plain memory, written before an addition.
+struct Page {
+    counter: SafeCounter,
+    text: UnsafeCell<u32>,
+}
+
+// SAFETY: written before the addition, read by who has counted it, which is what the models check.
+unsafe impl Sync for Page {}
+// SAFETY: a number.
+unsafe impl Send for Page {}
+
+impl Page {
+    fn new() -> Arc<Self> {
+        Arc::new(Page { counter: SafeCounter::new(), text: UnsafeCell::new(0) })
+    }
+
+    fn write(&self) {
+        // SAFETY: nobody reads before the addition.
+        self.text.with_mut(|place| unsafe { *place = 7 });
+        self.counter.add(1);
+    }
+
+    fn read_if_counted(&self) {
+        if self.counter.get() == 1 {
+            // SAFETY: the addition was counted.
+            assert_eq!(self.text.with(|place| unsafe { *place }), 7);
+        }
+    }
+}
+
+/// By each of the parts that a thread with a number adds to.
+#[test]
+fn who_counts_an_addition_sees_what_came_before() {
+    // Who counts before: nobody, for `first`; this thread, for `rest`; another too, for a cell.
+    for before in 0..3 {
+        model(move || {
+            let page = Page::new();
+            if before > 0 {
+                page.counter.add(0);
+            }
+            if before > 1 {
+                let page = page.clone();
+                thread::spawn(move || page.counter.add(0)).join().unwrap();
+            }
+            let theirs = page.clone();
+            let writer = thread::spawn(move || theirs.write());
+            page.read_if_counted();
+            writer.join().unwrap();
+        });
+    }
+}
+
+/// By the shared cell: when the third thread comes both numbers are out.
+#[test]
+fn who_counts_an_addition_to_the_shared_cell_sees_what_came_before() {
+    model(|| {
+        let page = Page::new();
+        page.counter.add(0);
+        let theirs = page.clone();
+        let second = thread::spawn(move || {
+            theirs.counter.add(0);
+            let third = theirs.clone();
+            let third = thread::spawn(move || third.write());
+            theirs.read_if_counted();
+            third.join().unwrap();
+        });
+        second.join().unwrap();
     });
 }

@@ -14,7 +14,7 @@ use crossbeam_utils::CachePadded;
 type Cell = CachePadded<AtomicU64>;
 
 /// Cells of the first segment.
-const FIRST: usize = if IS_MODEL { 2 } else { 8 };
+const FIRST: usize = if IS_MODEL { 1 } else { 8 };
 /// Segments after the first: of FIRST, 2 FIRST, 4 FIRST cells and so on.
 const MORE: usize = (NUMBERS / FIRST).next_power_of_two().ilog2() as usize;
 

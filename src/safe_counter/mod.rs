@@ -241,17 +241,19 @@ impl SafeCounter {
         self.visits.add(1);
         if self.visits.get() >= VISITS {
             self.cells.get_or_make(Cells::new);
-            // ORDERING: Relaxed: as in `owns_first`.
-            self.owner.swap(MOVED, Ordering::Relaxed);
+            // ORDERING: Release: pairs with the Acquire in `owns_first`: an owner that finds itself
+            // moved finds the cells, and does not go to `rest` (invariant 3).
+            self.owner.swap(MOVED, Ordering::Release);
         }
         before.wrapping_add(n)
     }
 
     /// Whether `first` is this number's, claimed now if it is nobody's.
     fn owns_first(&self, number: usize) -> bool {
-        // ORDERING: Relaxed: publishes nothing; `first` is as the number's last holder left it.
-        let relaxed = Ordering::Relaxed;
-        match self.owner.compare_exchange(NOBODY, number, relaxed, relaxed) {
+        // ORDERING: Relaxed: publishes nothing; `first` is as the number's last holder left it. Acquire:
+        // pairs with the Release of `MOVED`.
+        let (relaxed, acquire) = (Ordering::Relaxed, Ordering::Acquire);
+        match self.owner.compare_exchange(NOBODY, number, relaxed, acquire) {
             Ok(_) => true,
             Err(owner) => owner == number,
         }

@@ -210,3 +210,49 @@ fn a_door_handed_over_under_a_bias_is_drained_again() {
         shared.is(1);
     });
 }
+
+/// A lock that is steered: one reader engages the bias, another reads at once, a writer ends it.
+#[test]
+fn a_steered_bias_that_a_writer_ends_lets_no_reader_in_with_it() {
+    model(|| {
+        let shared = Guarded::<RawRwMutex>::new();
+        shared.lock.steer();
+        shared.favour_readers();
+        let reads = spawn(&shared, |it| {
+            it.lock.settle(0);
+            if let Some(pass) = it.lock.read_at_once() {
+                it.value.get();
+                it.lock.leave(pass);
+            }
+            it.visit();
+        });
+        let writes = spawn(&shared, |it| {
+            it.lock.write();
+            it.value.add(1);
+            if it.lock.suspends_bias() {
+                it.lock.end_bias();
+            }
+            it.lock.unwrite();
+        });
+        shared.add();
+        join_all([reads, writes]);
+        assert!(!shared.lock.is_biased(), "ended");
+        shared.is(2);
+    });
+}
+
+#[test]
+fn a_read_at_once_is_none_without_a_bias_or_a_free_slot() {
+    model(|| {
+        let shared = Guarded::<RawRwMutex>::new();
+        shared.lock.settle(0);
+        shared.lock.steer();
+        assert!(shared.lock.read_at_once().is_none());
+        shared.favour_readers();
+        let pass = shared.lock.read_at_once().expect("a bias and a free slot");
+        assert!(shared.lock.read_at_once().is_none());
+        assert!(!shared.lock.try_write());
+        shared.lock.leave(pass);
+        shared.is(0);
+    });
+}
