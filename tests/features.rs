@@ -2,7 +2,7 @@
 
 use phalanx::{
     ArcMutexGuard, ArcRwMutexReadGuard, ArcRwMutexUpgradableReadGuard, ArcRwMutexWriteGuard, Mutex,
-    RwMutex,
+    RwMutex, Store,
 };
 use std::sync::Arc;
 use std::thread;
@@ -36,4 +36,22 @@ fn locks_serialize_as_what_they_protect() {
     assert_eq!(json, r#"[1,"two"]"#);
     let (one, two): (Mutex<u32>, RwMutex<String>) = serde_json::from_str(&json).unwrap();
     assert_eq!((one.into_inner(), two.into_inner().as_str()), (1, "two"));
+}
+
+#[test]
+fn stores_serialize_as_maps() {
+    let store: Store<String, u32> = (0..100).map(|n| (n.to_string(), n)).collect();
+    let json = serde_json::to_string(&store).unwrap();
+    let back: Store<String, u32> = serde_json::from_str(&json).unwrap();
+    let sorted = |store: Store<String, u32>| {
+        let mut entries: Vec<_> = store.into_iter().collect();
+        entries.sort_unstable();
+        entries
+    };
+    assert_eq!(sorted(back), sorted(store));
+    // The last value of a key stays.
+    let twice: Store<String, u32> = serde_json::from_str(r#"{"a":1,"a":2}"#).unwrap();
+    assert_eq!((twice.len(), twice.get("a")), (1, Some(2)));
+    let error = serde_json::from_str::<Store<u32, u32>>("[1]").unwrap_err();
+    assert!(error.to_string().contains("expected a map"), "{error}");
 }

@@ -4,7 +4,9 @@
 //! which sees races where it can't see the locking. `.ci/run` builds this file alone with it, and
 //! checks with the ignored test that a race would be seen.
 
-use phalanx::{Condvar, Mutex, RwMutex, WaitGroup, WaitGuard, WorkerPool, thread};
+use phalanx::{
+    Condvar, Mutex, RwMutex, SafeCounter, Store, WaitGroup, WaitGuard, WorkerPool, thread,
+};
 use std::cell::UnsafeCell;
 use std::sync::Arc;
 
@@ -65,6 +67,72 @@ fn a_guard_may_be_the_last_to_leave() {
         let group = WaitGroup::new();
         let threads = [group.guard(), group.guard()].map(|guard| in_thread(&Plain::new(), guard));
         drop(group);
+        join(threads);
+    }
+}
+
+#[test]
+fn a_counter_that_counts_an_addition_orders_it() {
+    for _ in 0..200 {
+        let counter = Arc::new(SafeCounter::new());
+        let cells = [Plain::new(), Plain::new(), Plain::new()];
+        let threads = cells.each_ref().map(|cell| {
+            let (counter, cell) = (counter.clone(), cell.clone());
+            thread::spawn(move || {
+                (0..100).for_each(|_| counter.add(0));
+                cell.add(1);
+                counter.increment();
+            })
+        });
+        while counter.get() < 3 {
+            thread::yield_now();
+        }
+        assert!(cells.iter().all(|cell| cell.get() == 1));
+        join(threads);
+        assert_eq!(counter.take(), 3);
+    }
+}
+
+#[test]
+fn a_store_orders_what_it_keeps() {
+    // Mostly read, so that readers go past the locks; then written.
+    for (reads, writes) in [(4000, 40), (500, 500)] {
+        let store: Arc<Store<u32, Vec<u32>>> = Arc::new(Store::with_shards(2));
+        (0..8).for_each(|key| drop(store.insert(key, vec![key])));
+        let threads = [0, 1, 2].map(|thread: u32| {
+            let store = store.clone();
+            thread::spawn(move || {
+                for n in 0..reads {
+                    store.with(&(n % 8), |it| assert!(it.iter().all(|value| value % 8 == n % 8)));
+                    if n * writes / reads != (n + 1) * writes / reads {
+                        store.update(&(thread + n % 4), |it| it.push(it[0]));
+                        store.insert(8 + n + 1000 * thread, vec![n % 8]);
+                        store.remove(&(8 + n + 1000 * thread));
+                    }
+                }
+            })
+        });
+        join(threads);
+        let pushed: usize = store.values().iter().map(|it| it.len() - 1).sum();
+        assert_eq!(pushed, 3 * writes as usize);
+    }
+}
+
+#[test]
+fn a_value_computed_once_is_ordered_for_all() {
+    for key in 0..200_u32 {
+        let store: Arc<Store<u32, Arc<Plain>>> = Arc::new(Store::new());
+        let threads = [0, 1, 2].map(|_| {
+            let store = store.clone();
+            thread::spawn(move || {
+                let value = store.get_or_compute(key, |_| {
+                    let value = Plain::new();
+                    value.add(7);
+                    value
+                });
+                assert_eq!(value.get(), 7);
+            })
+        });
         join(threads);
     }
 }
