@@ -7,6 +7,8 @@
 //! | apply one function to many items, in parallel if it pays | [`WorkerPool::map`] | chunks by hand |
 //! | share a value that is written often, or for moments | [`Mutex`] | std's, whose waiters may starve |
 //! | share a value that is read much and written seldom | [`RwMutex`] | a lock whose readers wait for one another's cache line |
+//! | count from many threads, read now and then | [`SafeCounter`] | an atomic whose line they all want |
+//! | share a map, change it, compute its values once | [`Store`] | a lock around a `HashMap` |
 //! | wait until a shared value is as you want it | [`Condvar`] | polling |
 //! | check that your own threads don't race, hang or lose a wake-up | [`model`] | luck |
 //!
@@ -26,8 +28,9 @@
 //!
 //! **Fast where it is used.** One read-modify-write per operation of a [`WaitGroup`]; a batch of a
 //! [`WorkerPool`] costs no allocation and no queue node per task, and a short `map` wakes nobody;
-//! readers of an [`RwMutex`] touch no line that another reader writes. `cargo bench` measures it on
-//! your machine, beside std, parking_lot and crossbeam-utils.
+//! readers of an [`RwMutex`] or a [`Store`] touch no line that another reader writes, and a thread that
+//! counts in a [`SafeCounter`] none that another counts in. `cargo bench` measures it on your machine,
+//! beside std, parking_lot and crossbeam-utils.
 //!
 //! **Nothing lost.** A panic, a timeout, a drop in the middle: each has one defined outcome, told
 //! under "Panics" of each type. A waiter is always woken, a value is dropped exactly once.
@@ -82,7 +85,7 @@
 //!
 //! # Features
 //! `arc_lock`: guards that keep an `Arc` of their lock. `serde`: locks that serialize as what they
-//! protect. `loom`: for the model build, and nothing without the cfg.
+//! protect, stores that serialize as maps. `loom`: for the model build, and nothing without the cfg.
 //!
 //! # Platforms
 //! Any that std supports, with 64-bit atomics.
