@@ -5,7 +5,7 @@
 
 use phalanx::atomic::{AtomicUsize, Ordering};
 use phalanx::cell::UnsafeCell;
-use phalanx::{Condvar, Mutex, RwMutex, WaitGroup, WaitGuard, WorkerPool};
+use phalanx::{Condvar, Mutex, RwMutex, SafeCounter, Store, WaitGroup, WaitGuard, WorkerPool};
 use std::time::Duration;
 
 /// A post whose view count is a plain number, to be written by one thread at a time.
@@ -183,5 +183,32 @@ impl LetterBox {
         let mut letter = self.letter.lock();
         self.came.wait(&mut letter);
         letter.take().unwrap()
+    }
+}
+
+/// Views of pages, by name.
+#[derive(Default)]
+pub struct Pages {
+    views: Store<&'static str, u64>,
+    total: SafeCounter,
+}
+
+impl Pages {
+    /// Counts a view of a page.
+    pub fn view(&self, page: &'static str) {
+        self.views.upsert(page, || 1, |views| *views += 1);
+        self.total.increment();
+    }
+
+    /// Lost update: looks, and writes what was there a moment ago plus one.
+    pub fn view_in_two_steps(&self, page: &'static str) {
+        let views = self.views.get(page).unwrap_or(0);
+        self.views.insert(page, views + 1);
+        self.total.increment();
+    }
+
+    /// How many views of all pages there are, by the pages and by the total.
+    pub fn views(&self) -> (u64, i64) {
+        (self.views.values().iter().sum(), self.total.get())
     }
 }

@@ -4,7 +4,8 @@
 //! and are run under the gate alone, where each must fail.
 
 use downstream::{
-    Door, LetterBox, LockedPost, Post, publish, publish_too_early, view_each, view_from_two_tasks,
+    Door, LetterBox, LockedPost, Pages, Post, publish, publish_too_early, view_each,
+    view_from_two_tasks,
 };
 use phalanx::{WaitGroup, WorkerPool, model, thread};
 use std::sync::Arc;
@@ -154,4 +155,24 @@ fn planted_lost_wake_up_on_a_wait_group() {
 #[ignore = "planted lost wake-up: fails under the gate"]
 fn planted_lost_wake_up_on_a_worker_pool() {
     model(|| meet_at_a_door_in_a_pool(Door::pass_carelessly));
+}
+
+fn view_a_page_from_two_threads(view: fn(&Pages, &'static str)) {
+    let pages = Arc::new(Pages::default());
+    let theirs = pages.clone();
+    let other = thread::spawn(move || view(&theirs, "index"));
+    view(&pages, "index");
+    other.join().unwrap();
+    assert_eq!(pages.views(), (2, 2), "a view was lost");
+}
+
+#[test]
+fn views_of_a_page_are_all_counted() {
+    model(|| view_a_page_from_two_threads(Pages::view));
+}
+
+#[test]
+#[ignore = "planted lost update: fails under the gate"]
+fn planted_lost_update_on_a_store() {
+    model(|| view_a_page_from_two_threads(Pages::view_in_two_steps));
 }
