@@ -68,6 +68,13 @@ impl Cells {
         })
     }
 
+    /// How many have been made.
+    #[cfg(test)]
+    pub(super) fn count(&self) -> usize {
+        let more = self.more.iter().filter_map(Lazy::get).map(|cells| cells.len());
+        FIRST + more.sum::<usize>()
+    }
+
     /// The sum of all cells, modulo 2^64, each read at a moment of its own.
     pub(super) fn sum(&self) -> u64 {
         let more = self.more.iter().filter_map(Lazy::get).flat_map(|cells| cells.iter());

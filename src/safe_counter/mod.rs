@@ -308,3 +308,36 @@ impl fmt::Display for SafeCounter {
         fmt::Display::fmt(&self.get(), f)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::thread;
+
+    /// Numbers are given back: a thousand threads, four at a time, need no more cells than four would,
+    /// and those of the tests that run beside this one.
+    #[test]
+    fn cells_are_used_again() {
+        if IS_MODEL {
+            return;
+        }
+        let counter = SafeCounter::new();
+        for _ in 0..250 {
+            thread::scope(|s| {
+                for _ in 0..4 {
+                    s.spawn(|| (0..2 * VISITS).for_each(|_| counter.increment()));
+                }
+            });
+        }
+        assert_eq!(counter.get(), 1000 * 2 * i64::from(VISITS));
+        let cells = counter.cells.get().expect("several threads have counted");
+        assert!(cells.count() <= 64, "{} cells", cells.count());
+    }
+
+    #[test]
+    fn a_counter_of_one_thread_has_no_cells() {
+        let counter = SafeCounter::new();
+        (0..1000).for_each(|_| counter.increment());
+        assert!(counter.cells.get().is_none());
+    }
+}

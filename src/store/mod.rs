@@ -1,5 +1,8 @@
 //! A map that threads share: hashbrown's tables behind reader-writer locks, no guard ever handed out.
 //!
+//! [`Store`] is the map. Here is also what its closures and loops are given: an [`Entry`], an [`IntoIter`].
+//!
+//! # How it is made
 //! std has `RwLock<HashMap>`, whose readers wait for one another's cache line and whose writers wait for all.
 //! Here the keys are spread over *shards*, each a table under a [`RwMutex`](crate::RwMutex) of its own, and where
 //! a store is mostly read its readers pass the locks by.
@@ -18,8 +21,7 @@
 //!
 //! 1. User code runs under a lock (closures, `Hash` while a table grows, `Eq`, `Clone`), or without any
 //!    (`Hash` of a key that is looked for, `Drop` of what is replaced or removed, what `get_or_compute`
-//!    computes). Under a lock its thread is marked as [`inside`](Inside): no call then waits for a lock of the
-//!    same store.
+//!    computes). Under a lock its thread is marked as inside: no call then waits for a lock of the same store.
 //! 2. No change to a table is half done while user code runs: a panic leaves every entry as it was, or
 //!    as the code has made it.
 //! 3. Who locks several shards locks them in order.
