@@ -60,12 +60,13 @@ impl Cells {
     }
 
     fn get(&self, number: usize) -> &AtomicU64 {
-        self.find(number).unwrap_or_else(|| {
-            let (segment, start) = place(number);
-            let cells = self.more[segment]
-                .get_or_make(|| (0..start).map(|_| CachePadded::new(AtomicU64::new(0))).collect());
-            &cells[number - start]
-        })
+        if let Some(cell) = self.find(number) {
+            return cell;
+        }
+        let (segment, len) = place(number);
+        self.more[segment]
+            .get_or_make(|| (0..len).map(|_| CachePadded::new(AtomicU64::new(0))).collect());
+        self.find(number).expect("its segment was just made")
     }
 
     /// How many have been made.
