@@ -147,6 +147,54 @@ fn the_destructors_of_thread_locals_may_count() {
     });
 }
 
+/// A thread's destructors go on counting when its number is somebody else's already.
+#[test]
+fn a_thread_that_has_given_its_number_back_leaves_the_cell_alone() {
+    const TIMES: usize = if cfg!(debug_assertions) { 300_000 } else { 3_000_000 };
+    struct AtTheEnd(Arc<(SafeCounter, Barrier)>);
+    impl Drop for AtTheEnd {
+        fn drop(&mut self) {
+            let (count, both) = &*self.0;
+            both.wait();
+            // The other one has its number now.
+            both.wait();
+            (0..TIMES).for_each(|_| count.increment());
+        }
+    }
+    thread_local! {
+        static KEPT: RefCell<Option<AtTheEnd>> = const { RefCell::new(None) };
+    }
+    watchdog(|| {
+        // Destructors run in some order: before the number is given back, or after.
+        for kept_first in [true, false] {
+            let it = Arc::new((SafeCounter::new(), Barrier::new(2)));
+            // So that the first word is not the ending thread's.
+            thread::scope(|s| s.spawn(|| it.0.increment()).join().unwrap());
+            let theirs = it.clone();
+            let ending = thread::spawn(move || {
+                let keep = AtTheEnd(theirs.clone());
+                if kept_first {
+                    KEPT.set(Some(keep));
+                    theirs.0.increment();
+                } else {
+                    theirs.0.increment();
+                    KEPT.set(Some(keep));
+                }
+            });
+            it.1.wait();
+            let next = it.clone();
+            let next = thread::spawn(move || {
+                next.0.increment();
+                next.1.wait();
+                (0..TIMES).for_each(|_| next.0.increment());
+            });
+            next.join().unwrap();
+            ending.join().unwrap();
+            assert_eq!(it.0.get(), 2 * TIMES as i64 + 3);
+        }
+    });
+}
+
 /// Adders, takers and readers at once: what was taken and what is left is what was added.
 #[test]
 fn what_takers_get_and_what_is_left_is_the_sum() {
@@ -200,4 +248,11 @@ fn a_reader_of_additions_never_sees_the_count_go_back() {
 #[test]
 fn a_counter_is_small_until_threads_work_at_it() {
     assert!(size_of::<SafeCounter>() <= 64);
+}
+
+#[test]
+fn a_panic_may_be_caught_around_a_counter() {
+    let count = SafeCounter::new();
+    assert!(std::panic::catch_unwind(|| count.increment()).is_ok());
+    assert_eq!(count.get(), 1);
 }

@@ -76,10 +76,11 @@ impl Cells {
         FIRST + more.sum::<usize>()
     }
 
-    /// The sum of all cells, modulo 2^64, each read at a moment of its own.
+    /// The sum of all cells, modulo 2^64, each read at a moment of its own; the shared one first, where a
+    /// thread adds that has given up its own.
     pub(super) fn sum(&self) -> u64 {
         let more = self.more.iter().filter_map(Lazy::get).flat_map(|cells| cells.iter());
-        let cells = self.first.iter().chain(more).chain([&self.shared]);
+        let cells = [&self.shared].into_iter().chain(&self.first).chain(more);
         // ORDERING: Acquire: pairs with the Release of those that add: see `SafeCounter::sum`.
         cells.fold(0, |sum, cell| sum.wrapping_add(cell.load(Ordering::Acquire)))
     }

@@ -71,3 +71,40 @@ impl<T> Drop for Lazy<T> {
 unsafe impl<T: Send> Send for Lazy<T> {}
 // SAFETY: it gives out shared references to a `T`, and takes one in from any thread that shares it.
 unsafe impl<T: Send + Sync> Sync for Lazy<T> {}
+
+#[cfg(test)]
+mod models {
+    use super::*;
+    use crate::sys::testing::{Plain, spawn};
+    use crate::sys::{Arc, model};
+
+    /// Counts the owners of `alive`, and has memory that is to be whole.
+    struct Value {
+        alive: Arc<()>,
+        text: Plain,
+    }
+
+    #[test]
+    fn two_makers_get_one_value_whole_and_leave_none_behind() {
+        model(|| {
+            let alive = Arc::new(());
+            let lazy = Arc::new(Lazy::new());
+            let owner = alive.clone();
+            let use_it = move |lazy: &Lazy<Value>| {
+                let value = lazy.get_or_make(|| {
+                    let value = Value { alive: owner.clone(), text: Plain::new() };
+                    value.text.add(7);
+                    value
+                });
+                assert_eq!(value.text.get(), 7);
+                assert!(Arc::strong_count(&value.alive) > 1);
+                ptr::from_ref(value).addr()
+            };
+            let other = spawn(&lazy, use_it.clone());
+            let mine = use_it(&lazy);
+            assert_eq!(other.join(), mine);
+            drop((lazy, use_it));
+            assert_eq!(Arc::strong_count(&alive), 1, "one was never dropped");
+        });
+    }
+}

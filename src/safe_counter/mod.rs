@@ -29,12 +29,14 @@
 //!    acquired what the last did, so a plain load and store lose nothing.
 //! 2. The owner may go on with `first` after there are cells, until it sees `MOVED`: it is a part of the
 //!    sum like any other.
-//! 3. A thread adds to `first` or `rest` before it adds to a cell, and never again after; and a sum reads
-//!    the cells before it reads those two, with Acquire. So of each thread it counts the first so many of
-//!    its additions. (Except for additions after the thread gave its number back, from the destructors
-//!    of thread-locals.)
-//! 4. The parts only grow, as far as additions do, and `taken` is a sum of them that was read before. Whoever reads
-//!    `taken` with Acquire reads parts that are no older than that sum.
+//! 3. Each thread goes through the parts in one order: `first` or `rest`, its cell, and when it has given its
+//!    number back (in the destructors of thread-locals) the shared cell, or without cells `rest`. A sum reads
+//!    them the other way round, with Acquire: the shared cell, the cells, `rest`, `first`. So of each
+//!    thread it counts the first so many of its additions.
+//! 4. The parts only grow, as far as additions do, and `taken` is a sum of them that was read before.
+//!    Whoever reads `taken` with Acquire reads parts that are no older than that sum. (With subtractions too,
+//!    `taken` may come back to a value it had; a sum beside that counts some of the calls beside it, which
+//!    is all that is promised then.)
 //!
 //! Orderings: additions are Release and sums Acquire, for 3 and 4. `taken` is written with Release and
 //! read with Acquire before the parts, and again after them: if it is the same, no take came between
@@ -49,6 +51,7 @@ use crate::sys::{Hint, IS_MODEL, Mutex, const_fn, store};
 use cells::{Cells, add_alone};
 use lazy::Lazy;
 use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 
 /// Counts up and down from many threads at once.
 ///
@@ -71,6 +74,10 @@ use std::fmt;
 /// - With both, the result may be a count that never was: an addition may be missed and a later
 ///   subtraction of another thread counted. Once the threads that add happen before the call, it is
 ///   exact.
+/// - Before, after and beside are meant as happens-before orders calls (a join, a lock, a channel). An addition
+///   is a plain store, which may be on its way for some nanoseconds after the call: of two threads that
+///   each add to one counter and then read the other's, both may miss what the other did. Where that
+///   matters, put a [`fence`](crate::atomic::fence)`(SeqCst)` between, or take an atomic.
 /// - A `take` is two steps, a `get` and a subtraction of what it gave. What is added in between stays for
 ///   the next `take`: nothing is lost, and nothing given twice.
 ///
@@ -79,9 +86,14 @@ use std::fmt;
 /// the same way. A count that was out of range in between is right again.
 ///
 /// # Memory
-/// 64 bytes, and one word in it that counts as long as one thread adds. After 64 additions by others it
-/// gets 128 bytes for each of 8 threads, then as many again for 8, 16, 32 more. A thread's cell is the
-/// next thread's after its end. More than 1,024 threads at once share one cell: right, and slower.
+/// 64 bytes, and one word in it that counts as long as one thread adds. After some 64 additions by others it
+/// gets 1,280 bytes, cells for 8 threads; when a thread comes whose number among all threads that count is higher,
+/// 128 bytes for each of 8, 16, 32 more. A thread's cell is the next thread's after its end. A thread that
+/// comes while 1,024 others have numbers gets none for good, and adds to a shared cell: right, and slower.
+///
+/// # Where not to use it
+/// In a signal handler that may interrupt an addition of the same thread, which then may lose its own; in
+/// a global allocator, as cells are allocated.
 ///
 /// # Memory ordering
 /// A `get` or `take` that counts an addition happens after it.
@@ -170,7 +182,7 @@ impl SafeCounter {
     /// The count: see [what a read means](SafeCounter#what-a-read-means).
     ///
     /// # Blocking
-    /// Not for additions. For as long as a few reads, if other threads are taking.
+    /// Not for additions. If other threads are taking, for one of their takes at a time.
     ///
     /// # Examples
     /// ```
@@ -260,6 +272,10 @@ impl SafeCounter {
     }
 }
 
+// Nothing is ever half done.
+impl UnwindSafe for SafeCounter {}
+impl RefUnwindSafe for SafeCounter {}
+
 impl Default for SafeCounter {
     #[track_caller]
     fn default() -> Self {
@@ -332,6 +348,8 @@ mod tests {
         assert_eq!(counter.get(), 1000 * 2 * i64::from(VISITS));
         let cells = counter.cells.get().expect("several threads have counted");
         assert!(cells.count() <= 64, "{} cells", cells.count());
+        // And nobody goes on with the first word, which would be the line that all look at.
+        assert_eq!(counter.owner.load(Ordering::SeqCst), MOVED);
     }
 
     #[test]
