@@ -13,10 +13,12 @@ mod common;
 use common::{Counted, ignore, panic_of, watchdog};
 use phalanx::store::Entry;
 use phalanx::{SafeCounter, Store};
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashMap};
-use std::hash::{BuildHasher, Hasher, RandomState};
+use std::hash::{BuildHasher, Hash, Hasher, RandomState};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, Barrier};
+use std::sync::{Arc, Barrier, Weak};
 use std::thread;
 
 #[test]
@@ -101,6 +103,8 @@ fn several_keys_are_changed_as_one() {
     let seen = panic_of(|| store.with_many([&1, &2, &1], |_| ()));
     assert_eq!(seen.message, "Store: with_many was given a key twice");
     assert!(seen.file.ends_with("store.rs"), "{seen:?}");
+    let seen = panic_of(|| store.with_many([&500, &500], |_| ()));
+    assert_eq!(seen.message, "Store: with_many was given a key twice");
     // One shard for all.
     let small = Store::<u32, u32>::with_shards(1);
     (0..10).for_each(|key| assert_eq!(small.insert(key, 0), None));
@@ -251,6 +255,117 @@ fn old_entries_are_dropped_outside_of_the_lock() {
     });
 }
 
+/// Keys, too: the one that was given, the store's own, and that of a value that was computed.
+#[test]
+fn keys_are_dropped_outside_of_the_lock() {
+    struct Key(u32, Weak<Store<Key, u32>>);
+    impl Hash for Key {
+        fn hash<H: Hasher>(&self, hasher: &mut H) {
+            self.0.hash(hasher);
+        }
+    }
+    impl PartialEq for Key {
+        fn eq(&self, other: &Self) -> bool {
+            self.0 == other.0
+        }
+    }
+    impl Eq for Key {}
+    impl Drop for Key {
+        fn drop(&mut self) {
+            self.1.upgrade().map(|it| it.retain(|_, _| true)).unwrap_or_default();
+        }
+    }
+    watchdog(|| {
+        let store = Arc::new(Store::<Key, u32>::with_shards(1));
+        let key = |n| Key(n, Arc::downgrade(&store));
+        store.insert(key(1), 1);
+        assert_eq!(store.insert(key(1), 2), Some(1));
+        store.entry(key(1), |_| ());
+        store.entry(key(1), |entry| match entry {
+            Entry::Occupied(entry) => assert_eq!(entry.remove(), 2),
+            Entry::Vacant(_) => unreachable!("is there"),
+        });
+        let computed = store.get_or_compute(key(2), |_| {
+            store.insert(key(2), 5);
+            9
+        });
+        assert_eq!(computed, 5);
+        assert_eq!(store.try_get_or_compute(key(3), |_| Err("none")), Err("none"));
+        store.remove(&key(2));
+        assert!(store.is_empty());
+    });
+}
+
+/// What the closure that isn't called holds, too.
+#[test]
+fn what_upsert_does_not_call_is_dropped_outside_of_the_lock() {
+    struct UsesStore<'a>(&'a Store<u32, u32>);
+    impl Drop for UsesStore<'_> {
+        fn drop(&mut self) {
+            assert!(self.0.len() <= 1);
+        }
+    }
+    let store = Store::with_shards(1);
+    for _ in 0..2 {
+        let (one, other) = (UsesStore(&store), UsesStore(&store));
+        store.upsert(1, move || (0, one).0, move |it| *it = (1, other).0);
+    }
+    assert_eq!(store.get(&1), Some(1));
+}
+
+#[test]
+fn room_that_was_made_stays_until_entries_go() {
+    let store = Store::<u32, u32>::with_capacity(100_000);
+    let capacity = store.capacity();
+    for key in 0..1000 {
+        store.upsert(key, || 1, |_| ());
+        assert_eq!(store.remove(&(key + 1_000_000)), None);
+        assert_eq!(store.insert_if_absent(key + 1000, 1), Ok(()));
+    }
+    store.retain(|_, _| true);
+    assert_eq!(store.capacity(), capacity);
+    // Fewer entries than shards: no table for each.
+    assert_eq!(Store::<u32, [u8; 4096]>::with_capacity(1).capacity(), 0);
+}
+
+/// As a thread ends, its own marks go, one after the other; calls from inside are refused to the last.
+#[test]
+fn the_destructors_of_thread_locals_may_use_stores() {
+    struct AtTheEnd(fn());
+    impl Drop for AtTheEnd {
+        fn drop(&mut self) {
+            self.0();
+        }
+    }
+    thread_local! {
+        static FIRST: RefCell<Option<AtTheEnd>> = const { RefCell::new(None) };
+        static LAST: RefCell<Option<AtTheEnd>> = const { RefCell::new(None) };
+    }
+    fn uses_stores() {
+        let [one, other]: [Store<u32, u32>; 2] = [[(1, 1)], [(1, 1)]].map(Store::from);
+        one.update(&1, |it| *it += 1);
+        assert_eq!((one.get(&1), one.len()), (Some(2), 1));
+        // Refused, not hanging: the same store, directly and around another one.
+        let again = || one.update(&1, |_| ());
+        let refused = |f: &dyn Fn()| assert!(catch_unwind(AssertUnwindSafe(f)).is_err());
+        one.update(&1, |_| refused(&|| ignore(again())));
+        let _ = catch_unwind(AssertUnwindSafe(|| {
+            one.update(&1, |_| other.update(&1, |_| refused(&|| ignore(again()))));
+        }));
+        refused(&|| ignore(one.get_or_compute(7, |_| one.get_or_compute(7, |_| 7))));
+        assert_eq!(one.get_or_compute(7, |_| 8), 8);
+    }
+    watchdog(|| {
+        thread::spawn(|| {
+            FIRST.set(Some(AtTheEnd(uses_stores)));
+            uses_stores();
+            LAST.set(Some(AtTheEnd(uses_stores)));
+        })
+        .join()
+        .unwrap();
+    });
+}
+
 #[test]
 fn every_call_from_inside_is_refused() {
     type Calls = &'static [(&'static str, fn(&Store<u32, u32>))];
@@ -264,6 +379,9 @@ fn every_call_from_inside_is_refused() {
         ("insert_if_absent", |it| ignore(it.insert_if_absent(2, 2))),
         ("remove", |it| ignore(it.remove(&1))),
         ("remove_if", |it| ignore(it.remove_if(&1, |_| true))),
+        ("remove_entry", |it| ignore(it.remove_entry(&1))),
+        ("extend", |mut it| it.extend([(1, 1)])),
+        ("try_get_or_compute", |it| ignore(it.try_get_or_compute(1, |_| Err(())))),
         ("entry", |it| it.entry(1, |_| ())),
         ("with_many", |it| it.with_many([&1, &2], |_| ())),
         ("get_or_compute", |it| ignore(it.get_or_compute(1, |_| 1))),
@@ -476,6 +594,31 @@ fn counters_by_key_count() {
         let counts = ["index", "about", "contact"].map(|page| views.with(page, SafeCounter::get));
         assert_eq!(counts, [Some(1336), Some(1332), Some(1332)]);
     });
+}
+
+/// Two keys that say they differ, and then are both found in one entry: the values must not be given twice.
+#[test]
+fn an_eq_that_lies_gets_no_value_twice() {
+    thread_local! {
+        static ASKED: Cell<u32> = const { Cell::new(0) };
+    }
+    struct Liar;
+    impl Hash for Liar {
+        fn hash<H: Hasher>(&self, hasher: &mut H) {
+            0.hash(hasher);
+        }
+    }
+    impl PartialEq for Liar {
+        fn eq(&self, _: &Self) -> bool {
+            ASKED.replace(ASKED.get() + 1) > 0
+        }
+    }
+    impl Eq for Liar {}
+    let store = Store::with_shards(1);
+    store.insert(Liar, 1);
+    ASKED.set(0);
+    let seen = panic_of(|| store.with_many([&Liar, &Liar], |_| unreachable!("two of one")));
+    assert_eq!(seen.message, "Store: with_many was given a key twice");
 }
 
 /// A hasher that fills only the lower bits puts all in one shard, and no harm is done.

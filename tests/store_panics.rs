@@ -9,6 +9,9 @@ use phalanx::store::Entry;
 use std::cell::Cell;
 use std::hash::{Hash, Hasher};
 use std::sync::atomic::Ordering::SeqCst;
+use std::sync::mpsc::channel;
+use std::sync::{Arc, Weak};
+use std::thread;
 
 thread_local! {
     /// Calls of user code until one panics.
@@ -196,5 +199,78 @@ fn a_retain_that_panics_keeps_what_it_has_not_let_go() {
         assert_eq!((store.len(), drops.load(SeqCst)), (75, 25));
         store.retain(|_, _| true);
         assert_eq!(store.len(), 75);
+    });
+}
+
+/// A copy that panics half way: what was copied is dropped when the locks are gone.
+#[test]
+fn a_snapshot_that_panics_drops_its_copies_outside_of_the_locks() {
+    struct UsesStore(Weak<Store<u32, UsesStore>>);
+    impl Clone for UsesStore {
+        fn clone(&self) -> Self {
+            burn("clone");
+            UsesStore(self.0.clone())
+        }
+    }
+    impl Drop for UsesStore {
+        fn drop(&mut self) {
+            self.0.upgrade().map(|it| it.retain(|_, _| true)).unwrap_or_default();
+        }
+    }
+    watchdog(|| {
+        let store = Arc::new(Store::with_shards(2));
+        (0..20).for_each(|key| ignore(store.insert(key, UsesStore(Arc::downgrade(&store)))));
+        for copies in [
+            |it: &Store<u32, UsesStore>| ignore(it.snapshot()),
+            |it: &Store<u32, UsesStore>| ignore(it.values()),
+        ] {
+            assert!(with_fuse(10, || copies(&store)));
+            assert_eq!(store.len(), 20);
+        }
+    });
+}
+
+/// The leader's key panics as it is dropped, because somebody else's is in the store: those who wait are
+/// woken first.
+#[test]
+fn a_key_whose_drop_panics_leaves_no_one_waiting() {
+    /// Whether its drop panics makes no difference to the store.
+    struct Key(u32, bool);
+    impl Hash for Key {
+        fn hash<H: Hasher>(&self, hasher: &mut H) {
+            self.0.hash(hasher);
+        }
+    }
+    impl PartialEq for Key {
+        fn eq(&self, other: &Self) -> bool {
+            self.0 == other.0
+        }
+    }
+    impl Eq for Key {}
+    impl Drop for Key {
+        fn drop(&mut self) {
+            if self.1 {
+                std::panic::resume_unwind(Box::new("dropped"));
+            }
+        }
+    }
+    watchdog(|| {
+        for _ in 0..50 {
+            let store = Store::new();
+            let (computing, started) = channel();
+            thread::scope(|s| {
+                let leader = s.spawn(|| {
+                    store.get_or_compute(Key(1, true), |_| {
+                        computing.send(()).unwrap();
+                        (0..20).for_each(|_| thread::yield_now());
+                        store.insert(Key(1, false), 5);
+                        7
+                    })
+                });
+                started.recv().unwrap();
+                assert_eq!(store.get_or_compute(Key(1, false), |_| 5), 5);
+                assert_eq!(leader.join().unwrap_err().downcast_ref(), Some(&"dropped"));
+            });
+        }
     });
 }

@@ -20,7 +20,8 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
     ///
     /// # Panics
     /// Whatever `f` panics with. If it would wait for itself: `f` asks for the same key in the same way, or
-    /// for one whose function, in another thread, waits for this one. From inside this store.
+    /// for one whose function, in another thread, waits for this one. (Other ways to wait for oneself are
+    /// not seen: `f` must not join a thread that asks for the key.) From inside this store.
     ///
     /// # Examples
     /// ```
@@ -101,7 +102,11 @@ impl<K: Hash + Eq, V: Clone> Leader<'_, K, V> {
     ) -> V {
         let mut shard = self.shards.write(self.hash);
         if let Some((_, theirs)) = shard.table.find(self.hash, |it| *it == *key) {
-            return theirs.clone();
+            let theirs = theirs.clone();
+            drop(shard);
+            // First those who wait, then what is dropped here, which may take its time or panic.
+            drop(self);
+            return theirs;
         }
         let (table, site) = shard.table();
         table.make_room(site, |key| store.hash(key));
@@ -117,13 +122,10 @@ impl<K: Hash + Eq, V: Clone> Leader<'_, K, V> {
 
 impl<K, V> Drop for Leader<'_, K, V> {
     fn drop(&mut self) {
-        if !self.has_ended {
-            let mut shard = self.shards.write(self.hash);
-            let key = shard.flights.end(&self.landing);
-            // A key may be dropped only outside of the lock.
-            drop(shard);
-            drop(key);
-        }
+        let ended =
+            (!self.has_ended).then(|| self.shards.write(self.hash).flights.end(&self.landing));
         self.landing.land();
+        // A key is dropped outside of the lock, and when nobody waits any more: its drop may panic.
+        drop(ended);
     }
 }

@@ -11,7 +11,7 @@
 //! Invariants:
 //!
 //! 1. A flight is in the list of its key's shard, once, from before its function starts until it has
-//!    landed; both ends under the shard's lock. Its [`Guard`] sees to it, also while unwinding.
+//!    landed; both ends under the shard's lock. The `Leader` in `compute.rs` sees to it, also while unwinding.
 //! 2. The list and the leader have the only two references to a flight's key: once it is out of the
 //!    list, the leader can take the key back.
 //! 3. A node's landing is set before its thread looks along the chain, and taken off when the wait is
@@ -22,8 +22,8 @@
 
 use crate::sys::{Arc, Mutex, local};
 use crate::wait_group::WaitGroup;
-use std::cell::RefCell;
-use std::{iter, mem};
+use std::cell::{Cell, RefCell};
+use std::{iter, mem, ptr};
 
 /// The flights of a shard, under its lock. One word: most shards never have any.
 #[derive(Debug)]
@@ -48,17 +48,26 @@ pub(super) struct Landing {
 /// A thread that leads or waits.
 #[derive(Debug)]
 struct Node {
+    /// What tells it from the other threads that are there at the same time.
+    thread: usize,
     waits_for: Mutex<Option<Arc<Landing>>>,
 }
 
+local! {
+    /// Its address is the thread's. Has no destructor, and so lasts to the end.
+    static THREAD: Cell<u8> = Cell::new(0);
+}
 local! {
     /// This thread's.
     static NODE: RefCell<Option<Arc<Node>>> = RefCell::new(None);
 }
 
 fn node() -> Arc<Node> {
-    let new = || Arc::new(Node { waits_for: Mutex::new(None) });
-    // A thread that is ending has a node for this one call.
+    let new = || {
+        let thread = THREAD.try_with(|it| ptr::from_ref(it).addr()).unwrap_or(0);
+        Arc::new(Node { thread, waits_for: Mutex::new(None) })
+    };
+    // A thread that is ending has a node for each call: it finds itself, but not a circle of several.
     NODE.try_with(|node| node.borrow_mut().get_or_insert_with(new).clone())
         .unwrap_or_else(|_| new())
 }
@@ -125,10 +134,10 @@ impl Landing {
     }
 
     /// Whether this landing waits for a thread: invariants 3 and 4.
-    fn waits_for(self: &Arc<Self>, thread: &Arc<Node>) -> bool {
+    fn waits_for(self: &Arc<Self>, thread: &Node) -> bool {
         let mut landing = self.clone();
         loop {
-            if Arc::ptr_eq(&landing.leader, thread) {
+            if landing.leader.thread == thread.thread {
                 return !landing.is_over();
             }
             let next = landing.leader.waits_for.lock().clone();

@@ -35,6 +35,22 @@ local! {
     /// Calls of this thread, on any store, that go uncounted before the next that counts.
     static UNCOUNTED: Cell<u32> = Cell::new(0);
 }
+local! {
+    /// Numbers that look like chance (xorshift32): how many are passed over next.
+    static CHANCE: Cell<u32> = Cell::new(0x9e37_79b9);
+}
+
+fn chance() -> u32 {
+    let next = CHANCE.try_with(|chance| {
+        let mut x = chance.get();
+        x ^= x << 13;
+        x ^= x >> 17;
+        x ^= x << 5;
+        chance.set(x);
+        x
+    });
+    next.unwrap_or(0)
+}
 
 impl Mix {
     pub(super) fn new() -> Self {
@@ -51,32 +67,32 @@ impl Mix {
         self.favours_reads.get() != 0
     }
 
-    /// After a read of a key with this hash.
+    /// After a read.
     #[inline]
-    pub(super) fn read(&self, hash: u64) {
-        self.called(hash, READ);
+    pub(super) fn read(&self) {
+        self.called(READ);
     }
 
-    /// After a write of a key with this hash.
+    /// After a write.
     #[inline]
-    pub(super) fn write(&self, hash: u64) {
-        self.called(hash, WRITE);
+    pub(super) fn write(&self) {
+        self.called(WRITE);
     }
 
     #[inline]
-    fn called(&self, hash: u64, one: u64) {
+    fn called(&self, one: u64) {
         let left = UNCOUNTED.try_with(Cell::get).unwrap_or(1);
         let _ = UNCOUNTED.try_with(|uncounted| uncounted.set(left.wrapping_sub(1)));
         if left == 0 {
-            self.count(hash, one);
+            self.count(one);
         }
     }
 
-    /// One call in 5 to 20, now so and now so, for a thread may go from call to call in a pattern: it
-    /// stands for as many of its kind. And a look whenever this thread's count passes a multiple.
+    /// One call in 5 to 20, by chance, for a thread may go from call to call in a pattern: it stands for as
+    /// many of its kind. And a look whenever this thread's count passes a multiple.
     #[cold]
-    fn count(&self, hash: u64, one: u64) {
-        let passed = 4 + (hash >> 24) % 16;
+    fn count(&self, one: u64) {
+        let passed = u64::from(4 + chance() % 16);
         let _ = UNCOUNTED.try_with(|uncounted| uncounted.set(passed as u32));
         if IS_MODEL {
             return;
@@ -103,6 +119,53 @@ impl Mix {
         let favours = u32::from(reads / READS_PER_WRITE >= writes);
         if favours != self.favours_reads.get() {
             self.favours_reads.set(favours);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a thread makes of a mix, after a while.
+    fn favours(calls: impl Fn(&Mix, u32)) -> bool {
+        let mix = Mix::new();
+        (0..100_000).for_each(|n| calls(&mix, n));
+        mix.favours_reads()
+    }
+
+    #[test]
+    fn a_mix_is_seen_whatever_its_pattern() {
+        if IS_MODEL {
+            return;
+        }
+        assert!(favours(|mix, _| mix.read()));
+        assert!(!favours(|mix, _| mix.write()));
+        for period in 1..40 {
+            let in_turn =
+                |mix: &Mix, n| if n % (period + 1) == 0 { mix.write() } else { mix.read() };
+            // Near the border it may be seen so or so.
+            if period * 2 < READS_PER_WRITE || period > 2 * READS_PER_WRITE {
+                assert_eq!(
+                    favours(in_turn),
+                    period > READS_PER_WRITE,
+                    "{period} reads for a write"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_mix_that_changes_is_seen() {
+        if IS_MODEL {
+            return;
+        }
+        let mix = Mix::new();
+        for _ in 0..3 {
+            (0..20_000).for_each(|_| mix.write());
+            assert!(!mix.favours_reads());
+            (0..20_000).for_each(|_| mix.read());
+            assert!(mix.favours_reads());
         }
     }
 }

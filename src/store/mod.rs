@@ -67,14 +67,15 @@ use table::{Site, Table};
 /// # Blocking
 /// Every call locks the shard of its key for a moment, and waits for those who have it locked: for
 /// writers, if it reads, for everyone, if it writes. Nobody starves: see
-/// [`RwMutex`](crate::RwMutex). Closures, and the `Eq` and `Clone` of what is in the store, run under the
-/// lock: keep them short.
+/// [`RwMutex`](crate::RwMutex). Closures run under the lock, and so do the `Eq` of keys, the `Clone` of values,
+/// and the `Hash` of the keys in a table that grows or shrinks: keep them short.
 ///
 /// # Calls from inside
 /// Such code must not call the same store: it would wait for its own lock. It doesn't hang, it panics. (The
-/// function of `get_or_compute` runs without a lock, and may call what it likes.) It may call another
+/// function of `get_or_compute` runs without a lock of this store, and may call it.) It may call another
 /// store; but two threads that go from store to store in opposite directions can deadlock, as with any two
-/// locks.
+/// locks, and so can a closure that waits for another thread that calls the store. In the destructors of
+/// thread-locals even calls on another store may be refused.
 ///
 /// # Panics
 /// A panic of a closure, or of a key's `Hash` or `Eq` or a value's `Clone`, reaches the caller, and the
@@ -82,9 +83,12 @@ use table::{Site, Table};
 /// was to put in is dropped.
 ///
 /// # Memory
-/// Entries lie in tables, not in boxes of their own. There are 64 shards for each processor, 1,024 at most, or as
-/// many as asked for; an empty store takes 72 bytes for each. A call allocates only when a table grows. A
-/// table that holds eight times more than it needs is shrunk when the next entry is removed.
+/// Entries lie in tables, not in boxes of their own. There are 64 shards for each processor, rounded up to a
+/// power of two, 1,024 at most, or as many as asked for; an empty store takes 72 bytes for each. A call on one key
+/// allocates only when a table grows or shrinks, or a value is computed. A table that holds eight times more
+/// than it needs is shrunk when the next entry is removed (and if a key's `Hash` panics then, the next time).
+///
+/// `Store<K, V>` is `Send` and `Sync` if `K` and `V` are both.
 ///
 /// # Hashing
 /// Each key is hashed once per call, by `S`. A hasher must fill all 64 bits: the shard is chosen by those from
@@ -154,7 +158,7 @@ impl<K, V> Store<K, V> {
         Self::default()
     }
 
-    /// An empty store with room for so many entries.
+    /// An empty store with room for so many entries, if they spread evenly over the shards.
     pub fn with_capacity(capacity: usize) -> Self {
         Self::with_capacity_and_hasher(capacity, RandomState::new())
     }
@@ -270,10 +274,18 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
     /// Whatever they panic with; from inside this store.
     #[track_caller]
     pub fn upsert(&self, key: K, insert: impl FnOnce() -> V, update: impl FnOnce(&mut V)) {
+        // Outside of the lock, as what the other one holds is dropped with it.
+        let (mut insert, mut update) = (Some(insert), Some(update));
         self.entry(key, |entry| match entry {
-            Entry::Occupied(mut entry) => update(entry.get_mut()),
+            Entry::Occupied(mut entry) => {
+                if let Some(update) = update.take() {
+                    update(entry.get_mut());
+                }
+            }
             Entry::Vacant(entry) => {
-                entry.insert(insert());
+                if let Some(insert) = insert.take() {
+                    entry.insert(insert());
+                }
             }
         });
     }
@@ -341,7 +353,9 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
         let hash = self.hash(key);
         let mut shard = self.shards.write(hash);
         let gone = shard.table.remove(hash, |it| it.borrow() == key);
-        self.tidy(shard.table());
+        if gone.is_some() {
+            self.tidy(shard.table());
+        }
         gone
     }
 
@@ -402,6 +416,7 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
         let mut shard = self.shards.write(hash);
         let (table, site) = shard.table();
         let index = table.index(hash, |it| Some(it) == key.as_ref());
+        let had = table.len();
         let result = f(match index {
             Some(index) => {
                 Entry::Occupied(OccupiedEntry { place: table.place(index), removed: &mut removed })
@@ -411,7 +426,9 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
                 Entry::Vacant(VacantEntry { table, site, hash, key: &mut key })
             }
         });
-        self.tidy(shard.table());
+        if shard.table.len() < had {
+            self.tidy(shard.table());
+        }
         result
     }
 
@@ -456,8 +473,7 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
         places.dedup();
 
         let _inside = Inside::enter(self.shards.identity());
-        let mut shards: Vec<_> =
-            places.iter().map(|&place| self.shards.lock(place, hashes[0])).collect();
+        let mut shards: Vec<_> = places.iter().map(|&place| self.shards.lock(place)).collect();
         let shard = |at: usize| places.binary_search(&place(at)).expect("locked for this key");
         let found: [Option<(usize, usize)>; N] = array::from_fn(|at| {
             let shard = shard(at);

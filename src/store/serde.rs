@@ -1,8 +1,9 @@
 //! Stores as maps, to and from whatever serde speaks.
 
 use super::Store;
+use super::inside::is_inside;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
-use serde::ser::{Serialize, SerializeMap, Serializer};
+use serde::ser::{Error, Serialize, SerializeMap, Serializer};
 use std::fmt;
 use std::hash::{BuildHasher, Hash};
 use std::marker::PhantomData;
@@ -10,16 +11,19 @@ use std::marker::PhantomData;
 /// What a length that came from outside may reserve at once.
 const TRUSTED: usize = 4096;
 
-/// As a map, of one moment: all shards are locked for reading while they are written out.
+/// As a map, of one moment: all shards are locked for reading while they are written out. An error from
+/// inside the same store.
 impl<K: Serialize, V: Serialize, S> Serialize for Store<K, V, S> {
     fn serialize<T: Serializer>(&self, serializer: T) -> Result<T::Ok, T::Error> {
-        let (shards, _inside) = self.shards.read_all();
-        let mut map =
-            serializer.serialize_map(Some(shards.iter().map(|it| it.table.len()).sum()))?;
+        if is_inside(self.shards.identity()) {
+            return Err(T::Error::custom("the Store is in use by this thread"));
+        }
+        let (_inside, shards) = self.shards.read_all();
+        let len = shards.iter().map(|shard| shard.table.len()).sum();
+        let mut map = serializer.serialize_map(Some(len))?;
         for (key, value) in shards.iter().flat_map(|shard| shard.table.iter()) {
             map.serialize_entry(key, value)?;
         }
-        drop(shards);
         map.end()
     }
 }

@@ -42,6 +42,11 @@ pub(super) struct Shards<K, V> {
     mix: Mix,
 }
 
+/// How many of so many entries each of `count` shards is to have room for: none, if they are fewer.
+pub(super) fn each_of(count: usize, entries: usize) -> usize {
+    if entries < count { 0 } else { entries.div_ceil(count) }
+}
+
 /// How many shards a store has that wasn't told: so many that threads seldom meet in one, where half of
 /// their calls write.
 pub(super) fn usual() -> usize {
@@ -52,7 +57,7 @@ impl<K, V> Shards<K, V> {
     pub(super) fn new(wanted: usize, capacity: usize) -> Self {
         let count = if IS_MODEL { wanted.min(2) } else { wanted.min(MOST) }.next_power_of_two();
         let shard = || Shard {
-            table: Table::with_capacity(capacity.div_ceil(count)),
+            table: Table::with_capacity(each_of(count, capacity)),
             flights: Flights::new(),
         };
         let (raw, ids) = RawRwMutex::steered(count);
@@ -85,7 +90,7 @@ impl<K, V> Shards<K, V> {
         }
         let lock = &self.locks[place].0;
         let pass = raw(lock).read_at_once()?;
-        self.mix.read(hash);
+        self.mix.read();
         // SAFETY: the pass is that of a read of this lock, which the guard ends.
         Some(unsafe { lock.make_read_guard_unchecked(pass) })
     }
@@ -99,7 +104,7 @@ impl<K, V> Shards<K, V> {
         }
         let inside = Inside::enter(&self.identity);
         let guard = lock.read();
-        self.mix.read(hash);
+        self.mix.read();
         if self.mix.favours_reads() && !raw(lock).is_biased() {
             // This thread is inside, reading.
             raw(lock).engage_bias();
@@ -114,15 +119,15 @@ impl<K, V> Shards<K, V> {
         prefetch_to_write(ptr::from_ref(&self.locks[place].0).addr());
         self.sites[place].prefetch_to_write::<(K, V)>(hash);
         let inside = Inside::enter(&self.identity);
-        Writing { guard: self.lock(place, hash), site: &self.sites[place], _inside: inside }
+        Writing { guard: self.lock(place), site: &self.sites[place], _inside: inside }
     }
 
     /// Only for one that is inside already.
     #[inline]
-    pub(super) fn lock(&self, place: usize, hash: u64) -> RwMutexWriteGuard<'_, Shard<K, V>> {
+    pub(super) fn lock(&self, place: usize) -> RwMutexWriteGuard<'_, Shard<K, V>> {
         let lock = &self.locks[place].0;
         let guard = lock.write();
-        self.mix.write(hash);
+        self.mix.write();
         if raw(lock).suspends_bias() && !self.mix.favours_reads() {
             // This thread is inside, writing.
             raw(lock).end_bias();
@@ -145,9 +150,9 @@ impl<K, V> Shards<K, V> {
 
     /// All of them at once, in the order in which everyone locks several.
     #[track_caller]
-    pub(super) fn read_all(&self) -> (Vec<RwMutexReadGuard<'_, Shard<K, V>>>, Inside) {
+    pub(super) fn read_all(&self) -> (Inside, Vec<RwMutexReadGuard<'_, Shard<K, V>>>) {
         let inside = Inside::enter(&self.identity);
-        (self.locks.iter().map(|lock| lock.0.read()).collect(), inside)
+        (inside, self.locks.iter().map(|lock| lock.0.read()).collect())
     }
 
     /// All entries of a shard, and their memory.

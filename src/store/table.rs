@@ -161,20 +161,23 @@ impl<K, V> Table<K, V> {
 
     /// Sees to it that there is room for one entry more.
     #[inline]
+    #[track_caller]
     pub(super) fn make_room(&mut self, site: &Site, hash_of: impl Fn(&K) -> u64) {
         if self.entries.len() == self.entries.capacity() {
             self.grow(site, 1, hash_of);
         }
     }
 
+    #[track_caller]
     pub(super) fn reserve(&mut self, site: &Site, additional: usize, hash_of: impl Fn(&K) -> u64) {
         if self.capacity() - self.len() < additional {
             self.grow(site, additional, hash_of);
         }
     }
 
-    /// Where removals have left their marks, the same size again is enough.
+    /// Where removals have left their marks, no larger one is needed.
     #[cold]
+    #[track_caller]
     fn grow(&mut self, site: &Site, additional: usize, hash_of: impl Fn(&K) -> u64) {
         let needed = self.len().checked_add(additional).expect("Store: capacity overflow");
         let full = self.entries.num_buckets() / 8 * 7;

@@ -2,7 +2,7 @@
 
 use super::Store;
 use super::inside::is_inside;
-use super::shards::{Shards, usual};
+use super::shards::{Shards, each_of, usual};
 use hashbrown::{HashTable, hash_table};
 use std::fmt;
 use std::hash::{BuildHasher, Hash};
@@ -108,10 +108,11 @@ impl<K, V, S> Store<K, V, S> {
         K: Clone,
         V: Clone,
     {
-        let (shards, _inside) = self.shards.read_all();
-        let mut all = Vec::with_capacity(shards.iter().map(|shard| shard.table.len()).sum());
+        // Before the locks, and so dropped after them if a `Clone` panics.
+        let mut all = Vec::new();
+        let (_inside, shards) = self.shards.read_all();
+        all.reserve_exact(shards.iter().map(|shard| shard.table.len()).sum());
         shards.iter().for_each(|shard| all.extend(shard.table.iter().cloned()));
-        drop(shards);
         all
     }
 
@@ -132,7 +133,9 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
             let mut gone = Vec::new();
             let mut shard = self.shards.write_at(place);
             shard.table.take_if(&mut gone, |key, value| !f(key, value));
-            self.tidy(shard.table());
+            if !gone.is_empty() {
+                self.tidy(shard.table());
+            }
         }
     }
 
@@ -152,7 +155,7 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
     /// If a key's `Hash` does: nothing is lost by it.
     #[track_caller]
     pub fn reserve(&self, additional: usize) {
-        let each = additional.div_ceil(self.shards.count());
+        let each = each_of(self.shards.count(), additional);
         for place in self.places() {
             let mut shard = self.shards.write_at(place);
             let (table, site) = shard.table();
@@ -206,7 +209,9 @@ impl<K: Hash + Eq, V, S: BuildHasher> Extend<(K, V)> for &Store<K, V, S> {
     /// Inserts one entry after another. The last one of a key stays.
     #[track_caller]
     fn extend<I: IntoIterator<Item = (K, V)>>(&mut self, entries: I) {
-        entries.into_iter().for_each(|(key, value)| drop(self.insert(key, value)));
+        for (key, value) in entries {
+            drop(self.insert(key, value));
+        }
     }
 }
 
