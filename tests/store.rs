@@ -306,10 +306,10 @@ fn what_upsert_does_not_call_is_dropped_outside_of_the_lock() {
         }
     }
     let store = Store::with_shards(1);
-    for _ in 0..2 {
-        let (one, other) = (UsesStore(&store), UsesStore(&store));
-        store.upsert(1, move || (0, one).0, move |it| *it = (1, other).0);
-    }
+    let held = UsesStore(&store);
+    store.upsert(1, || 0, move |it| *it = (1, held).0);
+    let held = UsesStore(&store);
+    store.upsert(1, move || (0, held).0, |it| *it += 1);
     assert_eq!(store.get(&1), Some(1));
 }
 

@@ -58,7 +58,7 @@ pub(crate) fn panic_of<R>(f: impl FnOnce() -> R) -> Seen {
     HOOK.call_once(|| {
         let previous = panic::take_hook();
         panic::set_hook(Box::new(move |info| {
-            let watched = SEEN.with_borrow_mut(|seen| match seen {
+            let watched = SEEN.try_with(|seen| match &mut *seen.borrow_mut() {
                 Some(slot) => {
                     let place = info.location().expect("a panic has a place");
                     *slot = Some(Seen {
@@ -70,7 +70,8 @@ pub(crate) fn panic_of<R>(f: impl FnOnce() -> R) -> Seen {
                 }
                 None => false,
             });
-            if !watched {
+            // A thread that is ending has nothing to say.
+            if !watched.unwrap_or(true) {
                 previous(info);
             }
         }));
