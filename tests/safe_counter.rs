@@ -24,9 +24,13 @@ fn a_counter_counts() {
 
 #[test]
 fn a_counter_is_made_from_and_shown_as_a_number() {
-    static AT_ZERO: SafeCounter = SafeCounter::new();
-    AT_ZERO.increment();
-    assert_eq!(AT_ZERO.get(), 1);
+    // A counter of the model can't be made before the model runs.
+    #[cfg(not(phalanx_loom))]
+    {
+        static AT_ZERO: SafeCounter = SafeCounter::new();
+        AT_ZERO.increment();
+        assert_eq!(AT_ZERO.get(), 1);
+    }
     assert_eq!(SafeCounter::default().get(), 0);
     assert_eq!(SafeCounter::from(-7).get(), -7);
     let mut count: SafeCounter = [1, 2, 3].into_iter().collect();

@@ -244,9 +244,11 @@ by_build! {
         }
     }
     model {
-        mod bias;
         #[cfg_attr(not(test), expect(dead_code, reason = "only the models of this room use it"))]
+        mod bias;
+        #[cfg_attr(not(test), expect(dead_code, reason = "as above"))]
         mod raw;
+        #[cfg_attr(not(test), expect(dead_code, reason = "as above"))]
         mod slots;
         mod waiting;
         mod word;

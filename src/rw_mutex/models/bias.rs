@@ -3,8 +3,10 @@
 use super::subject::Subject;
 use super::{Guarded, join_all};
 use crate::rw_mutex::raw::RawRwMutex;
-use crate::sys::testing::spawn;
-use crate::sys::{Model, model, thread};
+use crate::rw_mutex::slots;
+use crate::sys::testing::{Plain, spawn};
+use crate::sys::{Arc, Model, model, thread};
+use std::ops::Range;
 
 /// Two readers by slots, and the first writer.
 #[test]
@@ -211,19 +213,28 @@ fn a_door_handed_over_under_a_bias_is_drained_again() {
     });
 }
 
+/// A lock that its user steers, as a store makes them, and the ids it was made from.
+fn steered() -> (Arc<Guarded<RawRwMutex>>, Range<u64>) {
+    slots::prepare();
+    let ids = slots::new_uncounted_ids(1);
+    let lock = RawRwMutex::steered(ids.start);
+    (Arc::new(Guarded { lock, value: Plain::new() }), ids)
+}
+
 /// A lock that is steered: one reader engages the bias, another reads at once, a writer ends it.
 #[test]
 fn a_steered_bias_that_a_writer_ends_lets_no_reader_in_with_it() {
     model(|| {
-        let shared = Guarded::<RawRwMutex>::new();
-        shared.lock.steer();
+        let (shared, ids) = steered();
         shared.favour_readers();
-        let reads = spawn(&shared, |it| {
+        let reads = spawn(&shared, move |it| {
             it.lock.settle(0);
             if let Some(pass) = it.lock.read_at_once() {
                 it.value.get();
+                assert!(slots::is_first_one_of(&ids));
                 it.lock.leave(pass);
             }
+            assert!(!slots::is_first_one_of(&ids));
             it.visit();
         });
         let writes = spawn(&shared, |it| {
@@ -244,15 +255,16 @@ fn a_steered_bias_that_a_writer_ends_lets_no_reader_in_with_it() {
 #[test]
 fn a_read_at_once_is_none_without_a_bias_or_a_free_slot() {
     model(|| {
-        let shared = Guarded::<RawRwMutex>::new();
+        let (shared, ids) = steered();
         shared.lock.settle(0);
-        shared.lock.steer();
         assert!(shared.lock.read_at_once().is_none());
         shared.favour_readers();
         // The first read by a slot gets this thread its row.
         shared.visit();
         let pass = shared.lock.read_at_once().expect("a bias and a free slot");
         assert!(shared.lock.read_at_once().is_none());
+        assert!(slots::is_first_one_of(&ids));
+        assert!(!slots::is_first_one_of(&(ids.end..ids.end + 1)), "another lock's");
         assert!(!shared.lock.try_write());
         shared.lock.leave(pass);
         shared.is(0);
