@@ -35,6 +35,12 @@ by_build! {
                 slots::is_first_one_of(ids)
             }
 
+            /// Whether this thread reads any lock by [`read_at_once`](Self::read_at_once), or by a bias.
+            #[inline]
+            pub(crate) fn reads_any_at_once() -> bool {
+                slots::is_first_marked()
+            }
+
             /// Reads past the word, if that takes no more than a look.
             #[inline]
             pub(crate) fn read_at_once(&self) -> Option<ReadPass> {

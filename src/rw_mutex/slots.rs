@@ -108,6 +108,14 @@ pub(super) fn is_first_one_of(ids: &Range<u64>) -> bool {
     row.is_some_and(|row| ids.contains(&row.slots[0].load(Ordering::Relaxed)))
 }
 
+/// Whether this thread's first slot is marked, for whatever lock.
+#[inline]
+pub(super) fn is_first_marked() -> bool {
+    let row = ROW.try_with(Cell::get).ok().flatten();
+    // ORDERING: Relaxed: this thread's own mark.
+    row.is_some_and(|row| row.slots[0].load(Ordering::Relaxed) != 0)
+}
+
 /// Marks this thread's first slot for the lock, before every later load. `None` if that takes more
 /// than a look: see [`mark`].
 #[inline]

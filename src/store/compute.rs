@@ -57,14 +57,14 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
     {
         let hash = self.hash(&key);
         {
-            let shard = self.shards.read(hash);
+            let shard = self.shards.read(true, hash);
             if let Some((_, value)) = shard.table.find(hash, |it| *it == key) {
                 return Ok(value.clone());
             }
         }
         let key = Arc::new(key);
         let landing = loop {
-            let mut shard = self.shards.write(hash);
+            let mut shard = self.shards.write(true, hash);
             if let Some((_, value)) = shard.table.find(hash, |it| *it == *key) {
                 return Ok(value.clone());
             }
@@ -100,7 +100,7 @@ impl<K: Hash + Eq, V: Clone> Leader<'_, K, V> {
         value: V,
         copy: V,
     ) -> V {
-        let mut shard = self.shards.write(self.hash);
+        let mut shard = self.shards.write(true, self.hash);
         if let Some((_, theirs)) = shard.table.find(self.hash, |it| *it == *key) {
             let theirs = theirs.clone();
             drop(shard);
@@ -109,7 +109,7 @@ impl<K: Hash + Eq, V: Clone> Leader<'_, K, V> {
             return theirs;
         }
         let (table, site) = shard.table();
-        table.make_room(site, |key| store.hash(key));
+        table.make_room(site, |key| store.hash_inside(key));
         // No foreign code from here on.
         drop(shard.flights.end(&self.landing));
         self.has_ended = true;
@@ -123,7 +123,7 @@ impl<K: Hash + Eq, V: Clone> Leader<'_, K, V> {
 impl<K, V> Drop for Leader<'_, K, V> {
     fn drop(&mut self) {
         let ended =
-            (!self.has_ended).then(|| self.shards.write(self.hash).flights.end(&self.landing));
+            (!self.has_ended).then(|| self.shards.write(true, self.hash).flights.end(&self.landing));
         self.landing.land();
         // A key is dropped outside of the lock, and when nobody waits any more: its drop may panic.
         drop(ended);

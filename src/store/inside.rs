@@ -4,10 +4,13 @@
 //! included; that call would wait for the lock that its own thread holds. So it is refused.
 //!
 //! A read past a lock's word needs no mark here, as it has left one in a slot of its thread: it asks only
-//! whether there is any mark here, and everyone else looks at the slots too.
+//! whether there is any mark here, and everyone else looks at the slots too. And where it is known that what
+//! runs under a lock calls nothing, as with numbers and strings, nobody can come to ask, so there is none
+//! either: see [`is_plain`].
 
 use crate::rw_mutex::RawRwMutex;
 use crate::sys::local;
+use std::any::TypeId;
 use std::cell::{Cell, RefCell};
 use std::ops::Range;
 
@@ -50,6 +53,29 @@ impl Inside {
         inside
     }
 
+    /// The mark, if one `is_needed`: if anything of a user's may run under the lock. Else only the look whether
+    /// the thread is inside already.
+    ///
+    /// # Panics
+    /// If it is.
+    #[inline]
+    #[track_caller]
+    pub(super) fn enter_if(is_needed: bool, store: &Identity) -> Option<Self> {
+        if is_needed {
+            return Some(Inside::enter(store));
+        }
+        if (!is_nowhere() || RawRwMutex::reads_any_at_once()) && is_inside(store) {
+            refuse();
+        }
+        None
+    }
+
+    /// The mark, if there is none yet. Only for a thread that has a lock of the store.
+    pub(super) fn ensure(store: &Identity) -> Option<Self> {
+        let innermost = INNERMOST.try_with(Cell::get).unwrap_or(0);
+        (innermost != store.address).then(|| Inside::enter(store))
+    }
+
     /// Keeps the outer store in mind; whether it, or one around it, is this one.
     #[cold]
     fn nests(&self, store: usize) -> bool {
@@ -88,7 +114,21 @@ pub(super) fn is_nowhere() -> bool {
     INNERMOST.try_with(Cell::get).unwrap_or(0) == 0
 }
 
+/// Whether cloning, comparing and dropping a `T` runs nobody's code but the standard library's. Known when the
+/// code is compiled.
+#[inline]
+pub(super) fn is_plain<T: ?Sized>() -> bool {
+    macro_rules! is_one_of {
+        ($($plain:ty),*) => { [$(TypeId::of::<$plain>()),*].contains(&typeid::of::<T>()) };
+    }
+    is_one_of!(
+        (), bool, char, i8, i16, i32, i64, i128, isize, u8, u16, u32, u64, u128, usize, f32, f64, str, String, &str,
+        Box<str>
+    )
+}
+
 /// Whether this thread is inside that store.
+#[cold]
 pub(super) fn is_inside(store: &Identity) -> bool {
     INNERMOST.try_with(|innermost| innermost.get() == store.address).unwrap_or(false)
         || OUTER.try_with(|others| others.borrow().contains(&store.address)).unwrap_or(false)

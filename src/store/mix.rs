@@ -4,7 +4,9 @@
 //! A lock can tell by itself whether it is mostly read, but one of 64 shards sees a call in 64, and its
 //! readers hardly ever meet. So the store counts for all of them, with a [`SafeCounter`]: each thread in its
 //! own cell, reads in the lower half and writes in the upper. Calls are short, so a thread counts only one in
-//! a dozen, for as many as it let pass. Once in a while a thread looks what came since the last look.
+//! a dozen, for as many as it let pass, and once in a while looks what came since the last look. When the mix
+//! is known, it is taken to stay as it is for some time, and only calls of the kind that would not pay are
+//! counted meanwhile: writes while reads are favoured, and else reads.
 //! Nothing here decides what a call gives, only what it costs.
 
 use crate::safe_counter::SafeCounter;
@@ -17,6 +19,13 @@ const READS_PER_WRITE: u32 = 6;
 const CALLS_PER_LOOK: u64 = 256;
 /// Calls that a look must find to draw a conclusion.
 const ENOUGH: u32 = 2 * CALLS_PER_LOOK as u32;
+/// Calls of the kind that is still counted, until all are counted again.
+const TRUSTED: u32 = 8 * CALLS_PER_LOOK as u32;
+
+/// Reads are what matters.
+const FAVOURS_READS: u32 = 1;
+/// All calls are counted.
+const MEASURES: u32 = 2;
 
 const READ: u64 = 1;
 const WRITE: u64 = 1 << 32;
@@ -24,11 +33,10 @@ const WRITE: u64 = 1 << 32;
 #[derive(Debug)]
 pub(super) struct Mix {
     calls: SafeCounter,
-    /// What there was at the last look.
+    /// What there was when the state changed last.
     reads: Hint,
     writes: Hint,
-    /// 1 if reads are what matters.
-    favours_reads: Hint,
+    state: Hint,
 }
 
 local! {
@@ -54,29 +62,30 @@ fn chance() -> u32 {
 
 impl Mix {
     pub(super) fn new() -> Self {
-        Mix {
-            calls: SafeCounter::new(),
-            reads: Hint::new(),
-            writes: Hint::new(),
-            favours_reads: Hint::new(),
-        }
+        let state = Hint::new();
+        state.set(MEASURES);
+        Mix { calls: SafeCounter::new(), reads: Hint::new(), writes: Hint::new(), state }
     }
 
     #[inline]
     pub(super) fn favours_reads(&self) -> bool {
-        self.favours_reads.get() != 0
+        self.state.get() & FAVOURS_READS != 0
     }
 
     /// After a read.
     #[inline]
     pub(super) fn read(&self) {
-        self.called(READ);
+        if self.state.get() != FAVOURS_READS {
+            self.called(READ);
+        }
     }
 
     /// After a write.
     #[inline]
     pub(super) fn write(&self) {
-        self.called(WRITE);
+        if self.state.get() != 0 {
+            self.called(WRITE);
+        }
     }
 
     #[inline]
@@ -111,14 +120,21 @@ impl Mix {
         let reads = all_reads.wrapping_sub(self.reads.get());
         let writes = all_writes.wrapping_sub(self.writes.get());
         // Another thread's look, just now, may have seen more than this one.
-        if reads.max(writes) > u32::MAX / 2 || reads + writes < ENOUGH {
+        if reads.max(writes) > u32::MAX / 2 {
             return;
         }
-        self.reads.set(all_reads);
-        self.writes.set(all_writes);
-        let favours = u32::from(reads / READS_PER_WRITE >= writes);
-        if favours != self.favours_reads.get() {
-            self.favours_reads.set(favours);
+        let state = self.state.get();
+        let next = if state & MEASURES == 0 {
+            state | MEASURES
+        } else if reads / READS_PER_WRITE >= writes {
+            FAVOURS_READS
+        } else {
+            0
+        };
+        if reads + writes >= if state & MEASURES == 0 { TRUSTED } else { ENOUGH } {
+            self.reads.set(all_reads);
+            self.writes.set(all_writes);
+            self.state.set(next);
         }
     }
 }

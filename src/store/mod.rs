@@ -41,7 +41,7 @@ pub use entry::{Entry, OccupiedEntry, VacantEntry};
 pub use whole::IntoIter;
 
 use crate::sys::{catch, discard, hash_one};
-use inside::Inside;
+use inside::{Inside, is_plain};
 use shards::{Shards, usual};
 use std::borrow::Borrow;
 use std::hash::{BuildHasher, Hash, RandomState};
@@ -213,7 +213,7 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
         Q: Hash + Eq + ?Sized,
         V: Clone,
     {
-        self.with(key, V::clone)
+        self.find(!is_plain::<V>(), key, V::clone)
     }
 
     /// What `f` makes of the key's value, if there is one. `f` runs under the lock for reading.
@@ -227,13 +227,7 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
-        let hash = self.hash(key);
-        let is_it = |it: &K| it.borrow() == key;
-        if let Some(shard) = self.shards.read_at_once(hash) {
-            return shard.table.find(hash, is_it).map(|(_, value)| f(value));
-        }
-        let shard = self.shards.read(hash);
-        shard.table.find(hash, is_it).map(|(_, value)| f(value))
+        self.find(true, key, f)
     }
 
     /// Whether the key is there.
@@ -247,7 +241,7 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
-        self.with(key, |_| ()).is_some()
+        self.find(false, key, |_| ()).is_some()
     }
 
     /// What `f` makes of the key's value, if there is one; `f` may change it, and runs under the lock for
@@ -263,7 +257,7 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
         Q: Hash + Eq + ?Sized,
     {
         let hash = self.hash(key);
-        let mut shard = self.shards.write(hash);
+        let mut shard = self.shards.write(true, hash);
         shard.table.find_mut(hash, |it| it.borrow() == key).map(|(_, value)| f(value))
     }
 
@@ -298,12 +292,12 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
     #[track_caller]
     pub fn insert(&self, key: K, value: V) -> Option<V> {
         let hash = self.hash(&key);
-        let mut shard = self.shards.write(hash);
+        let mut shard = self.shards.write(!is_plain::<K>(), hash);
         let (table, site) = shard.table();
         if let Some((_, old)) = table.find_mut(hash, |it| *it == key) {
             return Some(mem::replace(old, value));
         }
-        table.make_room(site, |key| self.hash(key));
+        table.make_room(site, |key| self.hash_inside(key));
         table.insert_new(site, hash, (key, value));
         None
     }
@@ -351,7 +345,7 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
         Q: Hash + Eq + ?Sized,
     {
         let hash = self.hash(key);
-        let mut shard = self.shards.write(hash);
+        let mut shard = self.shards.write(!(is_plain::<K>() && is_plain::<Q>()), hash);
         let gone = shard.table.remove(hash, |it| it.borrow() == key);
         if gone.is_some() {
             self.tidy(shard.table());
@@ -370,7 +364,7 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
         Q: Hash + Eq + ?Sized,
     {
         let hash = self.hash(key);
-        let mut shard = self.shards.write(hash);
+        let mut shard = self.shards.write(true, hash);
         let index = shard.table.index(hash, |it| it.borrow() == key)?;
         let place = shard.table.place(index);
         if !f(&place.get().1) {
@@ -413,7 +407,7 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
         // Before the lock, and so dropped after it: the key that was given if it isn't put in, and the
         // store's own if it is taken out.
         let (mut key, mut removed) = (Some(key), None);
-        let mut shard = self.shards.write(hash);
+        let mut shard = self.shards.write(true, hash);
         let (table, site) = shard.table();
         let index = table.index(hash, |it| Some(it) == key.as_ref());
         let had = table.len();
@@ -422,7 +416,7 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
                 Entry::Occupied(OccupiedEntry { place: table.place(index), removed: &mut removed })
             }
             None => {
-                table.make_room(site, |key| self.hash(key));
+                table.make_room(site, |key| self.hash_inside(key));
                 Entry::Vacant(VacantEntry { table, site, hash, key: &mut key })
             }
         });
@@ -493,8 +487,32 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
         f(values.map(|value| value.map(|value| unsafe { &mut *value })))
     }
 
+    /// What `f` makes of the key's value. `calls_out`: whether `f` may call anything of a user's.
+    #[inline]
+    #[track_caller]
+    fn find<Q, R>(&self, calls_out: bool, key: &Q, f: impl FnOnce(&V) -> R) -> Option<R>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        let hash = self.hash(key);
+        let is_it = |it: &K| it.borrow() == key;
+        if let Some(shard) = self.shards.read_at_once(hash) {
+            return shard.table.find(hash, is_it).map(|(_, value)| f(value));
+        }
+        let calls_out = calls_out || !is_plain::<K>() || !is_plain::<Q>();
+        let shard = self.shards.read(calls_out, hash);
+        shard.table.find(hash, is_it).map(|(_, value)| f(value))
+    }
+
     pub(super) fn hash<Q: Hash + ?Sized>(&self, key: &Q) -> u64 {
         hash_one(&self.hasher, key)
+    }
+
+    /// The same, for one that has a lock of the store: a hasher may call anything.
+    pub(super) fn hash_inside(&self, key: &K) -> u64 {
+        let _inside = Inside::ensure(self.shards.identity());
+        self.hash(key)
     }
 
     /// Gives memory back if much is left over. A hasher's panic here would be nobody's: the memory is given
@@ -502,7 +520,7 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
     fn tidy(&self, (table, site): (&mut Table<K, V>, &Site)) {
         if table.is_sparse() {
             let wanted = 2 * table.len();
-            if let Err(payload) = catch(|| table.shrink(site, wanted, |key| self.hash(key))) {
+            if let Err(payload) = catch(|| table.shrink(site, wanted, |key| self.hash_inside(key))) {
                 discard(payload);
             }
         }

@@ -95,14 +95,16 @@ impl<K, V> Shards<K, V> {
         Some(unsafe { lock.make_read_guard_unchecked(pass) })
     }
 
-    /// After [`read_at_once`](Shards::read_at_once) gave nothing.
+    /// After [`read_at_once`](Shards::read_at_once) gave nothing. `calls_out` is whether anything of a user's may
+    /// run under the lock.
+    #[inline]
     #[track_caller]
-    pub(super) fn read(&self, hash: u64) -> Reading<'_, K, V> {
+    pub(super) fn read(&self, calls_out: bool, hash: u64) -> Reading<'_, K, V> {
         let lock = &self.locks[self.place(hash)].0;
         if !self.mix.favours_reads() {
             prefetch_to_write(ptr::from_ref(lock).addr());
         }
-        let inside = Inside::enter(&self.identity);
+        let inside = Inside::enter_if(calls_out, &self.identity);
         let guard = lock.read();
         self.mix.read();
         if self.mix.favours_reads() && !raw(lock).is_biased() {
@@ -112,13 +114,14 @@ impl<K, V> Shards<K, V> {
         Reading { guard, _inside: inside }
     }
 
+    /// `calls_out`: as in [`read`](Shards::read).
     #[inline]
     #[track_caller]
-    pub(super) fn write(&self, hash: u64) -> Writing<'_, K, V> {
+    pub(super) fn write(&self, calls_out: bool, hash: u64) -> Writing<'_, K, V> {
         let place = self.place(hash);
         prefetch_to_write(ptr::from_ref(&self.locks[place].0).addr());
         self.sites[place].prefetch_to_write::<(K, V)>(hash);
-        let inside = Inside::enter(&self.identity);
+        let inside = Inside::enter_if(calls_out, &self.identity);
         Writing { guard: self.lock(place), site: &self.sites[place], _inside: inside }
     }
 
@@ -138,13 +141,13 @@ impl<K, V> Shards<K, V> {
     /// For calls on the whole store, which say nothing of the mix.
     #[track_caller]
     pub(super) fn read_at(&self, place: usize) -> Reading<'_, K, V> {
-        let inside = Inside::enter(&self.identity);
+        let inside = Some(Inside::enter(&self.identity));
         Reading { guard: self.locks[place].0.read(), _inside: inside }
     }
 
     #[track_caller]
     pub(super) fn write_at(&self, place: usize) -> Writing<'_, K, V> {
-        let inside = Inside::enter(&self.identity);
+        let inside = Some(Inside::enter(&self.identity));
         Writing { guard: self.locks[place].0.write(), site: &self.sites[place], _inside: inside }
     }
 
@@ -180,7 +183,7 @@ fn raw<K, V>(lock: &Lock<K, V>) -> &RawRwMutex {
 #[derive(Debug)]
 pub(super) struct Reading<'a, K, V> {
     guard: RwMutexReadGuard<'a, Shard<K, V>>,
-    _inside: Inside,
+    _inside: Option<Inside>,
 }
 
 impl<K, V> Deref for Reading<'_, K, V> {
@@ -197,7 +200,7 @@ impl<K, V> Deref for Reading<'_, K, V> {
 pub(super) struct Writing<'a, K, V> {
     guard: RwMutexWriteGuard<'a, Shard<K, V>>,
     site: &'a Site,
-    _inside: Inside,
+    _inside: Option<Inside>,
 }
 
 impl<K, V> Writing<'_, K, V> {

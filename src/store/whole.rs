@@ -159,7 +159,7 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
         for place in self.places() {
             let mut shard = self.shards.write_at(place);
             let (table, site) = shard.table();
-            table.reserve(site, each, |key| self.hash(key));
+            table.reserve(site, each, |key| self.hash_inside(key));
         }
     }
 
@@ -174,7 +174,7 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
         for place in self.places() {
             let mut shard = self.shards.write_at(place);
             let (table, site) = shard.table();
-            table.shrink(site, table.len(), |key| self.hash(key));
+            table.shrink(site, table.len(), |key| self.hash_inside(key));
         }
     }
 }

@@ -310,6 +310,10 @@ impl RawRwMutex {
         false
     }
 
+    pub(crate) fn reads_any_at_once() -> bool {
+        false
+    }
+
     pub(crate) fn read_at_once(&self) -> Option<GuardSend> {
         None
     }
