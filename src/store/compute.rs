@@ -122,8 +122,8 @@ impl<K: Hash + Eq, V: Clone> Leader<'_, K, V> {
 
 impl<K, V> Drop for Leader<'_, K, V> {
     fn drop(&mut self) {
-        let ended =
-            (!self.has_ended).then(|| self.shards.write(true, self.hash).flights.end(&self.landing));
+        let ended = (!self.has_ended)
+            .then(|| self.shards.write(true, self.hash).flights.end(&self.landing));
         self.landing.land();
         // A key is dropped outside of the lock, and when nobody waits any more: its drop may panic.
         drop(ended);

@@ -122,7 +122,26 @@ pub(super) fn is_plain<T: ?Sized>() -> bool {
         ($($plain:ty),*) => { [$(TypeId::of::<$plain>()),*].contains(&typeid::of::<T>()) };
     }
     is_one_of!(
-        (), bool, char, i8, i16, i32, i64, i128, isize, u8, u16, u32, u64, u128, usize, f32, f64, str, String, &str,
+        (),
+        bool,
+        char,
+        i8,
+        i16,
+        i32,
+        i64,
+        i128,
+        isize,
+        u8,
+        u16,
+        u32,
+        u64,
+        u128,
+        usize,
+        f32,
+        f64,
+        str,
+        String,
+        &str,
         Box<str>
     )
 }

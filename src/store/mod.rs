@@ -520,7 +520,8 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
     fn tidy(&self, (table, site): (&mut Table<K, V>, &Site)) {
         if table.is_sparse() {
             let wanted = 2 * table.len();
-            if let Err(payload) = catch(|| table.shrink(site, wanted, |key| self.hash_inside(key))) {
+            if let Err(payload) = catch(|| table.shrink(site, wanted, |key| self.hash_inside(key)))
+            {
                 discard(payload);
             }
         }
