@@ -58,15 +58,13 @@ by_build! {
                 self.0.engage_bias();
             }
 
-            /// Whether readers passed the word by until the writer came. Only for the writer inside.
+            /// Locks for writing; if readers are not to pass the word by any more, has them enter by it from
+            /// when the writer has left.
             #[inline]
-            pub(crate) fn suspends_bias(&self) -> bool {
-                self.0.suspends_bias()
-            }
-
-            /// Has them enter by the word when the writer has left. Only for the writer inside.
-            pub(crate) fn end_bias(&self) {
-                self.0.end_bias();
+            #[track_caller]
+            pub(crate) fn write_steered(&self, keeps_bias: bool) -> GuardSend {
+                self.0.write_steered(keeps_bias);
+                GuardSend::new()
             }
         }
 

@@ -185,13 +185,29 @@ impl RawRwMutex {
 
     #[inline]
     pub(super) fn write(&self) {
-        // ORDERING: Relaxed: the exchange decides. Acquire: pairs with the Release of those that left.
-        let word = self.word.load(Ordering::Relaxed);
-        if word & (TAKEN | STARVING | BIAS) != 0
-            || self.change(word, take_unbiased_door(word), Ordering::Acquire).is_err()
-        {
+        if !self.write_at_once() {
             self.write_contended(None);
         }
+    }
+
+    /// [`write`](Self::write) for a steered lock: whether its readers go on to pass the word by.
+    #[inline]
+    pub(super) fn write_steered(&self, keeps_bias: bool) {
+        if !self.write_at_once() {
+            self.write_contended(None);
+            if !keeps_bias && self.suspends_bias() {
+                self.end_bias();
+            }
+        }
+    }
+
+    /// Whether there was nothing in the way, neither a bias.
+    #[inline]
+    fn write_at_once(&self) -> bool {
+        // ORDERING: Relaxed: the exchange decides. Acquire: pairs with the Release of those that left.
+        let word = self.word.load(Ordering::Relaxed);
+        word & (TAKEN | STARVING | BIAS) == 0
+            && self.change(word, take_unbiased_door(word), Ordering::Acquire).is_ok()
     }
 
     /// Whether it got the lock before the deadline.

@@ -39,6 +39,18 @@ pub(super) struct Mix {
     state: Hint,
 }
 
+/// What is thought of the mix.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct State(u32);
+
+impl State {
+    /// Whether reads are what matters.
+    #[inline]
+    pub(super) fn favours_reads(self) -> bool {
+        self.0 & FAVOURS_READS != 0
+    }
+}
+
 local! {
     /// Calls of this thread, on any store, that go uncounted before the next that counts.
     static UNCOUNTED: Cell<u32> = Cell::new(0);
@@ -67,23 +79,24 @@ impl Mix {
         Mix { calls: SafeCounter::new(), reads: Hint::new(), writes: Hint::new(), state }
     }
 
+    /// What a call is to go by.
     #[inline]
-    pub(super) fn favours_reads(&self) -> bool {
-        self.state.get() & FAVOURS_READS != 0
+    pub(super) fn state(&self) -> State {
+        State(self.state.get())
     }
 
-    /// After a read.
+    /// After a read that went by the state.
     #[inline]
-    pub(super) fn read(&self) {
-        if self.state.get() != FAVOURS_READS {
+    pub(super) fn read(&self, state: State) {
+        if state.0 != FAVOURS_READS {
             self.called(READ);
         }
     }
 
     /// After a write.
     #[inline]
-    pub(super) fn write(&self) {
-        if self.state.get() != 0 {
+    pub(super) fn write(&self, state: State) {
+        if state.0 != 0 {
             self.called(WRITE);
         }
     }
@@ -147,7 +160,7 @@ mod tests {
     fn favours(calls: impl Fn(&Mix, u32)) -> bool {
         let mix = Mix::new();
         (0..100_000).for_each(|n| calls(&mix, n));
-        mix.favours_reads()
+        mix.state().favours_reads()
     }
 
     #[test]
@@ -155,11 +168,12 @@ mod tests {
         if IS_MODEL {
             return;
         }
-        assert!(favours(|mix, _| mix.read()));
-        assert!(!favours(|mix, _| mix.write()));
+        assert!(favours(|mix, _| mix.read(mix.state())));
+        assert!(!favours(|mix, _| mix.write(mix.state())));
         for period in 1..40 {
-            let in_turn =
-                |mix: &Mix, n| if n % (period + 1) == 0 { mix.write() } else { mix.read() };
+            let in_turn = |mix: &Mix, n| {
+                if n % (period + 1) == 0 { mix.write(mix.state()) } else { mix.read(mix.state()) }
+            };
             // Near the border it may be seen so or so.
             if period * 2 < READS_PER_WRITE || period > 2 * READS_PER_WRITE {
                 assert_eq!(
@@ -178,10 +192,10 @@ mod tests {
         }
         let mix = Mix::new();
         for _ in 0..3 {
-            (0..20_000).for_each(|_| mix.write());
-            assert!(!mix.favours_reads());
-            (0..20_000).for_each(|_| mix.read());
-            assert!(mix.favours_reads());
+            (0..20_000).for_each(|_| mix.write(mix.state()));
+            assert!(!mix.state().favours_reads());
+            (0..20_000).for_each(|_| mix.read(mix.state()));
+            assert!(mix.state().favours_reads());
         }
     }
 }

@@ -85,12 +85,13 @@ impl<K, V> Shards<K, V> {
     pub(super) fn read_at_once(&self, hash: u64) -> Option<RwMutexReadGuard<'_, Shard<K, V>>> {
         let place = self.place(hash);
         self.sites[place].prefetch::<(K, V)>(hash);
-        if !self.mix.favours_reads() || !inside::is_nowhere() {
+        let state = self.mix.state();
+        if !state.favours_reads() || !inside::is_nowhere() {
             return None;
         }
         let lock = &self.locks[place].0;
         let pass = raw(lock).read_at_once()?;
-        self.mix.read();
+        self.mix.read(state);
         // SAFETY: the pass is that of a read of this lock, which the guard ends.
         Some(unsafe { lock.make_read_guard_unchecked(pass) })
     }
@@ -101,13 +102,14 @@ impl<K, V> Shards<K, V> {
     #[track_caller]
     pub(super) fn read(&self, calls_out: bool, hash: u64) -> Reading<'_, K, V> {
         let lock = &self.locks[self.place(hash)].0;
-        if !self.mix.favours_reads() {
+        let state = self.mix.state();
+        if !state.favours_reads() {
             prefetch_to_write(ptr::from_ref(lock).addr());
         }
         let inside = Inside::enter_if(calls_out, &self.identity);
         let guard = lock.read();
-        self.mix.read();
-        if self.mix.favours_reads() && !raw(lock).is_biased() {
+        self.mix.read(state);
+        if state.favours_reads() && !raw(lock).is_biased() {
             // This thread is inside, reading.
             raw(lock).engage_bias();
         }
@@ -129,12 +131,11 @@ impl<K, V> Shards<K, V> {
     #[inline]
     pub(super) fn lock(&self, place: usize) -> RwMutexWriteGuard<'_, Shard<K, V>> {
         let lock = &self.locks[place].0;
-        let guard = lock.write();
-        self.mix.write();
-        if raw(lock).suspends_bias() && !self.mix.favours_reads() {
-            // This thread is inside, writing.
-            raw(lock).end_bias();
-        }
+        let state = self.mix.state();
+        let pass = raw(lock).write_steered(state.favours_reads());
+        // SAFETY: the lock has just been locked for writing, which the guard ends.
+        let guard = unsafe { lock.make_write_guard_unchecked(pass) };
+        self.mix.write(state);
         guard
     }
 
@@ -175,7 +176,7 @@ impl<K, V> Shards<K, V> {
 
 #[inline]
 fn raw<K, V>(lock: &Lock<K, V>) -> &RawRwMutex {
-    // SAFETY: it is only asked and steered here, never unlocked.
+    // SAFETY: it is only asked, steered and locked here, never unlocked.
     unsafe { lock.raw() }
 }
 

@@ -238,11 +238,8 @@ fn a_steered_bias_that_a_writer_ends_lets_no_reader_in_with_it() {
             it.visit();
         });
         let writes = spawn(&shared, |it| {
-            it.lock.write();
+            it.lock.write_steered(false);
             it.value.add(1);
-            if it.lock.suspends_bias() {
-                it.lock.end_bias();
-            }
             it.lock.unwrite();
         });
         shared.add();
@@ -263,10 +260,11 @@ fn a_read_at_once_is_none_without_a_bias_or_a_free_slot() {
         shared.visit();
         let pass = shared.lock.read_at_once().expect("a bias and a free slot");
         assert!(shared.lock.read_at_once().is_none());
-        assert!(slots::is_first_one_of(&ids));
+        assert!(slots::is_first_marked() && slots::is_first_one_of(&ids));
         assert!(!slots::is_first_one_of(&(ids.end..ids.end + 1)), "another lock's");
         assert!(!shared.lock.try_write());
         shared.lock.leave(pass);
+        assert!(!slots::is_first_marked());
         shared.is(0);
     });
 }

@@ -324,11 +324,10 @@ impl RawRwMutex {
 
     pub(crate) fn engage_bias(&self) {}
 
-    pub(crate) fn suspends_bias(&self) -> bool {
-        false
+    #[track_caller]
+    pub(crate) fn write_steered(&self, _keeps_bias: bool) -> GuardSend {
+        lock_api::RawRwLock::lock_exclusive(self)
     }
-
-    pub(crate) fn end_bias(&self) {}
 }
 
 impl fmt::Debug for RawRwMutex {
