@@ -15,6 +15,7 @@
 //! by itself. Then a reader inside says when to engage the bias, and a writer inside when to end it; and
 //! since the users of such a lock hardly ever meet, those who do are not polite.
 
+use super::light::Light;
 use super::raw::{Pass, RawRwMutex};
 use super::slots::{self, Slot};
 use super::waiting::wake;
@@ -83,12 +84,14 @@ pub(super) enum Marked {
 }
 
 impl RawRwMutex {
-    /// Whether one that has just marked a slot may stay (invariant 2).
+    /// Whether one that has just marked a slot, as `word` told it to, may stay (invariant 2): there is still
+    /// a bias, and for a light mark still one of light marks.
     #[inline]
-    pub(super) fn keeps(&self, _marked: &Slot) -> bool {
-        // ORDERING: Acquire: see `read`. After the fence in `slots::mark`: the pair is the one in
+    pub(super) fn keeps(&self, word: u64, _marked: &Slot) -> bool {
+        let needed = word & (BIAS | LIGHT);
+        // ORDERING: Acquire: see `read`. After the fence in `Slot::mark`: the pair is the one in
         // `drain_slots`.
-        self.word.load(Ordering::Acquire) & BIAS != 0
+        self.word.load(Ordering::Acquire) & needed == needed
     }
 
     /// Enters by a slot, if there is a free one and still a bias. Only after a look at the word, with
@@ -96,7 +99,7 @@ impl RawRwMutex {
     pub(super) fn mark(&self) -> Marked {
         // ORDERING: Relaxed: as in `read`.
         let Some(slot) = slots::mark(self.id.load(Ordering::Relaxed)) else { return Marked::NoSlot };
-        if self.keeps(slot) {
+        if self.keeps(BIAS, slot) {
             return Marked::Inside(Pass(Some(slot)));
         }
         self.unmark(slot);
@@ -111,6 +114,12 @@ impl RawRwMutex {
         if self.word.load(Ordering::Relaxed) & DRAINING != 0 {
             wake(drainer);
         }
+    }
+
+    /// Whether any slot is seen to be marked for this lock. Only where the id is known to be the bias's.
+    pub(super) fn is_marked(&self) -> bool {
+        // ORDERING: Relaxed: the word that had the bias was read with Acquire.
+        slots::any_marked(self.id.load(Ordering::Relaxed))
     }
 
     /// How many looks more than usual a reader takes before it engages the bias.
@@ -171,10 +180,13 @@ impl RawRwMutex {
     }
 
     /// Waits at the door until everyone inside has left. `false` if the deadline came first.
-    pub(super) fn drain(&self, deadline: Option<Instant>) -> bool {
+    ///
+    /// `light` is what the readers of a steered lock go by, if the caller knows.
+    pub(super) fn drain(&self, deadline: Option<Instant>, light: Option<&Light>) -> bool {
         match self.drain_word(deadline) {
             Some(word) if word & SUSPENDED != 0 => {
-                self.drain_slots(|slot, id| self.wait_for_slot(slot, id, deadline))
+                let wait = |slot: &Slot, id| self.wait_for_slot(slot, id, deadline);
+                self.drain_slots(word, light, wait)
             }
             Some(_) => true,
             None => false,
@@ -185,7 +197,9 @@ impl RawRwMutex {
     pub(super) fn drained_now(&self) -> bool {
         // ORDERING: Acquire: see `drain_word`.
         let word = self.word.load(Ordering::Acquire);
-        word & READERS == 0 && (word & SUSPENDED == 0 || self.drain_slots(|_, _| false))
+        word & READERS == 0
+            && (word & SUSPENDED == 0
+                || !self.is_marked() && self.drain_slots(word, None, |_, _| false))
     }
 
     pub(super) fn drain_word(&self, deadline: Option<Instant>) -> Option<u64> {
@@ -215,10 +229,16 @@ impl RawRwMutex {
     }
 
     /// Looks at all slots, waits by `wait` for those marked, and decides on the bias.
-    pub(super) fn drain_slots(&self, wait: impl Fn(&Slot, u64) -> bool) -> bool {
+    pub(super) fn drain_slots(
+        &self,
+        word: u64,
+        light: Option<&Light>,
+        wait: impl Fn(&Slot, u64) -> bool,
+    ) -> bool {
         // ORDERING: SeqCst: between taking the bias off the word and looking at the slots; the pair
-        // is in `slots::mark` (invariant 2).
+        // is in `Slot::mark` (invariant 2).
         fence(Ordering::SeqCst);
+        self.make_marks_seen(word, light);
         // ORDERING: Relaxed: the word that had the bias was read with Acquire.
         let id = self.id.load(Ordering::Relaxed);
         let Some(counted) = slots::scan(id, |slot| wait(slot, id)) else { return false };
@@ -229,6 +249,8 @@ impl RawRwMutex {
         self.counted.set(counted);
         // Rows that have been at other locks since remember less than before.
         let reads = if reads > MAX_CREDIT * 1000 { 0 } else { reads };
+        // Light marks are not counted: there were many reads for each write.
+        let reads = if word & LIGHT != 0 { MAX_CREDIT } else { reads };
         let mut balance = Balance::from(self.balance.get());
         if !balance.charge(reads) {
             self.end_bias();

@@ -8,10 +8,13 @@ use crate::sys::by_build;
 by_build! {
     machine {
         mod bias;
+        mod light;
         mod raw;
         mod slots;
         mod waiting;
         mod word;
+
+        pub(crate) use light::Light;
 
         use lock_api::GuardSend;
         use std::ops::Range;
@@ -43,8 +46,8 @@ by_build! {
 
             /// Reads past the word, if that takes no more than a look.
             #[inline]
-            pub(crate) fn read_at_once(&self) -> Option<ReadPass> {
-                self.0.read_at_once().map(ReadPass)
+            pub(crate) fn read_at_once(&self, light: &Light) -> Option<ReadPass> {
+                self.0.read_at_once(light).map(ReadPass)
             }
 
             /// Whether readers pass the word by. A look.
@@ -62,8 +65,8 @@ by_build! {
             /// when the writer has left.
             #[inline]
             #[track_caller]
-            pub(crate) fn write_steered(&self, keeps_bias: bool) -> GuardSend {
-                self.0.write_steered(keeps_bias);
+            pub(crate) fn write_steered(&self, light: &Light, keeps_bias: bool) -> GuardSend {
+                self.0.write_steered(light, keeps_bias);
                 GuardSend::new()
             }
         }
@@ -251,6 +254,8 @@ by_build! {
         #[cfg_attr(not(test), expect(dead_code, reason = "only the models of this room use it"))]
         mod bias;
         #[cfg_attr(not(test), expect(dead_code, reason = "as above"))]
+        mod light;
+        #[cfg_attr(not(test), expect(dead_code, reason = "as above"))]
         mod raw;
         #[cfg_attr(not(test), expect(dead_code, reason = "as above"))]
         mod slots;
@@ -258,6 +263,7 @@ by_build! {
         mod word;
 
         pub use crate::sys::RawRwMutex;
+        pub(crate) use light::Light;
     }
 }
 
@@ -305,7 +311,7 @@ by_build! {
 /// A panic under the lock unlocks it; there is no poisoning. A guard may be dropped on another thread.
 /// A guard that is forgotten leaves the lock locked, and if it was a read guard of a biased
 /// lock costs its thread one of its 7 slots; no other lock is harmed, also not one that comes to stand
-/// in the place of the first. With 2^23 readers inside by the word at once, reading panics, and so
+/// in the place of the first. With 2^22 readers inside by the word at once, reading panics, and so
 /// does downgrading an upgradable guard, which then stays locked.
 ///
 /// # Memory ordering

@@ -18,7 +18,8 @@
 //!    reader enters by the word while `WRITER` is set.
 //! 2. No reader stays in a slot that it marked after the bias was gone: it marks, then looks at the
 //!    word; the writer takes `BIAS` off the word, then looks at the slots; each with a full fence
-//!    between. So a reader that the writer overlooks sees the bias gone, and leaves.
+//!    between, or a heavy one between the writer's (`light.rs`). So a reader that the writer overlooks sees
+//!    the bias gone, and leaves.
 //! 3. `BIAS` is set only by one inside (a reader, or the writer that leaves), on a word without
 //!    `WRITER` or in the step that takes `WRITER` off. So nobody holds the lock as a writer under it.
 //! 4. `SUSPENDED` stays until the slots have been seen free, or the door is given up and `BIAS` set
@@ -52,7 +53,8 @@
 //! did inside, as in any reader-writer lock.
 
 use super::bias::Marked;
-use super::slots::{self, Slot};
+use super::light::Light;
+use super::slots::{self, First, Slot};
 use super::waiting::{Entry, Waiter, wake};
 use super::word::*;
 use crate::sys::atomic::{AtomicU64, Ordering};
@@ -79,7 +81,6 @@ pub(super) struct Pass(pub(super) Option<&'static Slot>);
 pub(super) const CLAIMS: usize = 1;
 pub(super) const READERS_QUEUE: usize = 2;
 pub(super) const DRAINER: usize = 3;
-
 
 impl RawRwMutex {
     const_fn! {
@@ -110,11 +111,15 @@ impl RawRwMutex {
         if word & BIAS != 0 {
             // ORDERING: Relaxed: the word that had the bias was read with Acquire, and the id is
             // older.
-            if let Some(slot) = slots::mark_first(self.id.load(Ordering::Relaxed)) {
-                if self.keeps(slot) {
-                    return Pass(Some(slot));
+            let id = self.id.load(Ordering::Relaxed);
+            if let Some(First { slot, is_round }) = slots::mark_first(id, word & LIGHT != 0) {
+                if !self.keeps(word, slot) {
+                    return self.read_revoked(slot);
                 }
-                return self.read_revoked(slot);
+                if is_round {
+                    self.consider_light();
+                }
+                return Pass(Some(slot));
             }
         } else if word & (WRITER | READERS) == 0
             && self.change(word, enter_to_read(word), Ordering::Acquire).is_ok()
@@ -124,15 +129,20 @@ impl RawRwMutex {
         self.read_slowly()
     }
 
-    /// Reads by this thread's first slot, if that takes no more than a look.
+    /// Reads a steered lock by this thread's first slot, if that takes no more than a look.
     #[inline]
-    pub(super) fn read_at_once(&self) -> Option<Pass> {
+    pub(super) fn read_at_once(&self, light: &Light) -> Option<Pass> {
         // ORDERING: Acquire, Relaxed: as in `read`.
         if self.word.load(Ordering::Acquire) & BIAS == 0 {
             return None;
         }
-        let slot = slots::mark_first(self.id.load(Ordering::Relaxed))?;
-        if self.keeps(slot) {
+        let allowed = light.look();
+        let id = self.id.load(Ordering::Relaxed);
+        let First { slot, is_round } = slots::mark_first(id, allowed.is_some())?;
+        if self.keeps(BIAS, slot) && allowed.is_none_or(|seen| light.still_allows(seen)) {
+            if is_round {
+                light.consider();
+            }
             return Some(Pass(Some(slot)));
         }
         self.unmark(slot);
@@ -186,15 +196,16 @@ impl RawRwMutex {
     #[inline]
     pub(super) fn write(&self) {
         if !self.write_at_once() {
-            self.write_contended(None);
+            self.write_contended(None, None);
         }
     }
 
-    /// [`write`](Self::write) for a steered lock: whether its readers go on to pass the word by.
+    /// [`write`](Self::write) for a steered lock: by what its readers go, and whether they go on to pass the
+    /// word by.
     #[inline]
-    pub(super) fn write_steered(&self, keeps_bias: bool) {
+    pub(super) fn write_steered(&self, light: &Light, keeps_bias: bool) {
         if !self.write_at_once() {
-            self.write_contended(None);
+            self.write_contended(None, Some(light));
             if !keeps_bias && self.suspends_bias() {
                 self.end_bias();
             }
@@ -212,7 +223,7 @@ impl RawRwMutex {
 
     /// Whether it got the lock before the deadline.
     pub(super) fn write_until(&self, deadline: Option<Instant>) -> bool {
-        self.try_write() || self.write_contended(deadline)
+        self.try_write() || self.write_contended(deadline, None)
     }
 
     pub(super) fn try_write(&self) -> bool {
@@ -315,7 +326,7 @@ impl RawRwMutex {
     /// reader is inside. `false`, and upgradable as before, if the deadline came first.
     pub(super) fn upgrade(&self, deadline: Option<Instant>) -> bool {
         self.take_door_from_upgradable();
-        self.drain(deadline) || self.retreat(|word| leave_door(word) | UPGRADABLE)
+        self.drain(deadline, None) || self.retreat(|word| leave_door(word) | UPGRADABLE)
     }
 
     pub(super) fn try_upgrade(&self) -> bool {
@@ -328,11 +339,9 @@ impl RawRwMutex {
     }
 
     pub(super) fn is_locked(&self) -> bool {
-        // ORDERING: Acquire: says nothing about the data, but the id must be the bias's. So the id's is
-        // Relaxed.
+        // ORDERING: Acquire: says nothing about the data, but the id must be the bias's.
         let word = self.word.load(Ordering::Acquire);
-        word & TAKEN != 0
-            || word & BIAS != 0 && slots::any_marked(self.id.load(Ordering::Relaxed))
+        word & TAKEN != 0 || word & BIAS != 0 && self.is_marked()
     }
 
     pub(super) fn is_locked_exclusive(&self) -> bool {
@@ -419,9 +428,9 @@ impl RawRwMutex {
     }
 
     #[cold]
-    fn write_contended(&self, deadline: Option<Instant>) -> bool {
+    fn write_contended(&self, deadline: Option<Instant>, light: Option<&Light>) -> bool {
         self.enter(&mut Waiter::new(Kind::Writer, deadline)) == Entry::Entered
-            && (self.drain(deadline) || self.retreat(leave_door))
+            && (self.drain(deadline, light) || self.retreat(leave_door))
     }
 
     #[cold]
@@ -443,11 +452,10 @@ impl RawRwMutex {
         self.step(step);
         false
     }
-
 }
 
 #[cold]
 #[track_caller]
 pub(super) fn too_many_readers() -> ! {
-    panic!("RwMutex: too many readers: 2^23 are inside, or forgot their guards")
+    panic!("RwMutex: too many readers: 2^22 are inside, or forgot their guards")
 }

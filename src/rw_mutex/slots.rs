@@ -27,21 +27,24 @@
 //!
 //! Orderings: a slot passes from guard to owner to writer with Release and Acquire, so a writer that
 //! sees a slot free, or marked for another lock, sees all that was read through it as done. Mark and
-//! look are kept in order by [`store_then_fence`] here and a SeqCst fence in the writer.
+//! look are kept in order by a fence in [`Slot::mark`] and one in the writer, or where the lock says so by a
+//! heavy one in the writer alone: see `light.rs`. Only first slots are marked lightly.
 
 use crate::sys::atomic::{AtomicU64, Ordering};
 use crate::sys::numbers::{Bit, GROUP, claim, give_back, words};
-use crate::sys::{Hint, IS_MODEL, array, global_array, local, store, store_then_fence};
+use crate::sys::{Hint, IS_MODEL, array, global_array, local, prepare_heavy_fence};
 use crossbeam_utils::CachePadded;
 use std::cell::Cell;
 use std::ops::Range;
 
-pub(super) type Slot = AtomicU64;
+pub(super) use crate::sys::Slot;
 
 /// Slots of a row.
 const SLOTS: usize = if IS_MODEL { 2 } else { 7 };
 /// Rows of the table.
 const ROWS: usize = if IS_MODEL { 6 } else { 256 };
+/// A thread that has read so often with a fence, and so often again, asks whether it has to: see `light.rs`.
+const ROUND: u32 = 1 << 13;
 
 #[derive(Debug)]
 struct Row {
@@ -50,12 +53,18 @@ struct Row {
     /// whether the bias pays. Written by the owner.
     last: Hint,
     reads: Hint,
+    /// The turns of that lock's writers at the last round number of reads, and 1; or 0.
+    turns: Hint,
+    /// Reads of locks that are not counted.
+    uncounted: Hint,
 }
 
 global_array!(rows: [CachePadded<Row>; ROWS] = CachePadded::new(Row {
-    slots: array!(AtomicU64::new(0); SLOTS),
+    slots: array!(Slot::new(); SLOTS),
     last: Hint::new(),
     reads: Hint::new(),
+    turns: Hint::new(),
+    uncounted: Hint::new(),
 }));
 // Which rows have an owner.
 global_array!(owned: [AtomicU64; words(ROWS)] = AtomicU64::new(0));
@@ -105,7 +114,7 @@ pub(super) fn new_uncounted_ids(count: usize) -> Range<u64> {
 pub(super) fn is_first_one_of(ids: &Range<u64>) -> bool {
     let row = ROW.try_with(Cell::get).ok().flatten();
     // ORDERING: Relaxed: this thread's own mark.
-    row.is_some_and(|row| ids.contains(&row.slots[0].load(Ordering::Relaxed)))
+    row.is_some_and(|row| ids.contains(&row.slots[0].load_own(Ordering::Relaxed)))
 }
 
 /// Whether this thread's first slot is marked, for whatever lock.
@@ -113,29 +122,54 @@ pub(super) fn is_first_one_of(ids: &Range<u64>) -> bool {
 pub(super) fn is_first_marked() -> bool {
     let row = ROW.try_with(Cell::get).ok().flatten();
     // ORDERING: Relaxed: this thread's own mark.
-    row.is_some_and(|row| row.slots[0].load(Ordering::Relaxed) != 0)
+    row.is_some_and(|row| row.slots[0].load_own(Ordering::Relaxed) != 0)
 }
 
-/// Marks this thread's first slot for the lock, before every later load. `None` if that takes more
-/// than a look: see [`mark`].
+/// This thread's first slot, marked for the lock.
+#[derive(Debug)]
+pub(super) struct First {
+    pub(super) slot: &'static Slot,
+    /// Whether that was a round number of reads, see [`ROUND`].
+    pub(super) is_round: bool,
+}
+
+/// Marks this thread's first slot for the lock, before every later load; `lightly` as [`Slot`] has it.
+/// `None` if that takes more than a look: see [`mark`].
 #[inline]
-pub(super) fn mark_first(id: u64) -> Option<&'static Slot> {
+pub(super) fn mark_first(id: u64, lightly: bool) -> Option<First> {
     let row = ROW.try_with(Cell::get).ok().flatten()?;
     let slot = &row.slots[0];
     // ORDERING: Acquire: pairs with the Release of an `unmark` on another thread, so that the mark's
     // Release passes on what was read before it.
-    if slot.load(Ordering::Acquire) != 0 {
+    if slot.load_own(Ordering::Acquire) != 0 {
         return None;
     }
-    store_then_fence(slot, id);
-    if id & UNCOUNTED == 0 {
+    if lightly {
+        slot.mark_lightly(id);
+        return Some(First { slot, is_round: false });
+    }
+    slot.mark(id);
+    let reads = if id & UNCOUNTED == 0 {
         if row.last.get() != id as u32 {
             row.last.set(id as u32);
             row.reads.set(0);
+            row.turns.set(0);
         }
-        row.reads.add(1);
-    }
-    Some(slot)
+        &row.reads
+    } else {
+        &row.uncounted
+    };
+    reads.add(1);
+    Some(First { slot, is_round: reads.get().is_multiple_of(ROUND) })
+}
+
+/// Remembers the turns of the writers of the lock that this thread reads; whether they are what they
+/// were the last time, with nothing but reads of this lock by this thread between.
+pub(super) fn remember_turns(turns: u32) -> bool {
+    let Some(row) = ROW.try_with(Cell::get).ok().flatten() else { return false };
+    let same = row.turns.get() == turns + 1;
+    row.turns.set(turns + 1);
+    same
 }
 
 /// Marks a free slot of this thread for the lock, before every later load; `None` if there is none.
@@ -146,8 +180,8 @@ pub(super) fn mark(id: u64) -> Option<&'static Slot> {
         Err(_) => return None,
     };
     // ORDERING: Acquire: as in `mark_first`.
-    let slot = row.slots.iter().find(|slot| slot.load(Ordering::Acquire) == 0)?;
-    store_then_fence(slot, id);
+    let slot = row.slots.iter().find(|slot| slot.load_own(Ordering::Acquire) == 0)?;
+    slot.mark(id);
     Some(slot)
 }
 
@@ -155,7 +189,12 @@ pub(super) fn mark(id: u64) -> Option<&'static Slot> {
 #[inline]
 pub(super) fn unmark(slot: &Slot) {
     // ORDERING: Release: what was read happens before the writer, which reads this with Acquire.
-    store(slot, 0, Ordering::Release);
+    slot.clear(Ordering::Release);
+}
+
+/// What may be marked lightly: the rows' first slots.
+pub(super) fn all_first() -> impl Iterator<Item = &'static Slot> {
+    rows().iter().map(|row| &row.slots[0])
 }
 
 fn claim_row() -> Option<&'static Row> {
@@ -164,6 +203,8 @@ fn claim_row() -> Option<&'static Row> {
         .try_with(|lease| own_a_row().inspect(|&index| lease.0.set(Some(index))))
         .ok()
         .flatten()?;
+    // Before this thread is inside of anything.
+    prepare_heavy_fence();
     let row: &Row = &rows()[index];
     let _ = ROW.try_with(|mine| mine.set(Some(row)));
     Some(row)
@@ -184,7 +225,7 @@ fn leave_row(index: usize) {
     let bit = Bit::of(index);
     // ORDERING: Acquire: a slot may have been left by another thread; Release: a writer that doesn't
     // look here any more must still see what was read here as done (its scan reads with Acquire).
-    if rows()[index].slots.iter().all(|slot| slot.load(Ordering::Acquire) == 0) {
+    if rows()[index].slots.iter().all(|slot| slot.load_own(Ordering::Acquire) == 0) {
         scanned()[bit.word].fetch_and(!bit.mask, Ordering::Release);
     }
     give_back(owned(), index);

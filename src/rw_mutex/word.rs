@@ -11,12 +11,14 @@
 //! | 6 | `WOKEN` | one of those was woken and is on its way: wake no other | the step that wakes it | that one, as it enters or sleeps again |
 //! | 7 | `STARVING` | a waiter claims the lock: no writer and no upgradable reader enters but it | the *claimant* | the claimant |
 //! | 8 | `DRAINING` | whoever waits for those inside may be asleep | the writer at the door | the same |
-//! | 9..32 | readers | how many are inside by the word | each | each |
+//! | 9 | `LIGHT` | readers mark their slots without a fence: see `light.rs` | a reader, under `BIAS` | the writer at the door, after a heavy fence |
+//! | 10..32 | readers | how many are inside by the word | each | each |
 //! | 32..48, 48.. | turns | entries of readers and of writers, each modulo 2^16 | each, as it enters | |
 //!
 //! Turns steer and decide nothing: they tell one who looks twice whether others were busy meanwhile.
 //!
-//! `SUSPENDED` and `DRAINING` imply `WRITER`; `WRITER` excludes `BIAS` and `UPGRADABLE`.
+//! `SUSPENDED` and `DRAINING` imply `WRITER`; `WRITER` excludes `BIAS` and `UPGRADABLE`; `LIGHT` implies
+//! `BIAS` or `SUSPENDED`.
 
 /// See the [module](self) for these.
 pub(super) const WRITER: u64 = 1;
@@ -28,8 +30,9 @@ pub(super) const WRITERS_PARKED: u64 = 1 << 5;
 pub(super) const WOKEN: u64 = 1 << 6;
 pub(super) const STARVING: u64 = 1 << 7;
 pub(super) const DRAINING: u64 = 1 << 8;
+pub(super) const LIGHT: u64 = 1 << 9;
 /// One reader.
-pub(super) const READER: u64 = 1 << 9;
+pub(super) const READER: u64 = 1 << 10;
 /// All of them.
 pub(super) const READERS: u64 = (1 << 32) - READER;
 /// A turn of a reader. What overflows goes to the writers' turns, which does no harm.
@@ -111,6 +114,11 @@ pub(super) fn take_unbiased_door(word: u64) -> u64 {
     (word | WRITER).wrapping_add(WRITE_TURN)
 }
 
+/// How many writers have entered, modulo 2^16.
+pub(super) fn write_turns(word: u64) -> u32 {
+    (word / WRITE_TURN) as u32
+}
+
 /// Whether no writer took the door between two looks, as far as the turns tell.
 pub(super) fn no_writes_between(before: u64, now: u64) -> bool {
     (before ^ now) < WRITE_TURN
@@ -160,5 +168,7 @@ mod tests {
         assert_eq!(inside, WRITE_TURN | WRITER | SUSPENDED | READERS_PARKED);
         assert_eq!(leave_door(inside | DRAINING), WRITE_TURN | BIAS | READERS_PARKED);
         assert_eq!(leave_door(take_door(0)), WRITE_TURN);
+        // What light marks there may be is not forgotten on the way.
+        assert_eq!(leave_door(take_door(BIAS | LIGHT)), WRITE_TURN | BIAS | LIGHT);
     }
 }

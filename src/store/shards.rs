@@ -4,7 +4,7 @@ use super::flights::Flights;
 use super::inside::{self, Identity, Inside};
 use super::mix::Mix;
 use super::table::{Site, Table};
-use crate::rw_mutex::{RawRwMutex, RwMutex, RwMutexReadGuard, RwMutexWriteGuard};
+use crate::rw_mutex::{Light, RawRwMutex, RwMutex, RwMutexReadGuard, RwMutexWriteGuard};
 use crate::sys::{IS_MODEL, prefetch_to_write, thread};
 use hashbrown::HashTable;
 use std::num::NonZero;
@@ -40,6 +40,8 @@ pub(super) struct Shards<K, V> {
     sites: Box<[Site]>,
     identity: Identity,
     mix: Mix,
+    /// By what the readers go that pass the locks by.
+    light: Light,
 }
 
 /// How many of so many entries each of `count` shards is to have room for: none, if they are fewer.
@@ -64,7 +66,7 @@ impl<K, V> Shards<K, V> {
         let locks: Box<[_]> = raw.map(|raw| Line(RwMutex::from_raw(raw, shard()))).collect();
         let sites = (0..count).map(|_| Site::new()).collect();
         let identity = Identity { address: locks.as_ptr().addr(), ids };
-        Shards { locks, sites, identity, mix: Mix::new() }
+        Shards { locks, sites, identity, mix: Mix::new(), light: Light::new() }
     }
 
     pub(super) fn identity(&self) -> &Identity {
@@ -90,7 +92,7 @@ impl<K, V> Shards<K, V> {
             return None;
         }
         let lock = &self.locks[place].0;
-        let pass = raw(lock).read_at_once()?;
+        let pass = raw(lock).read_at_once(&self.light)?;
         self.mix.read(state);
         // SAFETY: the pass is that of a read of this lock, which the guard ends.
         Some(unsafe { lock.make_read_guard_unchecked(pass) })
@@ -130,13 +132,19 @@ impl<K, V> Shards<K, V> {
     /// Only for one that is inside already.
     #[inline]
     pub(super) fn lock(&self, place: usize) -> RwMutexWriteGuard<'_, Shard<K, V>> {
-        let lock = &self.locks[place].0;
         let state = self.mix.state();
-        let pass = raw(lock).write_steered(state.favours_reads());
-        // SAFETY: the lock has just been locked for writing, which the guard ends.
-        let guard = unsafe { lock.make_write_guard_unchecked(pass) };
+        let guard = self.lock_steered(place, state.favours_reads());
         self.mix.write(state);
         guard
+    }
+
+    #[inline]
+    #[track_caller]
+    fn lock_steered(&self, place: usize, keeps_bias: bool) -> RwMutexWriteGuard<'_, Shard<K, V>> {
+        let lock = &self.locks[place].0;
+        let pass = raw(lock).write_steered(&self.light, keeps_bias);
+        // SAFETY: the lock has just been locked for writing, which the guard ends.
+        unsafe { lock.make_write_guard_unchecked(pass) }
     }
 
     /// For calls on the whole store, which say nothing of the mix.
@@ -149,7 +157,7 @@ impl<K, V> Shards<K, V> {
     #[track_caller]
     pub(super) fn write_at(&self, place: usize) -> Writing<'_, K, V> {
         let inside = Some(Inside::enter(&self.identity));
-        Writing { guard: self.locks[place].0.write(), site: &self.sites[place], _inside: inside }
+        Writing { guard: self.lock_steered(place, true), site: &self.sites[place], _inside: inside }
     }
 
     /// All of them at once, in the order in which everyone locks several.

@@ -13,6 +13,7 @@
 //! | [`Tracked`] | nothing | a cell whose accesses loom checks |
 //! | spinning, [`Backoff`] | bounded, none on one core | none |
 //! | [`Patience`] | a millisecond | the first sleep |
+//! | [`Slot`]: marks with fences, or without for [`heavy_fence`] to make up for | an exchange; a store and `membarrier(2)` | a store buffer |
 //! | [`Hint`] | a Relaxed number | plain memory |
 //! | [`hash_one`] | the user's hasher | one that is the same in each execution |
 //!
@@ -68,9 +69,9 @@ mod tasks;
 pub(crate) mod testing;
 
 pub(crate) use build::{
-    Backoff, Heap, Hint, IS_MODEL, Mutex, Patience, Spin, Stopwatch, Tracked, array, by_build,
-    catch, const_fn, global_array, hash_one, local, park, prefetch, prefetch_to_write, store,
-    store_then_fence, unpark_one, unpark_threads,
+    Backoff, Heap, Hint, IS_MODEL, Mutex, Patience, Slot, Spin, Stopwatch, Tracked, array, by_build,
+    catch, const_fn, global_array, has_heavy_fence, hash_one, heavy_fence, local, park, prefetch,
+    prefetch_to_write, prepare_heavy_fence, store, unpark_one, unpark_threads,
 };
 pub use build::{Model, atomic, cell, model, thread};
 pub(crate) use std::sync::Arc;

@@ -2,6 +2,7 @@
 
 use super::subject::Subject;
 use super::{Guarded, join_all};
+use crate::rw_mutex::light::Light;
 use crate::rw_mutex::raw::RawRwMutex;
 use crate::rw_mutex::slots;
 use crate::sys::testing::{Plain, spawn};
@@ -221,6 +222,11 @@ fn steered() -> (Arc<Guarded<RawRwMutex>>, Range<u64>) {
     (Arc::new(Guarded { lock, value: Plain::new() }), ids)
 }
 
+/// What its readers go by: nothing here has them mark lightly.
+fn dark() -> Light {
+    Light::new()
+}
+
 /// A lock that is steered: one reader engages the bias, another reads at once, a writer ends it.
 #[test]
 fn a_steered_bias_that_a_writer_ends_lets_no_reader_in_with_it() {
@@ -229,7 +235,7 @@ fn a_steered_bias_that_a_writer_ends_lets_no_reader_in_with_it() {
         shared.favour_readers();
         let reads = spawn(&shared, move |it| {
             it.lock.settle(0);
-            if let Some(pass) = it.lock.read_at_once() {
+            if let Some(pass) = it.lock.read_at_once(&dark()) {
                 it.value.get();
                 assert!(slots::is_first_one_of(&ids));
                 it.lock.leave(pass);
@@ -238,7 +244,7 @@ fn a_steered_bias_that_a_writer_ends_lets_no_reader_in_with_it() {
             it.visit();
         });
         let writes = spawn(&shared, |it| {
-            it.lock.write_steered(false);
+            it.lock.write_steered(&dark(), false);
             it.value.add(1);
             it.lock.unwrite();
         });
@@ -254,12 +260,12 @@ fn a_read_at_once_is_none_without_a_bias_or_a_free_slot() {
     model(|| {
         let (shared, ids) = steered();
         shared.lock.settle(0);
-        assert!(shared.lock.read_at_once().is_none());
+        assert!(shared.lock.read_at_once(&dark()).is_none());
         shared.favour_readers();
         // The first read by a slot gets this thread its row.
         shared.visit();
-        let pass = shared.lock.read_at_once().expect("a bias and a free slot");
-        assert!(shared.lock.read_at_once().is_none());
+        let pass = shared.lock.read_at_once(&dark()).expect("a bias and a free slot");
+        assert!(shared.lock.read_at_once(&dark()).is_none());
         assert!(slots::is_first_marked() && slots::is_first_one_of(&ids));
         assert!(!slots::is_first_one_of(&(ids.end..ids.end + 1)), "another lock's");
         assert!(!shared.lock.try_write());

@@ -16,6 +16,7 @@
 //! | golang#13086 | a hog starves the others | `a_reader_that_was_overtaken_enters_before_the_next_writer` |
 
 mod bias;
+mod light;
 mod subject;
 
 use super::raw::RawRwMutex;

@@ -1,10 +1,12 @@
 //! The seam on the machine: std, `parking_lot` and `parking_lot_core`.
 
 mod check;
+mod slot;
 mod spin;
 
 pub use check::{Model, model};
 pub(crate) use parking_lot::Mutex;
+pub(crate) use slot::{Slot, has_heavy_fence, heavy_fence, prepare_heavy_fence};
 pub(crate) use spin::{Backoff, Hint, Patience, Spin};
 
 use super::{Dequeued, Handing, Parked};
@@ -106,27 +108,6 @@ macro_rules! by_build {
     (machine { $($machine:item)* } model { $($model:item)* }) => { $($machine)* };
 }
 pub(crate) use by_build;
-
-/// Stores `value`, and orders the store before every later load: what is read after this call was
-/// not yet written when the store became visible, or the other side of a [`fence`](atomic::fence)
-/// sees the store.
-#[inline]
-pub(crate) fn store_then_fence(place: &atomic::AtomicU64, value: u64) {
-    use atomic::{Ordering, fence};
-    use std::sync::atomic::compiler_fence;
-    if cfg!(all(any(target_arch = "x86", target_arch = "x86_64"), not(miri))) {
-        // ORDERING: SeqCst: an exchange is a full barrier on x86, and cheaper than a store and a
-        // fence (crossbeam-epoch pins its threads this way). The compiler may not move loads
-        // before it either.
-        place.swap(value, Ordering::SeqCst);
-        compiler_fence(Ordering::SeqCst);
-    } else {
-        // ORDERING: Release: whoever sees the mark sees what its thread did before, see the caller.
-        place.store(value, Ordering::Release);
-        // ORDERING: SeqCst: store buffering; the pair is the fence of the one who looks for it.
-        fence(Ordering::SeqCst);
-    }
-}
 
 /// Stores `value`, where the model's other threads may run read-modify-writes: a swap there.
 #[inline]

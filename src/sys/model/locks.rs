@@ -314,7 +314,7 @@ impl RawRwMutex {
         false
     }
 
-    pub(crate) fn read_at_once(&self) -> Option<GuardSend> {
+    pub(crate) fn read_at_once<L>(&self, _: &L) -> Option<GuardSend> {
         None
     }
 
@@ -325,7 +325,7 @@ impl RawRwMutex {
     pub(crate) fn engage_bias(&self) {}
 
     #[track_caller]
-    pub(crate) fn write_steered(&self, _keeps_bias: bool) -> GuardSend {
+    pub(crate) fn write_steered<L>(&self, _: &L, _keeps_bias: bool) -> GuardSend {
         lock_api::RawRwLock::lock_exclusive(self)
     }
 }

@@ -9,6 +9,7 @@ mod check;
 mod locks;
 mod mutex;
 mod park;
+mod slot;
 pub mod thread;
 
 pub use check::{Model, model};
@@ -16,6 +17,7 @@ pub(crate) use check::{PerExecution, catch};
 pub use locks::{RawMutex, RawRwMutex};
 pub(crate) use mutex::Mutex;
 pub(crate) use park::{park, unpark_one, unpark_threads};
+pub(crate) use slot::{Slot, has_heavy_fence, heavy_fence, prepare_heavy_fence};
 
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hash};
 use std::ptr::NonNull;
@@ -77,14 +79,6 @@ pub(crate) use const_fn;
 #[track_caller]
 pub(crate) fn store(place: &atomic::AtomicU64, value: u64, order: atomic::Ordering) {
     place.swap(value, order);
-}
-
-/// Stores `value`, and orders the store before every later load.
-#[track_caller]
-pub(crate) fn store_then_fence(place: &atomic::AtomicU64, value: u64) {
-    // ORDERING: as on the machine where there is no exchange that does both.
-    store(place, value, atomic::Ordering::Release);
-    atomic::fence(atomic::Ordering::SeqCst);
 }
 
 /// An array of the whole execution.
