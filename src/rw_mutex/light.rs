@@ -48,6 +48,10 @@ const LIGHT_PHASE: u32 = 2;
 const ENDING: u32 = 3;
 const PHASES: u32 = 4;
 
+/// The number by which a reader may mark lightly.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Allowed(u32);
+
 /// Whether the readers of some steered locks mark lightly.
 #[derive(Debug)]
 pub(crate) struct Light {
@@ -63,19 +67,18 @@ impl Light {
         }
     }
 
-    /// The number, if a reader may mark lightly and then ask whether it
-    /// [still may](Light::still_allows).
+    /// Whether a reader may mark lightly, and then ask whether it [still may](Light::still_allows).
     #[inline]
-    pub(super) fn look(&self) -> Option<u32> {
+    pub(crate) fn look(&self) -> Option<Allowed> {
         // ORDERING: Acquire: pairs with the Release in `engage`: what follows sees the doors that its
         // fence has put in order (invariant 5).
         let number = self.number.load(Ordering::Acquire);
-        (number % PHASES == LIGHT_PHASE).then_some(number)
+        (number % PHASES == LIGHT_PHASE).then_some(Allowed(number))
     }
 
     /// Whether one that has marked lightly, after it saw this number, may stay (invariant 2).
     #[inline]
-    pub(super) fn still_allows(&self, number: u32) -> bool {
+    pub(super) fn still_allows(&self, Allowed(number): Allowed) -> bool {
         // ORDERING: Relaxed: after the light fence; the pair is the heavy fence in `end`.
         self.number.load(Ordering::Relaxed) == number
     }

@@ -1,7 +1,7 @@
 //! A reader-writer lock whose reads scale, and that lets nobody starve.
 //!
 //! The lock itself is `raw.rs`, its word `word.rs`, its waiting `waiting.rs`, the way past the word
-//! `bias.rs` and `slots.rs`. The types here are [`lock_api`]'s around it.
+//! `bias.rs`, `slots.rs` and `light.rs`. The types here are [`lock_api`]'s around it.
 
 use crate::sys::by_build;
 
@@ -14,7 +14,7 @@ by_build! {
         mod waiting;
         mod word;
 
-        pub(crate) use light::Light;
+        pub(crate) use light::{Allowed, Light};
 
         use lock_api::GuardSend;
         use std::ops::Range;
@@ -50,6 +50,12 @@ by_build! {
                 self.0.read_at_once(light).map(ReadPass)
             }
 
+            /// The same by a light mark, which the readers' [`Light`] has just allowed.
+            #[inline]
+            pub(crate) fn read_lightly(&self, light: &Light, allowed: Allowed) -> Option<ReadPass> {
+                self.0.read_lightly(light, allowed).map(ReadPass)
+            }
+
             /// Whether readers pass the word by. A look.
             #[inline]
             pub(crate) fn is_biased(&self) -> bool {
@@ -65,9 +71,8 @@ by_build! {
             /// when the writer has left.
             #[inline]
             #[track_caller]
-            pub(crate) fn write_steered(&self, light: &Light, keeps_bias: bool) -> GuardSend {
-                self.0.write_steered(light, keeps_bias);
-                GuardSend::new()
+            pub(crate) fn write_steered(&self, light: &Light, keeps_bias: bool) -> WritePass {
+                WritePass(self.0.write_steered(light, keeps_bias))
             }
         }
 
@@ -75,13 +80,24 @@ by_build! {
         #[derive(Debug)]
         pub struct ReadPass(raw::Pass);
 
+        /// How a writer leaves: with what its guard remembers of its entry.
+        #[derive(Debug)]
+        pub struct WritePass(raw::Entered);
+
+        impl WritePass {
+            /// Of one that remembers nothing.
+            pub(super) fn new() -> Self {
+                WritePass(raw::Entered::UNKNOWN)
+            }
+        }
+
         /// Too long to represent is for ever.
         fn after(timeout: Duration) -> Option<Instant> {
             Instant::now().checked_add(timeout)
         }
 
-        fn kept(got: bool, guard: GuardSend) -> Result<GuardSend, GuardSend> {
-            if got { Ok(guard) } else { Err(guard) }
+        fn upgraded(got: bool, guard: GuardSend) -> Result<WritePass, GuardSend> {
+            if got { Ok(WritePass::new()) } else { Err(guard) }
         }
 
         // SAFETY: the raw lock's invariants 1 and 2: a writer alone, or readers. Guards may be sent to
@@ -89,7 +105,7 @@ by_build! {
         unsafe impl lock_api::RawRwLock for RawRwMutex {
             const INIT: Self = RawRwMutex(raw::RawRwMutex::new());
             type SharedGuard = ReadPass;
-            type ExclusiveGuard = GuardSend;
+            type ExclusiveGuard = WritePass;
 
             #[inline]
             #[track_caller]
@@ -109,19 +125,18 @@ by_build! {
             }
 
             #[inline]
-            fn lock_exclusive(&self) -> GuardSend {
-                self.0.write();
-                GuardSend::new()
+            fn lock_exclusive(&self) -> WritePass {
+                WritePass(self.0.write())
             }
 
             #[inline]
-            fn try_lock_exclusive(&self) -> Option<GuardSend> {
-                self.0.try_write().then(GuardSend::new)
+            fn try_lock_exclusive(&self) -> Option<WritePass> {
+                self.0.try_write().then(WritePass::new)
             }
 
             #[inline]
-            unsafe fn unlock_exclusive(&self, _: GuardSend) {
-                self.0.unwrite();
+            unsafe fn unlock_exclusive(&self, pass: WritePass) {
+                self.0.unwrite(pass.0);
             }
 
             fn is_locked(&self) -> bool {
@@ -140,14 +155,14 @@ by_build! {
                 self.0.leave(pass.0);
             }
 
-            unsafe fn unlock_exclusive_fair(&self, _: GuardSend) {
+            unsafe fn unlock_exclusive_fair(&self, _: WritePass) {
                 self.0.unwrite_fair();
             }
         }
 
         // SAFETY: one step from writer to reader.
         unsafe impl lock_api::RawRwLockDowngrade for RawRwMutex {
-            unsafe fn downgrade(&self, _: GuardSend) -> ReadPass {
+            unsafe fn downgrade(&self, _: WritePass) -> ReadPass {
                 ReadPass(self.0.downgrade())
             }
         }
@@ -167,12 +182,12 @@ by_build! {
                 self.0.read_until(Some(deadline)).map(ReadPass)
             }
 
-            fn try_lock_exclusive_for(&self, timeout: Duration) -> Option<GuardSend> {
-                self.0.write_until(after(timeout)).then(GuardSend::new)
+            fn try_lock_exclusive_for(&self, timeout: Duration) -> Option<WritePass> {
+                self.0.write_until(after(timeout)).then(WritePass::new)
             }
 
-            fn try_lock_exclusive_until(&self, deadline: Instant) -> Option<GuardSend> {
-                self.0.write_until(Some(deadline)).then(GuardSend::new)
+            fn try_lock_exclusive_until(&self, deadline: Instant) -> Option<WritePass> {
+                self.0.write_until(Some(deadline)).then(WritePass::new)
             }
         }
 
@@ -194,13 +209,13 @@ by_build! {
                 self.0.leave_upgradable();
             }
 
-            unsafe fn upgrade(&self, guard: GuardSend) -> GuardSend {
+            unsafe fn upgrade(&self, _: GuardSend) -> WritePass {
                 self.0.upgrade(None);
-                guard
+                WritePass::new()
             }
 
-            unsafe fn try_upgrade(&self, guard: GuardSend) -> Result<GuardSend, GuardSend> {
-                kept(self.0.try_upgrade(), guard)
+            unsafe fn try_upgrade(&self, guard: GuardSend) -> Result<WritePass, GuardSend> {
+                upgraded(self.0.try_upgrade(), guard)
             }
         }
 
@@ -217,9 +232,9 @@ by_build! {
                 ReadPass(self.0.downgrade_upgradable())
             }
 
-            unsafe fn downgrade_to_upgradable(&self, guard: GuardSend) -> GuardSend {
+            unsafe fn downgrade_to_upgradable(&self, _: WritePass) -> GuardSend {
                 self.0.downgrade_to_upgradable();
-                guard
+                GuardSend::new()
             }
         }
 
@@ -237,16 +252,16 @@ by_build! {
                 &self,
                 guard: GuardSend,
                 timeout: Duration,
-            ) -> Result<GuardSend, GuardSend> {
-                kept(self.0.upgrade(after(timeout)), guard)
+            ) -> Result<WritePass, GuardSend> {
+                upgraded(self.0.upgrade(after(timeout)), guard)
             }
 
             unsafe fn try_upgrade_until(
                 &self,
                 guard: GuardSend,
                 deadline: Instant,
-            ) -> Result<GuardSend, GuardSend> {
-                kept(self.0.upgrade(Some(deadline)), guard)
+            ) -> Result<WritePass, GuardSend> {
+                upgraded(self.0.upgrade(Some(deadline)), guard)
             }
         }
     }
@@ -264,6 +279,9 @@ by_build! {
 
         pub use crate::sys::RawRwMutex;
         pub(crate) use light::Light;
+
+        #[cfg(test)]
+        use lock_api::GuardSend as WritePass;
     }
 }
 
@@ -288,6 +306,13 @@ by_build! {
 /// one to an unbiased lock, plus a few nanoseconds for each thread of the program that reads by
 /// slots, and it is paid only where the reads are worth it. (BRAVO, arXiv:1810.01553; folly's
 /// `SharedMutex`.)
+///
+/// Most of what such a read costs is a memory fence. On Linux, a lock that some ten thousand reads have found
+/// unwritten goes without: its next writer makes everybody's fence by `membarrier(2)`, which takes it 10 to
+/// 30 µs and interrupts the process's running threads for a moment; after that, reads have their own fences
+/// again until as many have found it unwritten. The kernel is asked for such fences once in the life of the
+/// process, by the first thread that reads by slots, before it enters; where other threads run that call
+/// takes some 10 ms.
 ///
 /// Memory: 24 bytes beside the value; 128 bytes for each thread that has read a biased lock, in a
 /// static table for 256 of them. Threads beyond that, reads of more than 7 biased locks nested in one

@@ -1,8 +1,8 @@
 //! The reader-writer lock: one word, and a way past it for readers.
 //!
 //! The word's bits and their single steps are in `word.rs`; how a thread waits, and whom a step wakes, in
-//! `waiting.rs`; how readers pass the word by, and what a writer does about it, in `bias.rs` and
-//! `slots.rs`. What it adds up to:
+//! `waiting.rs`; how readers pass the word by, and what a writer does about it, in `bias.rs`,
+//! `slots.rs` and `light.rs`. What it adds up to:
 //!
 //! ```text
 //!            by the word: readers + 1                    by a slot: mark it, see BIAS still there
@@ -53,7 +53,7 @@
 //! did inside, as in any reader-writer lock.
 
 use super::bias::Marked;
-use super::light::Light;
+use super::light::{Allowed, Light};
 use super::slots::{self, First, Slot};
 use super::waiting::{Entry, Waiter, wake};
 use super::word::*;
@@ -76,6 +76,20 @@ pub(super) struct RawRwMutex {
 /// A reader's way out: its slot, or nothing if it is counted in the word.
 #[derive(Debug)]
 pub(super) struct Pass(pub(super) Option<&'static Slot>);
+
+/// The word with which a writer entered, if it is known: nobody may have changed it when the writer leaves,
+/// and then it need not be read again.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Entered(u64);
+
+impl Entered {
+    /// No word of a writer is 0.
+    pub(super) const UNKNOWN: Entered = Entered(0);
+
+    fn is_unknown(self) -> bool {
+        self.0 == 0
+    }
+}
 
 /// Where the queues are, from the word's address on.
 pub(super) const CLAIMS: usize = 1;
@@ -132,19 +146,37 @@ impl RawRwMutex {
     /// Reads a steered lock by this thread's first slot, if that takes no more than a look.
     #[inline]
     pub(super) fn read_at_once(&self, light: &Light) -> Option<Pass> {
+        let First { slot, is_round } = self.mark_at_once(false)?;
+        if !self.keeps(BIAS, slot) {
+            return self.leave_at_once(slot);
+        }
+        if is_round {
+            light.consider();
+        }
+        Some(Pass(Some(slot)))
+    }
+
+    /// The same by a light mark, which the readers' [`Light`] has just allowed.
+    #[inline]
+    pub(super) fn read_lightly(&self, light: &Light, allowed: Allowed) -> Option<Pass> {
+        let First { slot, .. } = self.mark_at_once(true)?;
+        if !self.keeps(BIAS, slot) || !light.still_allows(allowed) {
+            return self.leave_at_once(slot);
+        }
+        Some(Pass(Some(slot)))
+    }
+
+    #[inline]
+    fn mark_at_once(&self, lightly: bool) -> Option<First> {
         // ORDERING: Acquire, Relaxed: as in `read`.
         if self.word.load(Ordering::Acquire) & BIAS == 0 {
             return None;
         }
-        let allowed = light.look();
-        let id = self.id.load(Ordering::Relaxed);
-        let First { slot, is_round } = slots::mark_first(id, allowed.is_some())?;
-        if self.keeps(BIAS, slot) && allowed.is_none_or(|seen| light.still_allows(seen)) {
-            if is_round {
-                light.consider();
-            }
-            return Some(Pass(Some(slot)));
-        }
+        slots::mark_first(self.id.load(Ordering::Relaxed), lightly)
+    }
+
+    #[cold]
+    fn leave_at_once(&self, slot: &Slot) -> Option<Pass> {
         self.unmark(slot);
         None
     }
@@ -193,32 +225,43 @@ impl RawRwMutex {
         }
     }
 
+    /// The word with which it entered, for [`unwrite`](Self::unwrite).
     #[inline]
-    pub(super) fn write(&self) {
-        if !self.write_at_once() {
+    pub(super) fn write(&self) -> Entered {
+        let entered = self.write_at_once();
+        if entered.is_unknown() {
             self.write_contended(None, None);
         }
+        entered
     }
 
     /// [`write`](Self::write) for a steered lock: by what its readers go, and whether they go on to pass the
     /// word by.
     #[inline]
-    pub(super) fn write_steered(&self, light: &Light, keeps_bias: bool) {
-        if !self.write_at_once() {
+    pub(super) fn write_steered(&self, light: &Light, keeps_bias: bool) -> Entered {
+        let entered = self.write_at_once();
+        if entered.is_unknown() {
             self.write_contended(None, Some(light));
             if !keeps_bias && self.suspends_bias() {
                 self.end_bias();
             }
         }
+        entered
     }
 
-    /// Whether there was nothing in the way, neither a bias.
+    /// Enters if there is nothing in the way, neither a bias.
     #[inline]
-    fn write_at_once(&self) -> bool {
+    fn write_at_once(&self) -> Entered {
         // ORDERING: Relaxed: the exchange decides. Acquire: pairs with the Release of those that left.
         let word = self.word.load(Ordering::Relaxed);
-        word & (TAKEN | STARVING | BIAS) == 0
-            && self.change(word, take_unbiased_door(word), Ordering::Acquire).is_ok()
+        let inside = take_unbiased_door(word);
+        if word & (TAKEN | STARVING | BIAS) == 0
+            && self.change(word, inside, Ordering::Acquire).is_ok()
+        {
+            Entered(inside)
+        } else {
+            Entered::UNKNOWN
+        }
     }
 
     /// Whether it got the lock before the deadline.
@@ -241,10 +284,11 @@ impl RawRwMutex {
 
     /// Only for the writer inside.
     #[inline]
-    pub(super) fn unwrite(&self) {
+    pub(super) fn unwrite(&self, entered: Entered) {
         // ORDERING: Relaxed: the exchange decides. Release: what was written happens before the next
         // Acquire of the word.
-        let word = self.word.load(Ordering::Relaxed);
+        let word =
+            if entered.is_unknown() { self.word.load(Ordering::Relaxed) } else { entered.0 };
         if word & !QUIET != 0 || self.change(word, word & !WRITER, Ordering::Release).is_err() {
             self.step(leave_door);
         }
@@ -259,7 +303,7 @@ impl RawRwMutex {
             // Only one of the readers was handed it, and a writer may be due (invariant 5).
             self.step(|word| word);
         } else if word & WRITERS_PARKED == 0 || !self.hand_over(Kind::Writer, &|word| word) {
-            self.unwrite();
+            self.unwrite(Entered::UNKNOWN);
         }
     }
 

@@ -87,13 +87,22 @@ impl<K, V> Shards<K, V> {
     pub(super) fn read_at_once(&self, hash: u64) -> Option<RwMutexReadGuard<'_, Shard<K, V>>> {
         let place = self.place(hash);
         self.sites[place].prefetch::<(K, V)>(hash);
-        let state = self.mix.state();
-        if !state.favours_reads() || !inside::is_nowhere() {
+        if !inside::is_nowhere() {
             return None;
         }
         let lock = &self.locks[place].0;
-        let pass = raw(lock).read_at_once(&self.light)?;
-        self.mix.read(state);
+        let pass = if let Some(allowed) = self.light.look() {
+            // Then reads are what matters, and need not be counted.
+            raw(lock).read_lightly(&self.light, allowed)?
+        } else {
+            let state = self.mix.state();
+            if !state.favours_reads() {
+                return None;
+            }
+            let pass = raw(lock).read_at_once(&self.light)?;
+            self.mix.read(state);
+            pass
+        };
         // SAFETY: the pass is that of a read of this lock, which the guard ends.
         Some(unsafe { lock.make_read_guard_unchecked(pass) })
     }

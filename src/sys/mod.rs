@@ -69,9 +69,9 @@ mod tasks;
 pub(crate) mod testing;
 
 pub(crate) use build::{
-    Backoff, Heap, Hint, IS_MODEL, Mutex, Patience, Slot, Spin, Stopwatch, Tracked, array, by_build,
-    catch, const_fn, global_array, has_heavy_fence, hash_one, heavy_fence, local, park, prefetch,
-    prefetch_to_write, prepare_heavy_fence, store, unpark_one, unpark_threads,
+    Backoff, Heap, Hint, IS_MODEL, Mutex, Patience, Slot, Spin, Stopwatch, Tracked, array,
+    by_build, catch, const_fn, global_array, has_heavy_fence, hash_one, heavy_fence, local, park,
+    prefetch, prefetch_to_write, prepare_heavy_fence, store, unpark_one, unpark_threads,
 };
 pub use build::{Model, atomic, cell, model, thread};
 pub(crate) use std::sync::Arc;

@@ -244,9 +244,9 @@ fn a_steered_bias_that_a_writer_ends_lets_no_reader_in_with_it() {
             it.visit();
         });
         let writes = spawn(&shared, |it| {
-            it.lock.write_steered(&dark(), false);
+            let entered = it.lock.write_steered(&dark(), false);
             it.value.add(1);
-            it.lock.unwrite();
+            it.lock.unwrite(entered);
         });
         shared.add();
         join_all([reads, writes]);

@@ -23,7 +23,7 @@ impl Guarded<RawRwMutex> {
             return 0;
         }
         self.value.add(1);
-        self.lock.unwrite();
+        Subject::unwrite(&self.lock);
         1
     }
 }
@@ -92,11 +92,12 @@ fn a_writer_that_gives_the_door_up_leaves_light_marks_to_be_seen() {
 fn a_writer_that_times_out_leaves_light_marks_to_be_seen() {
     model(|| {
         let shared = Guarded::lit();
-        // By the word, so that the door may be given up before anyone looks at slots.
+        // A reader by the word, so that the door may be given up before anyone looks at slots.
         shared.lock.upgradable(None);
+        let pass = shared.lock.downgrade_upgradable();
         let reader = spawn(&shared, |it| it.visit_from_row(0));
         let hasty = spawn(&shared, |it| it.add_in_time());
-        shared.lock.leave_upgradable();
+        shared.lock.leave(pass);
         shared.add();
         reader.join();
         let added = hasty.join();
@@ -112,7 +113,7 @@ fn an_upgrade_overlooks_no_light_mark() {
         shared.lock.upgradable(None);
         shared.lock.upgrade(None);
         shared.value.add(1);
-        shared.lock.unwrite();
+        Subject::unwrite(&shared.lock);
         reader.join();
         shared.is(1);
     });
@@ -161,20 +162,25 @@ impl Pair {
     }
 
     fn add(&self, which: usize) {
-        self.locks[which].write_steered(&self.light, true);
+        let entered = self.locks[which].write_steered(&self.light, true);
         self.values[which].add(1);
-        self.locks[which].unwrite();
+        self.locks[which].unwrite(entered);
     }
 
     /// As one that knows nothing of what steers it.
     fn add_unsteered(&self, which: usize) {
-        self.locks[which].write();
+        let entered = self.locks[which].write();
         self.values[which].add(1);
-        self.locks[which].unwrite();
+        self.locks[which].unwrite(entered);
     }
 
     fn visit(&self, which: usize) {
-        if let Some(pass) = self.locks[which].read_at_once(&self.light) {
+        let lock = &self.locks[which];
+        let pass = match self.light.look() {
+            Some(allowed) => lock.read_lightly(&self.light, allowed),
+            None => lock.read_at_once(&self.light),
+        };
+        if let Some(pass) = pass {
             self.values[which].get();
             self.locks[which].leave(pass);
         }
@@ -189,9 +195,9 @@ impl Pair {
 fn joined<const N: usize>(threads: [Running<()>; N], pair: &Pair, expected: [u32; 2]) {
     join_all(threads);
     for which in [0, 1] {
-        pair.locks[which].write();
+        let entered = pair.locks[which].write();
         assert_eq!(pair.values[which].get(), expected[which]);
-        pair.locks[which].unwrite();
+        pair.locks[which].unwrite(entered);
     }
 }
 

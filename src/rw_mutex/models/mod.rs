@@ -64,9 +64,9 @@ impl<L: Subject> Guarded<L> {
     }
 
     fn add(&self) {
-        self.lock.write();
+        let entered = self.lock.write();
         self.value.add(1);
-        self.lock.unwrite();
+        self.lock.unwrite_as(entered);
     }
 
     /// 1 if it did.
@@ -424,7 +424,12 @@ fn a_downgrade_wakes_those_that_may_come_in_now() {
 }
 
 /// With both of them asleep, if it comes so.
-fn fair<L: Subject>(let_go: fn(&L), hold: fn(&L), first: fn(&Guarded<L>), second: fn(&Guarded<L>)) {
+fn fair<L: Subject, E: 'static>(
+    let_go: fn(&L),
+    hold: fn(&L) -> E,
+    first: fn(&Guarded<L>),
+    second: fn(&Guarded<L>),
+) {
     model(move || {
         let shared = Guarded::<L>::new();
         hold(&shared.lock);
@@ -437,8 +442,13 @@ fn fair<L: Subject>(let_go: fn(&L), hold: fn(&L), first: fn(&Guarded<L>), second
 
 #[test]
 fn a_fair_write_unlock_hands_over_to_a_reader_and_wakes_the_others() {
-    fair::<RawRwMutex>(RawRwMutex::unwrite_fair, RawRwMutex::write, Guarded::visit, Guarded::add);
-    fair::<Users>(Users::unwrite_fair, Users::write, Guarded::visit, Guarded::add);
+    fair::<RawRwMutex, _>(
+        RawRwMutex::unwrite_fair,
+        RawRwMutex::write,
+        Guarded::visit,
+        Guarded::add,
+    );
+    fair::<Users, _>(Users::unwrite_fair, Users::write, Guarded::visit, Guarded::add);
 }
 
 #[test]
@@ -447,15 +457,15 @@ fn a_fair_write_unlock_hands_over_to_a_writer_or_an_upgradable_one() {
         it.lock.upgradable(None);
         it.lock.leave_upgradable();
     };
-    fair::<RawRwMutex>(RawRwMutex::unwrite_fair, RawRwMutex::write, passes, upgrade_then_add);
+    fair::<RawRwMutex, _>(RawRwMutex::unwrite_fair, RawRwMutex::write, passes, upgrade_then_add);
 }
 
 #[test]
 fn a_fair_upgradable_unlock_hands_over_to_one_that_takes_it() {
     let hold = <RawRwMutex as Subject>::upgradable;
     let let_go = RawRwMutex::leave_upgradable_fair;
-    fair::<RawRwMutex>(let_go, hold, Guarded::visit, upgrade_then_add);
-    fair::<RawRwMutex>(let_go, hold, Guarded::visit, Guarded::add);
+    fair::<RawRwMutex, _>(let_go, hold, Guarded::visit, upgrade_then_add);
+    fair::<RawRwMutex, _>(let_go, hold, Guarded::visit, Guarded::add);
     let (let_go, hold) = (Users::leave_upgradable_fair, Users::upgradable);
-    fair::<Users>(let_go, hold, Guarded::visit, upgrade_then_add);
+    fair::<Users, _>(let_go, hold, Guarded::visit, upgrade_then_add);
 }

@@ -1,7 +1,8 @@
 //! What the models are about: the real lock, and the one that users see, behind one face.
 
 use crate::rw_mutex::RawRwMutex as UsersRawRwMutex;
-use crate::rw_mutex::raw::{Pass, RawRwMutex};
+use crate::rw_mutex::WritePass;
+use crate::rw_mutex::raw::{Entered, Pass, RawRwMutex};
 use crate::rw_mutex::slots;
 use lock_api::{
     RawRwLock as _, RawRwLockDowngrade as _, RawRwLockFair as _, RawRwLockTimed as _,
@@ -13,15 +14,18 @@ use std::time::{Duration, Instant};
 /// What both locks can do. A limited wait has a deadline that may pass at any moment.
 pub(super) trait Subject: Send + Sync + 'static {
     type Pass;
+    type Entered;
     fn new() -> Self;
     fn read(&self) -> Self::Pass;
     fn try_read(&self) -> Option<Self::Pass>;
     fn read_in_time(&self) -> Option<Self::Pass>;
     fn leave(&self, pass: Self::Pass);
-    fn write(&self);
+    fn write(&self) -> Self::Entered;
     fn try_write(&self) -> bool;
     fn write_in_time(&self) -> bool;
     fn unwrite(&self);
+    /// With what its entry gave.
+    fn unwrite_as(&self, entered: Self::Entered);
     fn unwrite_fair(&self);
     fn downgrade(&self) -> Self::Pass;
     fn downgrade_to_upgradable(&self);
@@ -47,6 +51,7 @@ fn some_time() -> Option<Instant> {
 
 impl Subject for RawRwMutex {
     type Pass = Pass;
+    type Entered = Entered;
 
     fn new() -> Self {
         slots::prepare();
@@ -69,8 +74,8 @@ impl Subject for RawRwMutex {
         RawRwMutex::leave(self, pass);
     }
 
-    fn write(&self) {
-        RawRwMutex::write(self);
+    fn write(&self) -> Entered {
+        RawRwMutex::write(self)
     }
 
     fn try_write(&self) -> bool {
@@ -82,7 +87,11 @@ impl Subject for RawRwMutex {
     }
 
     fn unwrite(&self) {
-        RawRwMutex::unwrite(self);
+        RawRwMutex::unwrite(self, Entered::UNKNOWN);
+    }
+
+    fn unwrite_as(&self, entered: Entered) {
+        RawRwMutex::unwrite(self, entered);
     }
 
     fn unwrite_fair(&self) {
@@ -155,6 +164,7 @@ fn token() -> lock_api::GuardSend {
 
 impl Subject for Users {
     type Pass = <UsersRawRwMutex as lock_api::RawRwLock>::SharedGuard;
+    type Entered = WritePass;
 
     fn new() -> Self {
         Users(UsersRawRwMutex::INIT)
@@ -177,8 +187,8 @@ impl Subject for Users {
         unsafe { self.0.unlock_shared(pass) };
     }
 
-    fn write(&self) {
-        let _ = self.0.lock_exclusive();
+    fn write(&self) -> WritePass {
+        self.0.lock_exclusive()
     }
 
     fn try_write(&self) -> bool {
@@ -190,23 +200,27 @@ impl Subject for Users {
     }
 
     fn unwrite(&self) {
+        self.unwrite_as(WritePass::new());
+    }
+
+    fn unwrite_as(&self, pass: WritePass) {
         // SAFETY: see `leave`.
-        unsafe { self.0.unlock_exclusive(token()) };
+        unsafe { self.0.unlock_exclusive(pass) };
     }
 
     fn unwrite_fair(&self) {
         // SAFETY: see `leave`.
-        unsafe { self.0.unlock_exclusive_fair(token()) };
+        unsafe { self.0.unlock_exclusive_fair(WritePass::new()) };
     }
 
     fn downgrade(&self) -> Self::Pass {
         // SAFETY: see `leave`.
-        unsafe { self.0.downgrade(token()) }
+        unsafe { self.0.downgrade(WritePass::new()) }
     }
 
     fn downgrade_to_upgradable(&self) {
         // SAFETY: see `leave`.
-        let _ = unsafe { self.0.downgrade_to_upgradable(token()) };
+        let _ = unsafe { self.0.downgrade_to_upgradable(WritePass::new()) };
     }
 
     fn downgrade_upgradable(&self) -> Self::Pass {

@@ -318,6 +318,10 @@ impl RawRwMutex {
         None
     }
 
+    pub(crate) fn read_lightly<L, A>(&self, _: &L, _: A) -> Option<GuardSend> {
+        None
+    }
+
     pub(crate) fn is_biased(&self) -> bool {
         false
     }
