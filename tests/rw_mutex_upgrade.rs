@@ -349,6 +349,10 @@ fn downgraded_guards_forgotten_by_the_million_are_refused_before_the_count_overf
         });
         assert!(refused.message.starts_with("RwMutex: too many readers"), "{refused:?}");
         assert!(lock.try_write().is_none());
+        assert!(
+            lock.try_upgradable_read().is_some(),
+            "the guard that was refused is not locked for ever"
+        );
         assert_eq!(panic_of(|| lock.read()).message, refused.message);
     });
 }

@@ -268,7 +268,6 @@ by_build! {
     model {
         #[cfg_attr(not(test), expect(dead_code, reason = "only the models of this room use it"))]
         mod bias;
-        #[cfg_attr(not(test), expect(dead_code, reason = "as above"))]
         mod light;
         #[cfg_attr(not(test), expect(dead_code, reason = "as above"))]
         mod raw;
@@ -337,7 +336,7 @@ by_build! {
 /// A guard that is forgotten leaves the lock locked, and if it was a read guard of a biased
 /// lock costs its thread one of its 7 slots; no other lock is harmed, also not one that comes to stand
 /// in the place of the first. With 2^22 readers inside by the word at once, reading panics, and so
-/// does downgrading an upgradable guard, which then stays locked.
+/// does downgrading an upgradable guard, whose lock is left then.
 ///
 /// # Memory ordering
 /// Everything before a write unlock happens before everything after the next lock of either kind;

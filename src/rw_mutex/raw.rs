@@ -354,12 +354,14 @@ impl RawRwMutex {
     /// UPGRADABLE => reader. Only for the upgradable reader inside.
     ///
     /// # Panics
-    /// If there is no room for another reader; nothing has happened then.
+    /// If there is no room for another reader. The upgradable one has left then, as `lock_api` asks of a
+    /// guard that is used up by a panic.
     #[track_caller]
     pub(super) fn downgrade_upgradable(&self) -> Pass {
         // ORDERING: Relaxed: no older than this thread's own entry. Since then readers have only come
         // by `Kind::enter`, which leaves room for one more.
         if self.word.load(Ordering::Relaxed) & READERS == READERS {
+            self.leave_upgradable();
             too_many_readers();
         }
         self.step(|word| enter_to_read(word & !UPGRADABLE));

@@ -235,7 +235,8 @@ impl SafeCounter {
     fn sum(&self) -> u64 {
         let cells = self.cells.get().map_or(0, Cells::sum);
         // ORDERING: Acquire: pairs with the Release of those that add, invariant 4.
-        let (first, rest) = (self.first.load(Ordering::Acquire), self.rest.load(Ordering::Acquire));
+        let rest = self.rest.load(Ordering::Acquire);
+        let first = self.first.load(Ordering::Acquire);
         cells.wrapping_add(first).wrapping_add(rest)
     }
 
