@@ -89,8 +89,8 @@ impl RawRwMutex {
     #[inline]
     pub(super) fn keeps(&self, word: u64, _marked: &Slot) -> bool {
         let needed = word & (BIAS | LIGHT);
-        // ORDERING: Acquire: see `read`. After the fence in `Slot::mark`: the pair is the one in
-        // `drain_slots`.
+        // ORDERING: Acquire: see `read`. After the fence in `Slot::mark`, whose pair is the one in
+        // `drain_slots`; after a light mark the pair is the heavy fence in `make_marks_seen`.
         self.word.load(Ordering::Acquire) & needed == needed
     }
 
@@ -236,7 +236,7 @@ impl RawRwMutex {
         wait: impl Fn(&Slot, u64) -> bool,
     ) -> bool {
         // ORDERING: SeqCst: between taking the bias off the word and looking at the slots; the pair
-        // is in `Slot::mark` (invariant 2).
+        // is in `Slot::mark` (invariant 2), and in `Light::engage`: before the look at what readers go by.
         fence(Ordering::SeqCst);
         self.make_marks_seen(word, light);
         // ORDERING: Relaxed: the word that had the bias was read with Acquire.

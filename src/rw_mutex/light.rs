@@ -14,7 +14,7 @@
 //!
 //! ```text
 //! BIAS           => BIAS|LIGHT       a reader                    the door: BIAS|LIGHT => WRITER|SUSPENDED|LIGHT
-//! WRITER|LIGHT   => WRITER           the writer, after a heavy fence
+//! WRITER|SUSPENDED|LIGHT => WRITER|SUSPENDED           the writer, after a heavy fence
 //! ```
 //!
 //! 1. A reader stays with a light mark only if it has seen `BIAS` and `LIGHT` after it. While `LIGHT` is set, or
@@ -24,8 +24,8 @@
 //! **A [`Light`] for many.** A number that only grows; what it is modulo 4 is its phase:
 //!
 //! ```text
-//! FENCED ──► ENGAGING ──► LIGHT ──► ENDING ──► FENCED     one more each time
-//!                 └──────────────────►┘
+//! FENCED ──► ENGAGING ──► LIGHT ──► ENDING ──► FENCED     one more each time,
+//!                 └──────────────────►┘                   two where LIGHT is passed over
 //! ```
 //!
 //! 2. A reader stays with a light mark only if it has seen its lock's `BIAS`, and the same `LIGHT` as before, after
@@ -40,22 +40,26 @@
 use super::raw::RawRwMutex;
 use super::slots;
 use super::word::*;
-use crate::sys::atomic::{AtomicU32, Ordering, fence};
+use crate::sys::atomic::{AtomicU64, Ordering, fence};
 use crate::sys::{Hint, const_fn, has_heavy_fence, heavy_fence};
 
-const FENCED: u32 = 0;
-const LIGHT_PHASE: u32 = 2;
-const ENDING: u32 = 3;
-const PHASES: u32 = 4;
+const FENCED: u64 = 0;
+const LIGHT_PHASE: u64 = 2;
+const ENDING: u64 = 3;
+const PHASES: u64 = 4;
 
 /// The number by which a reader may mark lightly.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Allowed(u32);
+pub(crate) struct Allowed(u64);
+
+/// The number that a writer's heavy fence is for.
+#[derive(Debug)]
+pub(super) struct Ending(u64);
 
 /// Whether the readers of some steered locks mark lightly.
 #[derive(Debug)]
 pub(crate) struct Light {
-    number: AtomicU32,
+    number: AtomicU64,
     /// Whether a writer has had to look at the slots since a reader asked last.
     written: Hint,
 }
@@ -63,7 +67,7 @@ pub(crate) struct Light {
 impl Light {
     const_fn! {
         pub(crate) fn new() -> Self {
-            Light { number: AtomicU32::new(FENCED), written: Hint::new() }
+            Light { number: AtomicU64::new(FENCED), written: Hint::new() }
         }
     }
 
@@ -98,9 +102,9 @@ impl Light {
         if !has_heavy_fence() {
             return;
         }
-        // ORDERING: Acquire: what the last one to end it made sure of (invariant 3) goes with this number
-        // on to who reads the next.
-        let number = self.number.load(Ordering::Acquire);
+        // ORDERING: Relaxed: the exchange decides. It carries on the release sequence of whoever brought
+        // FENCED about, as every step of the number does (invariant 3).
+        let number = self.number.load(Ordering::Relaxed);
         let (relaxed, release) = (Ordering::Relaxed, Ordering::Release);
         if number % PHASES == FENCED
             // ORDERING: Relaxed: nothing to publish before the fence.
@@ -118,6 +122,15 @@ impl Light {
         if self.written.get() == 0 {
             self.written.set(1);
         }
+        if let Some(ending) = self.start_ending() {
+            heavy_fence(slots::all_first());
+            self.finish(ending);
+        }
+    }
+
+    /// No reader that sees the number from now on stays with a light mark; `None` if that is so, and those
+    /// that had stayed are seen.
+    pub(super) fn start_ending(&self) -> Option<Ending> {
         // ORDERING: Acquire, here and on failure: pairs with the Release of whoever brought FENCED about
         // (invariant 3).
         let mut number = self.number.load(Ordering::Acquire);
@@ -125,19 +138,24 @@ impl Light {
             let ending = number - number % PHASES + ENDING;
             // ORDERING: Relaxed: the heavy fence is what has readers see it.
             let (relaxed, acquire) = (Ordering::Relaxed, Ordering::Acquire);
-            if number != ending
-                && let Err(now) = self.number.compare_exchange(number, ending, relaxed, acquire)
-            {
-                number = now;
-                continue;
+            // Another writer may be at it, and not done: then this one makes a fence of its own too.
+            if number == ending {
+                return Some(Ending(ending));
             }
-            heavy_fence(slots::all_first());
-            // ORDERING: Release: pairs with the Acquire of writers that see FENCED. If it fails, another
-            // has done so.
-            let fenced = ending.wrapping_add(1);
-            let _ = self.number.compare_exchange(ending, fenced, Ordering::Release, relaxed);
-            return;
+            match self.number.compare_exchange(number, ending, relaxed, acquire) {
+                Ok(_) => return Some(Ending(ending)),
+                Err(now) => number = now,
+            }
         }
+        None
+    }
+
+    /// After a heavy fence (invariant 4).
+    pub(super) fn finish(&self, Ending(ending): Ending) {
+        // ORDERING: Release: pairs with the Acquire of writers that see FENCED. If it fails, another has
+        // done so.
+        let (release, relaxed) = (Ordering::Release, Ordering::Relaxed);
+        let _ = self.number.compare_exchange(ending, ending.wrapping_add(1), release, relaxed);
     }
 }
 
@@ -175,5 +193,26 @@ impl RawRwMutex {
             // The caller doesn't know whether there are light marks: this makes them seen.
             heavy_fence(slots::all_first());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_slow_to_finish_ends_nothing_later() {
+        let light = Light::new();
+        light.number.store(LIGHT_PHASE, Ordering::Relaxed);
+        let slow = light.start_ending().expect("marks may be light");
+        let quick = light.start_ending().expect("they are not known to be seen");
+        light.finish(quick);
+        assert!(light.start_ending().is_none());
+        light.number.store(PHASES + LIGHT_PHASE, Ordering::Relaxed);
+        let later = light.start_ending().expect("marks may be light again");
+        light.finish(slow);
+        assert!(light.start_ending().is_some(), "a fence from before counts for this one");
+        light.finish(later);
+        assert!(light.start_ending().is_none());
     }
 }

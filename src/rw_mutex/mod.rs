@@ -306,15 +306,17 @@ by_build! {
 /// slots, and it is paid only where the reads are worth it. (BRAVO, arXiv:1810.01553; folly's
 /// `SharedMutex`.)
 ///
-/// Most of what such a read costs is a memory fence. On Linux, a lock that some ten thousand reads have found
-/// unwritten goes without: its next writer makes everybody's fence by `membarrier(2)`, which takes it 10 to
-/// 30 µs and interrupts the process's running threads for a moment; after that, reads have their own fences
-/// again until as many have found it unwritten. The kernel is asked for such fences once in the life of the
-/// process, by the first thread that reads by slots, before it enters; where other threads run that call
-/// takes some 10 ms.
+/// Most of what such a read costs is a memory fence. On Linux, a lock that a thread has read 16,000 times in a
+/// row without a write in between goes without: its next writer (also one that only tries) makes everybody's
+/// fence by `membarrier(2)`, which takes it 10 to 30 µs and interrupts the process's running threads for a
+/// moment; after that, reads have their own fences again, for as long. The kernel is asked for such fences
+/// once in the life of the process, by the first thread that reads by slots, before it enters; where other
+/// threads run that call takes some 10 ms. A sandbox that is to refuse the call must do so from then on: if it
+/// is granted first and refused later, readers can't be seen any more, and the process is aborted with a
+/// message.
 ///
 /// Memory: 24 bytes beside the value; 128 bytes for each thread that has read a biased lock, in a
-/// static table for 256 of them. Threads beyond that, reads of more than 7 biased locks nested in one
+/// static table for 256 of them. Threads beyond that, reads of more than 6 biased locks nested in one
 /// thread, and reads while the thread's thread-locals are being destroyed use the word, at an
 /// unbiased lock's speed.
 ///
@@ -334,7 +336,7 @@ by_build! {
 /// # Panics and misuse
 /// A panic under the lock unlocks it; there is no poisoning. A guard may be dropped on another thread.
 /// A guard that is forgotten leaves the lock locked, and if it was a read guard of a biased
-/// lock costs its thread one of its 7 slots; no other lock is harmed, also not one that comes to stand
+/// lock costs its thread one of its 6 slots; no other lock is harmed, also not one that comes to stand
 /// in the place of the first. With 2^22 readers inside by the word at once, reading panics, and so
 /// does downgrading an upgradable guard, whose lock is left then.
 ///

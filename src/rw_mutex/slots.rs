@@ -40,7 +40,7 @@ use std::ops::Range;
 pub(super) use crate::sys::Slot;
 
 /// Slots of a row.
-const SLOTS: usize = if IS_MODEL { 2 } else { 7 };
+const SLOTS: usize = if IS_MODEL { 2 } else { 6 };
 /// Rows of the table.
 const ROWS: usize = if IS_MODEL { 6 } else { 256 };
 /// A thread that has read so often with a fence, and so often again, asks whether it has to: see `light.rs`.
@@ -203,7 +203,7 @@ fn claim_row() -> Option<&'static Row> {
         .try_with(|lease| own_a_row().inspect(|&index| lease.0.set(Some(index))))
         .ok()
         .flatten()?;
-    // Before this thread is inside of anything.
+    // Before this thread is inside of this lock.
     prepare_heavy_fence();
     let row: &Row = &rows()[index];
     let _ = ROW.try_with(|mine| mine.set(Some(row)));
@@ -215,7 +215,8 @@ fn own_a_row() -> Option<usize> {
     let is_clean = |index| !Bit::of(index).is_in(scanned());
     let index = claim(owned(), ROWS, is_clean).or_else(|| claim(owned(), ROWS, |_| true))?;
     let bit = Bit::of(index);
-    // ORDERING: Relaxed: comes before the first mark on this thread, whose fence publishes both. As a
+    // ORDERING: Relaxed: comes before the first mark on this thread, which is never light, and whose fence
+    // publishes both. As a
     // read-modify-write it keeps the release sequence of `leave_row` going.
     scanned()[bit.word].fetch_or(bit.mask, Ordering::Relaxed);
     Some(index)
@@ -241,7 +242,8 @@ pub(super) fn is_marked(slot: &Slot, id: u64) -> bool {
 /// Gives `each` the slots that are marked for the lock, as long as it says `true`; how many reads
 /// the rows remember, or `None` if it said `false`.
 ///
-/// After the caller's SeqCst fence: all marks are seen whose thread didn't see the bias gone.
+/// After the caller's SeqCst fence and `make_marks_seen`: all marks are seen whose thread didn't see the
+/// bias gone.
 pub(super) fn scan(id: u64, mut each: impl FnMut(&'static Slot) -> bool) -> Option<u32> {
     let mut reads = 0u32;
     for (group, rows_of) in scanned().iter().zip(rows().chunks(GROUP)) {

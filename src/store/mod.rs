@@ -256,9 +256,12 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
+        // Outside of the lock, as what it holds is dropped with it if the key is not there.
+        let mut f = Some(f);
         let hash = self.hash(key);
         let mut shard = self.shards.write(true, hash);
-        shard.table.find_mut(hash, |it| it.borrow() == key).map(|(_, value)| f(value))
+        let (_, value) = shard.table.find_mut(hash, |it| it.borrow() == key)?;
+        f.take().map(|f| f(value))
     }
 
     /// Changes the key's value by `update`, or puts that of `insert` in if there is none. Both run under
@@ -495,14 +498,17 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
+        // Outside of the lock, as in `update`.
+        let mut f = Some(f);
+        let mut f = |(_, value): &(K, V)| f.take().map(|f| f(value));
         let hash = self.hash(key);
         let is_it = |it: &K| it.borrow() == key;
         if let Some(shard) = self.shards.read_at_once(hash) {
-            return shard.table.find(hash, is_it).map(|(_, value)| f(value));
+            return shard.table.find(hash, is_it).and_then(&mut f);
         }
         let calls_out = calls_out || !is_plain::<K>() || !is_plain::<Q>();
         let shard = self.shards.read(calls_out, hash);
-        shard.table.find(hash, is_it).map(|(_, value)| f(value))
+        shard.table.find(hash, is_it).and_then(&mut f)
     }
 
     pub(super) fn hash<Q: Hash + ?Sized>(&self, key: &Q) -> u64 {

@@ -8,7 +8,7 @@ use crate::rw_mutex::light::Light;
 use crate::rw_mutex::raw::RawRwMutex;
 use crate::rw_mutex::slots;
 use crate::sys::testing::{Plain, Running, spawn};
-use crate::sys::{Arc, model};
+use crate::sys::{Arc, heavy_fence, model};
 
 impl Guarded<RawRwMutex> {
     /// With a bias, and readers that mark lightly.
@@ -217,10 +217,9 @@ fn a_writer_of_one_of_many_overlooks_no_light_mark() {
 fn a_fence_made_for_another_lock_serves() {
     model(|| {
         let pair = Pair::new(true);
-        let reader = spawn(&pair, |it| it.visit_from_row(1, 0));
-        let other = spawn(&pair, |it| it.add(0));
-        pair.add(1);
-        joined([reader, other], &pair, [1, 1]);
+        let writers = [0, 1].map(|which| spawn(&pair, move |it| it.add(which)));
+        pair.visit_from_row(1, 0);
+        joined(writers, &pair, [1, 1]);
     });
 }
 
@@ -242,12 +241,38 @@ fn light_marks_allowed_anew_are_no_way_past_a_writer_at_its_door() {
 fn a_slow_fence_does_not_vouch_for_later_marks() {
     model(|| {
         let pair = Pair::new(true);
-        let slow = spawn(&pair, |it| it.add(0));
-        let reader = spawn(&pair, |it| it.visit_from_row(1, 0));
+        let slow = pair.light.start_ending();
+        heavy_fence(slots::all_first());
         pair.add(0);
         pair.light.engage();
+        let reader = spawn(&pair, |it| it.visit_from_row(1, 0));
+        if let Some(slow) = slow {
+            pair.light.finish(slow);
+        }
         pair.add(1);
-        joined([slow, reader], &pair, [2, 1]);
+        joined([reader], &pair, [1, 1]);
+    });
+}
+
+/// A reader was allowed a light mark, that was ended, and others are allowed light marks now: it is no
+/// longer for this one, as a writer may be at its door since.
+#[test]
+fn an_allowance_from_before_is_none() {
+    model(|| {
+        let pair = Pair::new(true);
+        let allowed = pair.light.look();
+        pair.add(0);
+        let reader = spawn(&pair, move |it| {
+            slots::settle(0);
+            let Some(allowed) = allowed else { return };
+            if let Some(pass) = it.locks[1].read_lightly(&it.light, allowed) {
+                it.values[1].get();
+                it.locks[1].leave(pass);
+            }
+        });
+        let writer = spawn(&pair, |it| it.add(1));
+        pair.light.engage();
+        joined([reader, writer], &pair, [1, 1]);
     });
 }
 
