@@ -6,7 +6,7 @@
 //!
 //! | told in | the bug | test |
 //! | --- | --- | --- |
-//! | golang#76653 | forgotten guards overflow the count of readers | `read_guards_forgotten_by_the_thousand_keep_the_lock_locked`; 2^30 of them take too long for a test |
+//! | golang#76653 | forgotten guards overflow the count of readers | `read_guards_forgotten_by_the_thousand_keep_the_lock_locked`, and in `rw_mutex_upgrade.rs` `downgraded_guards_forgotten_by_the_million_are_refused_before_the_count_overflows` |
 //! | parking_lot#114, parking_lot#203 | locking in a thread-local's destructor fails | `a_thread_locals_destructor_may_read_and_write` |
 //! | rust#123458 | a new thread is taken for one that ended, at the same address | `threads_that_come_later_release_nothing_of_those_that_ended` |
 //! | | a new lock is taken for one that is gone, at the same address | `a_new_lock_knows_nothing_of_one_that_was_there_before` |
@@ -415,5 +415,47 @@ fn a_thread_locals_destructor_may_read_and_write() {
             assert!(!lock.is_locked());
             assert_eq!(*lock.try_write().unwrap(), 4 * 2 * 2);
         }
+    });
+}
+
+/// Where a lock has been read for so long that its readers leave the fence to the next writer: every writer
+/// of any kind still finds all of them out, and what it wrote is seen by all that come after.
+#[test]
+fn a_writer_after_many_thousand_reads_excludes_all_readers() {
+    watchdog(|| {
+        const READERS: usize = 3;
+        const READS: usize = 40_000;
+        let lock = RwMutex::new(Words::new());
+        let mut dice = Dice::new(7);
+        for round in 1..=20 {
+            read_together(&lock, READERS, 100);
+            let (start, written) = (Barrier::new(READERS + 1), AtomicBool::new(false));
+            thread::scope(|scope| {
+                for _ in 0..READERS {
+                    scope.spawn(|| {
+                        start.wait();
+                        for _ in 0..READS {
+                            lock.read().get();
+                        }
+                        // And on, until the writer has been there among them.
+                        while !written.load(SeqCst) {
+                            lock.read().get();
+                        }
+                        assert_eq!(lock.read().get(), round);
+                    });
+                }
+                start.wait();
+                for _ in 0..READS {
+                    lock.read().get();
+                }
+                // One that only tries may find readers inside, and must leave them alone.
+                if let Some(words) = lock.try_write() {
+                    words.get();
+                }
+                write(&lock, &mut dice);
+                written.store(true, SeqCst);
+            });
+        }
+        assert!(!lock.is_locked());
     });
 }

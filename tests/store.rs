@@ -298,6 +298,26 @@ fn keys_are_dropped_outside_of_the_lock() {
 
 /// What the closure that isn't called holds, too.
 #[test]
+fn closures_that_find_no_key_are_dropped_outside_of_the_lock() {
+    struct UsesStore<'a>(&'a Store<u32, u32>);
+    impl Drop for UsesStore<'_> {
+        fn drop(&mut self) {
+            self.0.insert(9, 9);
+        }
+    }
+    let store = Store::with_shards(1);
+    // Written much at first, then read much: both ways in.
+    for _ in 0..2 {
+        let held = UsesStore(&store);
+        assert_eq!(store.with(&1, move |value| (*value, held).0), None);
+        let held = UsesStore(&store);
+        assert_eq!(store.update(&1, move |value| (*value, held).0), None);
+        (0..40_000).for_each(|_| drop(store.get(&9)));
+    }
+    assert_eq!(store.len(), 1);
+}
+
+#[test]
 fn what_upsert_does_not_call_is_dropped_outside_of_the_lock() {
     struct UsesStore<'a>(&'a Store<u32, u32>);
     impl Drop for UsesStore<'_> {
@@ -473,6 +493,45 @@ fn a_closure_has_the_lock_to_its_end() {
                 });
             });
             assert_eq!(store.get(&1), Some(1));
+        }
+    });
+}
+
+/// Where a store has been read for so long that its readers leave the fence to the next writer.
+#[test]
+fn a_writer_after_many_thousand_reads_is_seen_by_all_and_alone() {
+    watchdog(|| {
+        const READERS: u64 = 3;
+        const KEYS: u64 = 64;
+        let store: Store<u64, [u64; 4]> = (0..KEYS).map(|key| (key, [0; 4])).collect();
+        for round in 1..=20 {
+            let (start, written) = (Barrier::new(READERS as usize + 1), AtomicBool::new(false));
+            let check = |key: u64| {
+                let value = store.with(&(key % KEYS), |value| *value).expect("is there");
+                assert!(value.iter().all(|&word| word == value[0]), "torn: {value:?}");
+                value[0]
+            };
+            thread::scope(|s| {
+                for reader in 0..READERS {
+                    let (start, written) = (&start, &written);
+                    s.spawn(move || {
+                        start.wait();
+                        (0..40_000).for_each(|key| assert!(check(key + reader) <= round));
+                        while !written.load(SeqCst) {
+                            (0..KEYS).for_each(|key| assert!(check(key) <= round));
+                        }
+                        (0..KEYS).for_each(|key| assert_eq!(check(key), round));
+                    });
+                }
+                start.wait();
+                for key in 0..40_000 {
+                    check(key);
+                }
+                for key in 0..KEYS {
+                    store.update(&key, |value| value.iter_mut().for_each(|word| *word += 1));
+                }
+                written.store(true, SeqCst);
+            });
         }
     });
 }
