@@ -201,7 +201,7 @@ impl Word {
             } else if backoff.is_over() {
                 return Some(word);
             }
-            backoff.pause();
+            backoff.pause_or_yield();
         }
     }
 

@@ -6,7 +6,7 @@
 
 use std::hint::spin_loop;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
-use std::thread::available_parallelism;
+use std::thread::{available_parallelism, yield_now};
 use std::time::{Duration, Instant};
 
 /// How long to look at a word before sleeping on it.
@@ -94,6 +94,17 @@ impl Backoff {
     #[inline]
     pub(crate) fn is_over(&self) -> bool {
         self.looks >= LOOKS || cores() == 1
+    }
+
+    /// [`pause`](Self::pause), and late ones first let another thread have the core, if one wants it:
+    /// with more threads than cores that may be the one that holds the lock. Not for readers, who
+    /// would go on as one crowd between them while a writer wants its turn: they had better sleep.
+    #[inline]
+    pub(crate) fn pause_or_yield(&mut self) {
+        if self.looks >= LONGEST {
+            yield_now();
+        }
+        self.pause();
     }
 
     /// Lets some time pass before the next look.

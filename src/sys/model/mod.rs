@@ -146,6 +146,10 @@ impl Backoff {
         loom::thread::yield_now();
     }
 
+    pub(crate) fn pause_or_yield(&mut self) {
+        self.pause();
+    }
+
     pub(crate) fn grants(&self, _eager: u32, _pauses: u32, _still: impl FnOnce() -> bool) -> bool {
         true
     }
