@@ -2,32 +2,22 @@ package main
 
 import (
 	"math"
-	"time"
+	"sync/atomic"
 )
 
-// Calibrated busy work, as in src/work.rs, with a calibration of its own: the
-// two compilers make different loops.
+// Calibrated busy work, step by step as in src/work.rs. A step takes as long here as
+// there, whatever the compiler makes of the loop around it: each waits for the last.
 
+// nsPerStep comes with each request.
 var nsPerStep float64
 
 //go:noinline
 func work(steps int, seed uint64) uint64 {
-	x := seed | 1
+	x := atomic.LoadUint64(&seed) | 1
 	for i := 0; i < steps; i++ {
-		x = x*0x5851f42d4c957f2d + 1
+		x = (x ^ (x >> 7)) * 0x5851f42d4c957f2d
 	}
 	return x
-}
-
-func calibrate() {
-	const steps = 20_000
-	fastest := math.Inf(1)
-	for seed := uint64(0); seed < 50; seed++ {
-		start := time.Now()
-		work(steps, seed)
-		fastest = min(fastest, float64(time.Since(start)))
-	}
-	nsPerStep = fastest / steps
 }
 
 func stepsFor(ns uint64) int {

@@ -20,8 +20,6 @@ pub struct Go {
     stdout: BufReader<ChildStdout>,
     /// As `go version` says it.
     pub version: String,
-    /// Go's own calibration of the busy work.
-    pub ns_per_step: f64,
 }
 
 #[derive(Serialize)]
@@ -31,6 +29,8 @@ struct Request<'a, T> {
     window_ns: u64,
     budget_ns: u64,
     samples: usize,
+    /// Of the busy work, so that both sides do the same steps.
+    ns_per_step: f64,
     task: &'a T,
 }
 
@@ -47,7 +47,6 @@ struct Reply {
 #[derive(Deserialize)]
 struct Hello {
     version: String,
-    ns_per_step: f64,
 }
 
 impl Go {
@@ -65,7 +64,7 @@ impl Go {
             .map_err(|e| format!("the Go co-process said no hello: {e}"))?;
         // ORDERING: Relaxed: see `entry`.
         PRESENT.store(true, Ordering::Relaxed);
-        Ok(Self { child, stdin, stdout, version: hello.version, ns_per_step: hello.ns_per_step })
+        Ok(Self { child, stdin, stdout, version: hello.version })
     }
 
     pub fn pid(&self) -> u32 {
@@ -109,6 +108,7 @@ pub fn round<T: Serialize>(
         window_ns: plan.span.window.as_nanos() as u64,
         budget_ns: plan.batch_budget.as_nanos() as u64,
         samples: plan.samples,
+        ns_per_step: context.calibration.ns_per_step,
         task,
     };
     let line = serde_json::to_string(&request).expect("a task is plain data");

@@ -16,13 +16,12 @@ pub struct Machine {
     pub go: Option<String>,
     /// Every library measured, `name version`.
     pub crates: Vec<String>,
-    /// Nanoseconds per step of the busy work, here and in Go.
+    /// Nanoseconds per step of the busy work.
     pub ns_per_step: f64,
-    pub go_ns_per_step: Option<f64>,
 }
 
 impl Machine {
-    pub fn look(ns_per_step: f64, go: Option<(&str, f64)>) -> Self {
+    pub fn look(ns_per_step: f64, go: Option<&str>) -> Self {
         Self {
             date: date(),
             command: command(),
@@ -30,10 +29,9 @@ impl Machine {
             cores: crate::plan::cores(),
             kernel: first_line("/proc/sys/kernel/osrelease"),
             rustc: said("rustc", "--version"),
-            go: go.map(|(version, _)| version.to_owned()),
+            go: go.map(str::to_owned),
             crates: crates(include_str!(concat!(env!("OUT_DIR"), "/versions"))),
             ns_per_step,
-            go_ns_per_step: go.map(|(_, ns)| ns),
         }
     }
 }

@@ -115,7 +115,7 @@ fn measure(args: &MeasureArgs) -> Result<(), String> {
     };
     let go = go::Go::start().inspect_err(|why| eprintln!("Go is left out: {why}")).ok();
     let calibration = work::Calibration::measure();
-    let go_facts = go.as_ref().map(|go| (go.version.as_str(), go.ns_per_step));
+    let go_facts = go.as_ref().map(|go| go.version.as_str());
     let machine = machine::Machine::look(calibration.ns_per_step, go_facts);
     let mut context = Context { plan, calibration, go };
     let watchdog = watchdog::Watchdog::start();
