@@ -8,7 +8,7 @@
 //! | RUSTSEC-2019-0013 | an unlock that publishes nothing | `one_at_a_time_and_each_sees_the_last` |
 //! | parking_lot#465, #466 | a time-out clears the mark of others that sleep | `a_time_out_leaves_no_one_asleep` |
 //! | llvm#201937, golang#37852 | one that gives up swallows a wake-up | the same, `a_claimant_that_gives_up_leaves_no_one_asleep` |
-//! | golang#13086 | a hog starves a short locker | `a_waiter_that_was_overtaken_is_handed_the_lock` |
+//! | golang#13086 | a hog starves a short locker | `a_waiter_that_was_overtaken_is_handed_the_lock`, `a_waiter_that_starves_is_overtaken_no_more` |
 
 use super::raw::Word;
 use crate::sys::testing::{Plain, Running, spawn};
@@ -158,6 +158,38 @@ fn overtaken<L: Subject>() {
 fn a_waiter_that_was_overtaken_is_handed_the_lock() {
     overtaken::<Word>();
     overtaken::<Users>();
+}
+
+/// The bound: a waiter whose patience is over has the lock after the next unlock but two. The hog wakes
+/// it and overtakes it; the waiter's claim for a moment may end before the hog's next unlock; the claim
+/// for good doesn't. Only in a model, whose patience ends with the first sleep: outside it takes time.
+#[cfg(phalanx_loom)]
+#[test]
+fn a_waiter_that_starves_is_overtaken_no_more() {
+    model(|| {
+        let shared = Guarded::<Word>::new();
+        shared.lock.lock();
+        let waiter = spawn(&shared, |it| it.add());
+        until(|| shared.lock.has_sleeper());
+        for overtaken in 0.. {
+            shared.lock.unlock();
+            shared.lock.lock();
+            if shared.value.get() == 1 {
+                break;
+            }
+            assert!(overtaken < 2, "its claim was overlooked");
+            until(|| shared.lock.has_claim());
+        }
+        shared.lock.unlock();
+        waiter.join();
+    });
+}
+
+#[cfg(phalanx_loom)]
+fn until(condition: impl Fn() -> bool) {
+    while !condition() {
+        crate::sys::thread::yield_now();
+    }
 }
 
 /// The holder may leave while a waiter is on its way to sleep, and come back before it is there: the
