@@ -9,7 +9,8 @@
 //! | golang#13086 | a hog starves a short locker | `writers_get_in_beside_readers`, `readers_get_in_beside_writers`, `upgraders_get_in_beside_readers_and_writers`, `readers_and_writers_get_in_beside_upgraders`, `a_writer_that_locks_now_and_then_gets_in_beside_writers` |
 //!
 //! A read lock taken again by its holder behind a waiting writer (parking_lot#212, golang#15418)
-//! may deadlock: that is for the docs to tell, and no test does it. Time-outs are in
+//! may deadlock: the docs tell, and a model finds it (`planted_deadlock_of_a_recursive_read` in
+//! `tests/downstream/tests/models.rs`). Time-outs are in
 //! `rw_mutex_timeouts.rs`.
 
 mod common;

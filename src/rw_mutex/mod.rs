@@ -333,6 +333,11 @@ by_build! {
 /// [`unlock_fair`](lock_api::RwLockWriteGuard::unlock_fair) of a write guard hands the lock to a
 /// sleeping reader, or if there is none to a sleeping writer.
 ///
+/// # Timeouts
+/// A wait with a timeout or a deadline fails not before its time is over, and a lock that is free is taken
+/// also when it is. A duration too long to be a point in time, such as [`Duration::MAX`], is no limit. A
+/// writer that gives up lets in whom it has kept out; an upgrade that gives up is an upgradable read again.
+///
 /// # Panics and misuse
 /// A panic under the lock unlocks it; there is no poisoning. A guard may be dropped on another thread.
 /// A guard that is forgotten leaves the lock locked, and if it was a read guard of a biased
