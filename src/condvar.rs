@@ -31,7 +31,8 @@ use std::{mem, process, ptr};
 /// mutex protects has changed.
 ///
 /// Works with the guard of any [`lock_api::Mutex`]: phalanx's [`Mutex`](crate::Mutex), parking_lot's,
-/// one's own; also with different mutexes at different times, or at once.
+/// one's own; also with different mutexes at different times, or at once. [`lock_api::Condvar`] has
+/// one kind of mutex for all its waits, which it names as a type; this one has none, and takes guards of all kinds.
 ///
 /// # When to use it
 /// Where threads wait for a condition of their own making. To wait until tasks are done, take a
