@@ -43,15 +43,21 @@ struct Balance {
     credit: u32,
     /// How many have ended without paying since the last that paid.
     reluctance: u32,
+    /// Whether the last who waited saw a section that lasted: see `waiting.rs`.
+    is_long: bool,
 }
+
+/// Where `is_long` is in the number.
+const LONG: u32 = 1 << 31;
 
 impl Balance {
     fn from(number: u32) -> Self {
-        Balance { credit: number & 0xffff, reluctance: number >> 16 }
+        let reluctance = (number & !LONG) >> 16;
+        Balance { credit: number & 0xffff, reluctance, is_long: number & LONG != 0 }
     }
 
     fn number(self) -> u32 {
-        self.reluctance << 16 | self.credit
+        (if self.is_long { LONG } else { 0 }) | self.reluctance << 16 | self.credit
     }
 
     /// After a writer that came after so many reads; `true` if the bias is to stay.
@@ -125,6 +131,19 @@ impl RawRwMutex {
     /// How many looks more than usual a reader takes before it engages the bias.
     pub(super) fn reluctance(&self) -> u32 {
         Balance::from(self.balance.get()).reluctance
+    }
+
+    /// Whether sections last, as far as those who waited could tell.
+    pub(super) fn is_long(&self) -> bool {
+        !self.is_steered() && Balance::from(self.balance.get()).is_long
+    }
+
+    #[cold]
+    pub(super) fn set_long(&self, is_long: bool) {
+        if !self.is_steered() {
+            let balance = Balance::from(self.balance.get());
+            self.balance.set(Balance { is_long, ..balance }.number());
+        }
     }
 
     pub(super) fn steer(&self) {
@@ -288,7 +307,7 @@ mod tests {
 
     #[test]
     fn a_bias_ends_without_enough_reads_and_makes_reluctant() {
-        let mut balance = Balance { credit: READS_PER_WRITE, reluctance: 0 };
+        let mut balance = Balance { credit: READS_PER_WRITE, reluctance: 0, is_long: false };
         assert!(balance.charge(0), "one write is forgiven");
         assert!(!balance.charge(READS_PER_WRITE - 1));
         assert_eq!((balance.credit, balance.reluctance), (0, 1));
@@ -301,11 +320,12 @@ mod tests {
 
     #[test]
     fn a_bias_that_pays_stays_and_takes_the_reluctance_away() {
-        let mut balance = Balance { credit: READS_PER_WRITE, reluctance: 3 };
+        let mut balance = Balance { credit: READS_PER_WRITE, reluctance: 3, is_long: true };
         for _ in 0..3 {
             assert!(balance.charge(99));
         }
         assert_eq!((balance.credit, balance.reluctance), (MAX_CREDIT, 0));
+        assert!(Balance::from(balance.number()).is_long);
         // One that comes early is made up for by the others.
         assert!(balance.charge(1));
     }

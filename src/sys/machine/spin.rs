@@ -67,6 +67,8 @@ pub(crate) struct Backoff {
 const LOOKS: u32 = 12;
 /// The longest pause, as a power of two of the processor's.
 const LONGEST: u32 = 7;
+/// Pauses between the looks of one who watches a long section for its end.
+const WATCHED: u32 = 4;
 /// After this many looks, less than half a microsecond, a waiter knows what it is waiting for.
 const LATE: u32 = 4;
 /// Where one starts who has slept: it didn't help to hurry before.
@@ -111,6 +113,13 @@ impl Backoff {
     #[inline]
     pub(crate) fn pause(&mut self) {
         spin(1 << self.looks.min(LONGEST));
+        self.looks += 1;
+    }
+
+    /// [`pause`](Self::pause), and looks every now and then, to end it early.
+    pub(crate) fn pause_while(&mut self, same: impl Fn() -> bool) {
+        let pauses = 1 << self.looks.min(LONGEST);
+        (0..pauses).step_by(WATCHED as usize).take_while(|_| same()).for_each(|_| spin(WATCHED));
         self.looks += 1;
     }
 

@@ -146,6 +146,10 @@ impl Backoff {
         loom::thread::yield_now();
     }
 
+    pub(crate) fn pause_while(&mut self, _same: impl Fn() -> bool) {
+        self.pause();
+    }
+
     pub(crate) fn pause_or_yield(&mut self) {
         self.pause();
     }
