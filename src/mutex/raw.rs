@@ -128,13 +128,13 @@ impl Word {
         self.0.load(Ordering::Relaxed) & LOCKED != 0
     }
 
-    #[cfg(all(test, phalanx_loom))]
+    #[cfg(test)]
     pub(super) fn has_sleeper(&self) -> bool {
         // ORDERING: Relaxed, here and below: for a model that waits for the bit.
         self.0.load(Ordering::Relaxed) & PARKED != 0
     }
 
-    #[cfg(all(test, phalanx_loom))]
+    #[cfg(test)]
     pub(super) fn has_claim(&self) -> bool {
         self.0.load(Ordering::Relaxed) & STARVING != 0
     }

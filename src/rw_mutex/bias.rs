@@ -72,6 +72,8 @@ impl Balance {
             }
             None => {
                 self.credit = 0;
+                // Those who wait find it out anew, and whether a bias pays now with it.
+                self.is_long = false;
                 self.reluctance = (self.reluctance + 1).min(MAX_RELUCTANCE);
                 false
             }
@@ -304,6 +306,8 @@ impl RawRwMutex {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::testing::spawn;
+    use crate::sys::{Arc, IS_MODEL};
 
     #[test]
     fn a_bias_ends_without_enough_reads_and_makes_reluctant() {
@@ -316,6 +320,26 @@ mod tests {
         }
         assert_eq!(balance.reluctance, MAX_RELUCTANCE);
         assert_eq!(Balance::from(balance.number()).reluctance, MAX_RELUCTANCE);
+    }
+
+    #[test]
+    fn a_reader_that_meets_another_engages_the_bias_and_writers_alone_end_it() {
+        if IS_MODEL || Backoff::new().is_over() {
+            // One core: whoever reads is alone.
+            return;
+        }
+        let lock = Arc::new(RawRwMutex::new());
+        let stays = lock.read();
+        spawn(&lock, |lock| lock.leave(lock.read())).join();
+        assert!(lock.is_biased());
+        lock.leave(stays);
+        // The first is forgiven.
+        for _ in 0..2 {
+            lock.unwrite(lock.write());
+        }
+        assert!(!lock.is_biased());
+        lock.leave(lock.read());
+        assert!(!lock.is_biased(), "one that reads alone needs none");
     }
 
     #[test]

@@ -291,3 +291,37 @@ pub(super) fn settle(row: usize) {
         ROW.with(|mine| mine.set(Some(&rows()[ROWS / 2 + row])));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::thread;
+
+    #[test]
+    fn threads_that_end_give_their_rows_back() {
+        if IS_MODEL {
+            return;
+        }
+        let id = new_id();
+        for _ in 0..2 * ROWS {
+            let read = move || unmark(mark(id).expect("no more rows: none is given back"));
+            thread::spawn(read).join().unwrap();
+        }
+        assert!(!any_marked(id));
+    }
+
+    #[test]
+    fn a_row_that_is_given_back_with_a_forgotten_mark_is_still_looked_at() {
+        if IS_MODEL {
+            return;
+        }
+        let id = new_id();
+        thread::spawn(move || mark(id).is_some()).join().unwrap();
+        assert!(any_marked(id));
+        assert!(scan(id, |slot| {
+            unmark(slot);
+            true
+        }).is_some());
+        assert!(!any_marked(id));
+    }
+}

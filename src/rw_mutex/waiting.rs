@@ -117,7 +117,8 @@ impl RawRwMutex {
         // One of many locks, whose users hardly ever meet: what bars this thread is over in a moment.
         let seldom_meet = self.is_steered();
         let (mut first_look, mut before) = (None, None);
-        let mut is_long = self.is_long();
+        let was_long = self.is_long();
+        let mut is_long = was_long;
         for looks in 0_u32.. {
             // ORDERING: Acquire: if this reads the bias, `mark` must read the id that it came with.
             // For all else the steps below decide.
@@ -152,7 +153,9 @@ impl RawRwMutex {
                 };
                 let Some(inside) = kind.enter(word & !woken) else { too_many_readers() };
                 // ORDERING: Acquire: see `read` and `write`.
-                if biased || seldom_meet || calm || is_long || polite() {
+                // A reader that finds it out waits until it may be calm: it is the one to engage the bias.
+                let joins = is_long && (was_long || !reads || looks >= calm_looks);
+                if biased || seldom_meet || calm || joins || polite() {
                     if self.change(word, inside, Ordering::Acquire).is_ok() {
                         if calm {
                             self.engage_bias();
