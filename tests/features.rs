@@ -1,10 +1,14 @@
-//! What the features add: guards that keep their lock alive, locks that serialize.
+//! What the features add: guards that keep their lock alive, locks and stores that serialize.
 
+mod common;
+
+use common::{ignore, panic_of, watchdog};
 use phalanx::{
     ArcMutexGuard, ArcRwMutexReadGuard, ArcRwMutexUpgradableReadGuard, ArcRwMutexWriteGuard, Mutex,
     RwMutex, Store,
 };
-use std::sync::Arc;
+use serde::ser::{Serialize, Serializer};
+use std::sync::{Arc, Weak};
 use std::thread;
 
 #[test]
@@ -54,4 +58,51 @@ fn stores_serialize_as_maps() {
     assert_eq!((twice.len(), twice.get("a")), (1, Some(2)));
     let error = serde_json::from_str::<Store<u32, u32>>("[1]").unwrap_err();
     assert!(error.to_string().contains("expected a map"), "{error}");
+}
+
+#[test]
+fn a_store_in_use_by_this_thread_is_an_error_to_serialize() {
+    const RULE: &str = "the Store is in use by this thread";
+    watchdog(|| {
+        // Read by a lock's word, or past it.
+        for reads in [0, 20_000] {
+            let store = Store::from([(1, 1)]);
+            (0..reads).for_each(|_| assert_eq!(store.get(&1), Some(1)));
+            let refused = || {
+                assert_eq!(serde_json::to_string(&store).unwrap_err().to_string(), RULE);
+                // Another store is none of its business.
+                assert_eq!(serde_json::to_string(&Store::from([(2, 2)])).unwrap(), r#"{"2":2}"#);
+            };
+            store.with(&1, |_| refused());
+            store.update(&1, |_| refused());
+            store.for_each(|_, _| refused());
+            // From within another store's closure, too.
+            let other = Store::from([(1, 1)]);
+            store.with(&1, |_| other.update(&1, |_| refused()));
+            assert_eq!(serde_json::to_string(&store).unwrap(), r#"{"1":1}"#);
+        }
+    });
+}
+
+/// A value's `Serialize` runs under the locks of all shards.
+#[test]
+fn a_value_that_serializes_its_own_store_gets_an_error() {
+    struct Own(Weak<Store<u32, Own>>);
+    impl Serialize for Own {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            let store = self.0.upgrade().expect("is being serialized");
+            let seen = panic_of(|| ignore(store.remove(&1)));
+            assert!(seen.message.starts_with("Store: called from inside the same store"));
+            store.serialize(serializer)
+        }
+    }
+    watchdog(|| {
+        let store = Arc::new(Store::new());
+        store.insert(1, Own(Arc::downgrade(&store)));
+        let error = serde_json::to_string(&*store).unwrap_err();
+        assert_eq!(error.to_string(), "the Store is in use by this thread");
+        // Nothing stays locked.
+        assert!(store.remove(&1).is_some());
+        assert_eq!(serde_json::to_string(&*store).unwrap(), "{}");
+    });
 }

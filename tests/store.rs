@@ -4,9 +4,8 @@
 //! | --- | --- | --- |
 //! | RUSTSEC-2022-0002 (LITMUS 35) | references outlive the guard | nothing borrowed gets out: the `compile_fail` example of `Store` |
 //! | scc#176 (LITMUS 36) | the lock is gone before the closure has finished | `a_closure_has_the_lock_to_its_end` |
-//! | dashmap#304 (LITMUS 37) | `len()` inside one's own write lock deadlocks | `every_call_from_inside_is_refused` |
-//! | dashmap#74, #369 (LITMUS 37) | holding a reference while inserting deadlocks | the same |
-//! | golang#40999 (LITMUS 38) | deleted keys are never freed | `memory_goes_back`, `removed_entries_are_dropped_at_once` |
+//! | dashmap#304, #74, #369 (LITMUS 37) | calls inside one's own lock deadlock | in `store_inside.rs` |
+//! | golang#40999 (LITMUS 38) | deleted keys are never freed | in `store_memory.rs`, and `removed_entries_are_dropped_at_once` |
 
 mod common;
 
@@ -162,27 +161,6 @@ fn shards_and_capacity_are_as_asked_for() {
     assert_eq!(store.hasher().hash_one("key"), hash);
     store.insert("key", 1);
     assert_eq!(store.get("key"), Some(1));
-}
-
-#[test]
-fn memory_goes_back() {
-    let store = Store::new();
-    let count = 1_000_000;
-    (0..count).for_each(|key: u32| assert_eq!(store.insert(key, key), None));
-    let full = store.capacity();
-    assert!(full >= count as usize);
-    (0..count).for_each(|key| assert_eq!(store.remove(&key), Some(key)));
-    assert!(store.capacity() <= 64 * store.shards(), "{} of {full}", store.capacity());
-    // The same by the other ways to remove.
-    for round in 0..3 {
-        (0..count / 4).for_each(|key| assert_eq!(store.insert(key, key), None));
-        match round {
-            0 => store.retain(|_, _| false),
-            1 => store.clear(),
-            _ => assert_eq!(store.drain().len(), count as usize / 4),
-        }
-        assert!(store.is_empty() && store.capacity() <= 64 * store.shards());
-    }
 }
 
 #[test]
@@ -384,90 +362,6 @@ fn the_destructors_of_thread_locals_may_use_stores() {
         .join()
         .unwrap();
     });
-}
-
-#[test]
-fn every_call_from_inside_is_refused() {
-    type Calls = &'static [(&'static str, fn(&Store<u32, u32>))];
-    let calls: Calls = &[
-        ("get", |it| ignore(it.get(&1))),
-        ("with", |it| ignore(it.with(&1, |_| ()))),
-        ("contains_key", |it| ignore(it.contains_key(&2))),
-        ("update", |it| ignore(it.update(&1, |_| ()))),
-        ("upsert", |it| it.upsert(1, || 1, |_| ())),
-        ("insert", |it| ignore(it.insert(2, 2))),
-        ("insert_if_absent", |it| ignore(it.insert_if_absent(2, 2))),
-        ("remove", |it| ignore(it.remove(&1))),
-        ("remove_if", |it| ignore(it.remove_if(&1, |_| true))),
-        ("remove_entry", |it| ignore(it.remove_entry(&1))),
-        ("extend", |mut it| it.extend([(1, 1)])),
-        ("try_get_or_compute", |it| ignore(it.try_get_or_compute(1, |_| Err(())))),
-        ("entry", |it| it.entry(1, |_| ())),
-        ("with_many", |it| it.with_many([&1, &2], |_| ())),
-        ("get_or_compute", |it| ignore(it.get_or_compute(1, |_| 1))),
-        ("len", |it| ignore(it.len())),
-        ("is_empty", |it| ignore(it.is_empty())),
-        ("capacity", |it| ignore(it.capacity())),
-        ("for_each", |it| it.for_each(|_, _| ())),
-        ("keys", |it| ignore(it.keys())),
-        ("values", |it| ignore(it.values())),
-        ("snapshot", |it| ignore(it.snapshot())),
-        ("retain", |it| it.retain(|_, _| true)),
-        ("clear", |it| it.clear()),
-        ("drain", |it| ignore(it.drain())),
-        ("reserve", |it| it.reserve(1)),
-        ("shrink_to_fit", |it| it.shrink_to_fit()),
-    ];
-    type Outers = &'static [fn(&Store<u32, u32>, &dyn Fn())];
-    let outers: Outers = &[
-        |it, f| ignore(it.with(&1, |_| f())),
-        |it, f| ignore(it.update(&1, |_| f())),
-        |it, f| it.entry(1, |_| f()),
-        |it, f| it.entry(3, |_| f()),
-        |it, f| it.with_many([&1, &3], |_| f()),
-        |it, f| it.for_each(|_, _| f()),
-        |it, f| it.retain(|_, _| (f(), true).1),
-        |it, f| ignore(it.remove_if(&1, |_| (f(), false).1)),
-    ];
-    watchdog(move || {
-        // Read by slots, or by the word.
-        for reads in [0, 20_000] {
-            let store = Store::from([(1, 1)]);
-            (0..reads).for_each(|_| assert_eq!(store.get(&1), Some(1)));
-            for (name, call) in calls {
-                for outer in outers {
-                    outer(&store, &|| {
-                        let seen = panic_of(|| call(&store));
-                        let rule = "Store: called from inside the same store";
-                        assert!(seen.message.starts_with(rule), "{name}: {seen:?}");
-                        assert!(seen.file.ends_with("tests/store.rs"), "{name}: {seen:?}");
-                        // And from within another store's closure.
-                        let other = Store::from([(1, 1)]);
-                        let refused = |_: &u32| {
-                            assert_eq!(panic_of(|| call(&store)).message, seen.message);
-                        };
-                        other.with(&1, refused);
-                        other.update(&1, |it| refused(it));
-                        assert_eq!(format!("{store:?}"), "{<in use by this thread>}");
-                    });
-                }
-            }
-            assert_eq!((store.get(&1), store.len()), (Some(1), 1));
-            assert_eq!(format!("{store:?}"), "{1: 1}");
-        }
-    });
-}
-
-/// The closure may call another store, and that one's a third, and so on back and forth.
-#[test]
-fn calls_on_other_stores_are_welcome() {
-    let [one, two, three] = [1, 2, 3].map(|n| Store::from([(n, n)]));
-    let sum = one.with(&1, |a| {
-        two.update(&2, |b| *b += three.with(&3, |c| a + c).unwrap());
-        three.get(&3).unwrap() + two.get(&2).unwrap()
-    });
-    assert_eq!(sum, Some(9));
-    assert_eq!(one.get(&1), Some(1));
 }
 
 #[test]

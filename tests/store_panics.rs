@@ -6,9 +6,9 @@ mod common;
 use common::{Counted, ignore, panic_of, watchdog};
 use phalanx::Store;
 use phalanx::store::Entry;
-use std::cell::Cell;
-use std::hash::{Hash, Hasher};
-use std::sync::atomic::Ordering::SeqCst;
+use std::cell::{Cell, RefCell};
+use std::hash::{BuildHasher, DefaultHasher, Hash, Hasher, RandomState};
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Weak};
 use std::thread;
@@ -35,7 +35,7 @@ fn with_fuse(at: usize, f: impl FnOnce()) -> bool {
     let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(f));
     if let Err(payload) = outcome {
         let message = payload.downcast_ref::<String>().expect("a message").as_str();
-        assert!(["hash", "eq", "clone"].contains(&message), "{message}");
+        assert!(["hash", "eq", "clone", "build", "finish"].contains(&message), "{message}");
         burnt = true;
     }
     FUSE.set(usize::MAX);
@@ -61,6 +61,13 @@ impl PartialEq for Key {
 
 impl Eq for Key {}
 
+impl Clone for Key {
+    fn clone(&self) -> Self {
+        burn("clone");
+        Key(self.0)
+    }
+}
+
 #[derive(Debug)]
 struct Value(u32, Counted);
 
@@ -71,17 +78,51 @@ impl Clone for Value {
     }
 }
 
+/// Hashers that panic themselves, when they are made and when they are asked.
+#[derive(Default)]
+struct Hashers(RandomState);
+
+struct Burning(DefaultHasher);
+
+impl BuildHasher for Hashers {
+    type Hasher = Burning;
+
+    fn build_hasher(&self) -> Burning {
+        burn("build");
+        Burning(self.0.build_hasher())
+    }
+}
+
+impl Hasher for Burning {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.write(bytes);
+    }
+
+    fn finish(&self) -> u64 {
+        burn("finish");
+        self.0.finish()
+    }
+}
+
+type Fragile = Store<Key, Value, Hashers>;
+
 /// A call, with every user code it runs panicking in turn, on a full store: each key stays.
-fn survives(call: impl Fn(&Store<Key, Value>, u32, Counted)) {
+fn survives(call: impl Fn(&Fragile, u32, Counted)) {
+    survives_in(1, 0, call);
+}
+
+/// The same, on a store of so many shards that has been read so often before.
+fn survives_in(shards: usize, reads: u32, call: impl Fn(&Fragile, u32, Counted)) {
     for at in 0.. {
         let (counted, drops) = Counted::new();
-        // Full to the brim, so that the next key makes the table grow.
-        let store = Store::with_shards(1);
+        let store = Store::with_shards_and_hasher(shards, Hashers::default());
         let mut keys = 0;
-        while keys < 20 || store.len() < store.capacity() {
+        // One shard is filled to the brim, so that the next key makes the table grow.
+        while keys < 20 || shards == 1 && store.len() < store.capacity() {
             store.insert(Key(keys), Value(keys, counted.clone()));
             keys += 1;
         }
+        (0..reads).for_each(|_| assert!(store.contains_key(&Key(1))));
         let burnt = with_fuse(at, || call(&store, keys, counted.clone()));
         let mut missing = Vec::new();
         for key in 0..keys {
@@ -94,6 +135,7 @@ fn survives(call: impl Fn(&Store<Key, Value>, u32, Counted)) {
         // Usable in every way.
         store.insert(Key(9999), Value(1, counted.clone()));
         assert!(store.remove(&Key(9999)).is_some());
+        store.retain(|_, _| true);
         let left = store.len();
         drops.store(0, SeqCst);
         drop(store);
@@ -105,25 +147,54 @@ fn survives(call: impl Fn(&Store<Key, Value>, u32, Counted)) {
     }
 }
 
+/// For a call that has removed something: puts it back, with no panic any more.
+fn put_back(store: &Fragile, key: u32, value: Option<Value>) {
+    FUSE.set(usize::MAX);
+    store.insert(Key(key), value.expect("was there"));
+}
+
 #[test]
 fn a_hash_eq_or_clone_that_panics_costs_no_key() {
-    survives(|store, new, value| ignore(store.insert(Key(new), Value(0, value))));
-    survives(|store, _, value| ignore(store.insert(Key(3), Value(3, value))));
-    survives(|store, new, value| store.upsert(Key(new), || Value(0, value), |_| ()));
-    survives(|store, new, value| {
-        ignore(store.entry(Key(new), |it| it.or_insert(Value(0, value)).0));
+    watchdog(|| {
+        survives(|store, new, value| ignore(store.insert(Key(new), Value(0, value))));
+        survives(|store, new, value| store.upsert(Key(new), || Value(0, value), |_| ()));
+        survives(|store, new, value| {
+            ignore(store.entry(Key(new), |it| it.or_insert(Value(0, value)).0));
+        });
+        survives(|store, new, value| ignore(store.insert_if_absent(Key(new), Value(0, value))));
+        survives(|store, new, value| ignore(store.get_or_compute(Key(new), |_| Value(0, value))));
+        survives(|store, _, _| {
+            store.reserve(1000);
+            store.shrink_to_fit();
+        });
+        survives(|store, _, _| ignore(store.values()));
+        survives(|store, _, _| ignore(store.keys()));
+        survives(|store, _, _| ignore(store.snapshot()));
+        // By a lock's word, and past it.
+        for reads in [0, 20_000] {
+            let survives = |call: fn(&Fragile, u32, Counted)| survives_in(1, reads, call);
+            survives(|store, _, _| ignore(store.get(&Key(3))));
+            survives(|store, _, _| ignore(store.with(&Key(3), |_| ())));
+            survives(|store, _, _| ignore(store.contains_key(&Key(3))));
+            survives(|store, _, _| ignore(store.get_or_compute(Key(3), |_| unreachable!())));
+            survives(|store, _, _| ignore(store.update(&Key(3), |_| ())));
+            survives(|store, _, value| ignore(store.insert(Key(3), Value(3, value))));
+            survives(|store, _, _| put_back(store, 3, store.remove(&Key(3))));
+            survives(|store, _, _| put_back(store, 3, store.remove_if(&Key(3), |_| true)));
+            survives(|store, _, _| {
+                let removed = store.entry(Key(3), |entry| match entry {
+                    Entry::Occupied(entry) => Some(entry.remove()),
+                    Entry::Vacant(_) => None,
+                });
+                put_back(store, 3, removed);
+            });
+            for shards in [1, 8] {
+                survives_in(shards, reads, |store, _, _| {
+                    store.with_many([&Key(1), &Key(2), &Key(3)], |_| ());
+                });
+            }
+        }
     });
-    survives(|store, new, value| ignore(store.insert_if_absent(Key(new), Value(0, value))));
-    survives(|store, new, value| ignore(store.get_or_compute(Key(new), |_| Value(0, value))));
-    survives(|store, _, _| ignore(store.get_or_compute(Key(3), |_| unreachable!("is there"))));
-    survives(|store, _, _| ignore(store.get(&Key(3))));
-    survives(|store, _, _| ignore(store.update(&Key(3), |_| ())));
-    survives(|store, _, _| store.with_many([&Key(1), &Key(2), &Key(3)], |_| ()));
-    survives(|store, _, _| {
-        store.reserve(1000);
-        store.shrink_to_fit();
-    });
-    survives(|store, _, _| ignore(store.values()));
 }
 
 /// A removal that would shrink the table as well: the value is given back, whatever the hasher does.
@@ -146,6 +217,65 @@ fn a_hash_that_panics_while_a_table_shrinks_is_nobody_s() {
     let before = store.capacity();
     assert!(store.remove(&Key(0)).is_some());
     assert!(store.capacity() < before, "shrunk at the next chance");
+}
+
+/// What the hasher panics with there is dropped all the same, and may use the store: also where the store knows
+/// that keys and values call nothing, and has not marked the thread.
+#[test]
+fn what_a_hash_panics_with_while_a_table_shrinks_is_dropped_outside_of_the_lock() {
+    type Numbers = Store<u32, u32, Thrower>;
+    struct UsesStore(Weak<Numbers>);
+    impl Drop for UsesStore {
+        fn drop(&mut self) {
+            self.0.upgrade().map(|it| it.insert(1000, 1)).unwrap_or_default();
+        }
+    }
+    thread_local! {
+        static THROWN: RefCell<Option<UsesStore>> = const { RefCell::new(None) };
+    }
+    /// Throws when it is asked so many times from now.
+    struct Thrower(RandomState, AtomicUsize);
+    impl BuildHasher for Thrower {
+        type Hasher = DefaultHasher;
+        fn build_hasher(&self) -> DefaultHasher {
+            if self.1.load(SeqCst) > 0 && self.1.fetch_sub(1, SeqCst) == 1 {
+                std::panic::resume_unwind(Box::new(THROWN.take().expect("one for each")));
+            }
+            self.0.build_hasher()
+        }
+    }
+    watchdog(|| {
+        let calls: [fn(&Numbers); 4] = [
+            |it| assert_eq!(it.remove(&5), Some(5)),
+            |it| assert_eq!(it.remove_if(&5, |_| true), Some(5)),
+            |it| {
+                it.entry(5, |entry| match entry {
+                    Entry::Occupied(entry) => ignore(entry.remove()),
+                    Entry::Vacant(_) => unreachable!("is there"),
+                });
+            },
+            |it| {
+                // It hashes no key that is looked for: as if it had.
+                it.hasher().1.store(1, SeqCst);
+                it.retain(|key, _| *key != 5);
+            },
+        ];
+        for call in calls {
+            let thrower = Thrower(RandomState::new(), AtomicUsize::new(0));
+            let store = Arc::new(Store::with_shards_and_hasher(1, thrower));
+            (0..100).for_each(|key| assert_eq!(store.insert(key, key), None));
+            // One more removal, and less than an eighth of the places is used.
+            for key in (0..100).rev().take_while(|_| store.len() > store.capacity() / 7) {
+                assert_eq!(store.remove(&key), Some(key));
+            }
+            THROWN.set(Some(UsesStore(Arc::downgrade(&store))));
+            let left = store.len() - 1;
+            store.hasher().1.store(2, SeqCst);
+            call(&store);
+            assert_eq!(store.get(&1000), Some(1), "nothing was thrown, or it was not dropped");
+            assert_eq!(store.len(), left + 1);
+        }
+    });
 }
 
 #[test]
@@ -202,30 +332,46 @@ fn a_retain_that_panics_keeps_what_it_has_not_let_go() {
     });
 }
 
-/// A copy that panics half way: what was copied is dropped when the locks are gone.
+/// A copy that panics half way: what was copied is dropped when the locks are gone, the key whose value can't be
+/// copied among it.
 #[test]
 fn a_snapshot_that_panics_drops_its_copies_outside_of_the_locks() {
-    struct UsesStore(Weak<Store<u32, UsesStore>>);
+    type Users = Store<UsesStore, UsesStore>;
+    struct UsesStore(u32, Weak<Users>);
+    impl Hash for UsesStore {
+        fn hash<H: Hasher>(&self, hasher: &mut H) {
+            self.0.hash(hasher);
+        }
+    }
+    impl PartialEq for UsesStore {
+        fn eq(&self, other: &Self) -> bool {
+            self.0 == other.0
+        }
+    }
+    impl Eq for UsesStore {}
     impl Clone for UsesStore {
         fn clone(&self) -> Self {
             burn("clone");
-            UsesStore(self.0.clone())
+            UsesStore(self.0, self.1.clone())
         }
     }
     impl Drop for UsesStore {
         fn drop(&mut self) {
-            self.0.upgrade().map(|it| it.retain(|_, _| true)).unwrap_or_default();
+            self.1.upgrade().map(|it| it.retain(|_, _| true)).unwrap_or_default();
         }
     }
     watchdog(|| {
         let store = Arc::new(Store::with_shards(2));
-        (0..20).for_each(|key| ignore(store.insert(key, UsesStore(Arc::downgrade(&store)))));
-        for copies in [
-            |it: &Store<u32, UsesStore>| ignore(it.snapshot()),
-            |it: &Store<u32, UsesStore>| ignore(it.values()),
-        ] {
-            assert!(with_fuse(10, || copies(&store)));
-            assert_eq!(store.len(), 20);
+        let new = |n| UsesStore(n, Arc::downgrade(&store));
+        (0..20).for_each(|key| ignore(store.insert(new(key), new(key))));
+        let copies: [fn(&Users); 3] =
+            [|it| ignore(it.snapshot()), |it| ignore(it.keys()), |it| ignore(it.values())];
+        for copies in copies {
+            // By turns a key's and a value's, in a snapshot.
+            for at in [0, 1, 10, 11] {
+                assert!(with_fuse(at, || copies(&store)));
+                assert_eq!(store.len(), 20);
+            }
         }
     });
 }

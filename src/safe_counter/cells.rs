@@ -1,9 +1,9 @@
 //! The cells of a counter that many threads add to: one for each thread, on a line of its own.
 //!
 //! A cell belongs to a thread's [number](crate::sys::numbers): only its holder writes it, with a plain
-//! load and store. Cells come in *segments*, each twice as long as the last, made when the first thread
-//! comes whose number is that high; they stay until the counter goes. Threads without a number add to one
-//! shared cell with a read-modify-write.
+//! load and store. Cells come in *segments*, each as long as all before it together, made when the first
+//! thread comes whose number is that high; they stay until the counter goes. Threads without a number add to
+//! one shared cell with a read-modify-write.
 
 use super::lazy::Lazy;
 use crate::sys::atomic::{AtomicU64, Ordering};

@@ -1,6 +1,6 @@
 //! Which stores this thread is inside of, running somebody's code under a lock of theirs.
 //!
-//! Closures, but also a key's `Hash` and `Eq` and a value's `Clone`, may call anything, the same store
+//! Closures, but also a key's `Hash` and `Eq` and a `Clone`, may call anything, the same store
 //! included; that call would wait for the lock that its own thread holds. So it is refused.
 //!
 //! A read past a lock's word needs no mark here, as it has left one in a slot of its thread: it asks only

@@ -1,8 +1,8 @@
 //! What share of the calls on a store are reads, and so whether its shards' readers should pass the
 //! locks by.
 //!
-//! A lock can tell by itself whether it is mostly read, but one of 64 shards sees a call in 64, and its
-//! readers hardly ever meet. So the store counts for all of them, with a [`SafeCounter`]: each thread in its
+//! A lock can tell by itself whether it is mostly read, but one of 256 shards sees one call in 256, and
+//! its readers hardly ever meet. So the store counts for all of them, with a [`SafeCounter`]: each thread in its
 //! own cell, reads in the lower half and writes in the upper. Calls are short, so a thread counts only one in
 //! a dozen, for as many as it let pass, and once in a while looks what came since the last look. When the mix
 //! is known, it is taken to stay as it is for some time, and only calls of the kind that would not pay are

@@ -42,11 +42,10 @@ pub use whole::IntoIter;
 
 use crate::sys::{catch, discard, hash_one};
 use inside::{Inside, is_plain};
-use shards::{Shards, usual};
+use shards::{Shards, Writing, usual};
 use std::borrow::Borrow;
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::{array, mem, ptr};
-use table::{Site, Table};
 
 /// A map for many threads: keys with values, looked up, changed and computed without a lock in the user's
 /// hands.
@@ -67,18 +66,19 @@ use table::{Site, Table};
 /// # Blocking
 /// Every call locks the shard of its key for a moment, and waits for those who have it locked: for
 /// writers, if it reads, for everyone, if it writes. Nobody starves: see
-/// [`RwMutex`](crate::RwMutex). Closures run under the lock, and so do the `Eq` of keys, the `Clone` of values,
-/// and the `Hash` of the keys in a table that grows or shrinks: keep them short.
+/// [`RwMutex`](crate::RwMutex). Closures run under the lock, and so do the `Eq` of keys, the `Clone` of keys and
+/// values, and the `Hash` of the keys in a table that grows or shrinks: keep them short.
 ///
 /// # Calls from inside
 /// Such code must not call the same store: it would wait for its own lock. It doesn't hang, it panics. (The
-/// function of `get_or_compute` runs without a lock of this store, and may call it.) It may call another
+/// function of `get_or_compute`, the `Hash` of the key that a call is given, and the `Drop` of what a call
+/// replaces or removes run without a lock of this store, and may call it.) It may call another
 /// store; but two threads that go from store to store in opposite directions can deadlock, as with any two
 /// locks, and so can a closure that waits for another thread that calls the store. In the destructors of
 /// thread-locals even calls on another store may be refused.
 ///
 /// # Panics
-/// A panic of a closure, or of a key's `Hash` or `Eq` or a value's `Clone`, reaches the caller, and the
+/// A panic of a closure, of a hasher, or of a `Hash`, `Eq` or `Clone` reaches the caller, and the
 /// store goes on: every key is still there, with its value as the closure has left it. What the panicking call
 /// was to put in is dropped.
 ///
@@ -86,13 +86,27 @@ use table::{Site, Table};
 /// Entries lie in tables, not in boxes of their own. There are 64 shards for each processor, rounded up to a
 /// power of two, 1,024 at most, or as many as asked for; an empty store takes 72 bytes for each. A call on one key
 /// allocates only when a table grows or shrinks, or a value is computed. A table that holds eight times more
-/// than it needs is shrunk when the next entry is removed (and if a key's `Hash` panics then, the next time).
+/// than it needs, and more than 32 places, is shrunk when the next entry is removed (and if a key's `Hash` panics
+/// then, the next time). [`clear`](Store::clear), [`drain`](Store::drain) and
+/// [`shrink_to_fit`](Store::shrink_to_fit) give the small ones back as well.
 ///
 /// `Store<K, V>` is `Send` and `Sync` if `K` and `V` are both.
 ///
 /// # Hashing
 /// Each key is hashed once per call, by `S`. A hasher must fill all 64 bits: the shard is chosen by those from
 /// bit 40 up.
+///
+/// # Beside other threads
+/// | call | what it sees and changes while others write |
+/// | --- | --- |
+/// | on one key | its entry, at one moment (linearizable) |
+/// | [`with_many`](Store::with_many) | the entries of all its keys, at one moment |
+/// | [`snapshot`](Store::snapshot), serialization | all entries, at one moment |
+/// | `len`, `is_empty`, `capacity`, `for_each`, `keys`, `values`, `Debug` | each shard at one moment, one shard after the other |
+/// | `retain`, `clear`, `drain`, `reserve`, `shrink_to_fit` | the same; each shard is changed in one step |
+/// | `extend` | one entry after the other |
+///
+/// What the calls that go from shard to shard may find is told [with them](Store::len).
 ///
 /// # Memory ordering
 /// Everything before a call that wrote happens before the return of every later call on the same key.
@@ -159,6 +173,9 @@ impl<K, V> Store<K, V> {
     }
 
     /// An empty store with room for so many entries, if they spread evenly over the shards.
+    ///
+    /// Each shard has room for its share, rounded up: they seldom spread so evenly that none has to grow. Fewer
+    /// entries than there are shards reserve nothing, as a table for each would take far more than they need.
     pub fn with_capacity(capacity: usize) -> Self {
         Self::with_capacity_and_hasher(capacity, RandomState::new())
     }
@@ -351,7 +368,7 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
         let mut shard = self.shards.write(!(is_plain::<K>() && is_plain::<Q>()), hash);
         let gone = shard.table.remove(hash, |it| it.borrow() == key);
         if gone.is_some() {
-            self.tidy(shard.table());
+            self.tidy(shard);
         }
         gone
     }
@@ -374,8 +391,7 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
             return None;
         }
         let (gone, _) = place.remove();
-        self.tidy(shard.table());
-        drop(shard);
+        self.tidy(shard);
         Some(gone.1)
     }
 
@@ -424,7 +440,7 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
             }
         });
         if shard.table.len() < had {
-            self.tidy(shard.table());
+            self.tidy(shard);
         }
         result
     }
@@ -521,13 +537,16 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
         self.hash(key)
     }
 
-    /// Gives memory back if much is left over. A hasher's panic here would be nobody's: the memory is given
-    /// back another time.
-    fn tidy(&self, (table, site): (&mut Table<K, V>, &Site)) {
-        if table.is_sparse() {
-            let wanted = 2 * table.len();
-            if let Err(payload) = catch(|| table.shrink(site, wanted, |key| self.hash_inside(key)))
-            {
+    /// Gives memory back if much is left over, and then the lock. A hasher's panic here would be nobody's: the
+    /// memory is given back another time.
+    fn tidy(&self, mut shard: Writing<'_, K, V>) {
+        if shard.table.is_sparse() {
+            let wanted = 2 * shard.table.len();
+            let (table, site) = shard.table();
+            let outcome = catch(|| table.shrink(site, wanted, |key| self.hash_inside(key)));
+            // What a hasher panicked with is a user's value: its drop may call the store.
+            drop(shard);
+            if let Err(payload) = outcome {
                 discard(payload);
             }
         }

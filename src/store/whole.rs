@@ -10,11 +10,15 @@ use std::iter::FusedIterator;
 
 /// Calls on the whole store.
 ///
-/// Where nothing else is said, such a call goes from shard to shard: it sees each shard, and so each key, at a
-/// moment of its own. Beside writers it finds every entry that is there all the time, none
-/// twice, and of those that come and go meanwhile some. [`snapshot`](Store::snapshot) is of one moment.
+/// Where nothing else is said, such a call goes from shard to shard, and has one locked at a time: it sees each
+/// shard, and so each key, at a moment of its own. Beside writers it finds every entry that is there all the
+/// time, none twice, and of those that come and go meanwhile some: of two, put in one after the other, perhaps
+/// the second alone. [`snapshot`](Store::snapshot) is of one moment.
 impl<K, V, S> Store<K, V, S> {
     /// How many entries there are, each shard's at a moment of its own.
+    ///
+    /// Beside writers the sum may be one that there never was: an entry that is removed here and then one put in
+    /// there may both be counted, or neither.
     #[track_caller]
     pub fn len(&self) -> usize {
         // No closure, here and below: a call from inside is to be blamed on the caller's line.
@@ -26,6 +30,9 @@ impl<K, V, S> Store<K, V, S> {
     }
 
     /// Whether there are none, each shard at a moment of its own.
+    ///
+    /// At the moment of a `false` there is an entry. Of a `true` beside writers there may be no such moment: one
+    /// may have been put into a shard that was looked at before the last one left another.
     #[track_caller]
     pub fn is_empty(&self) -> bool {
         for place in self.places() {
@@ -36,8 +43,8 @@ impl<K, V, S> Store<K, V, S> {
         true
     }
 
-    /// How many entries there is memory for, in all shards together. A shard that is full grows while others
-    /// have room.
+    /// How many entries there is memory for, in all shards together, each at a moment of its own. A shard that is
+    /// full grows while others have room.
     #[track_caller]
     pub fn capacity(&self) -> usize {
         let mut sum = 0;
@@ -59,6 +66,9 @@ impl<K, V, S> Store<K, V, S> {
 
     /// Removes everything, shard by shard, and gives the memory back. The entries are dropped outside of the
     /// locks.
+    ///
+    /// Each shard is emptied in one step. What others put in there afterwards stays, so beside them the store may
+    /// not be empty when this returns, nor have been at any moment.
     #[track_caller]
     pub fn clear(&self) {
         for place in self.places() {
@@ -69,6 +79,9 @@ impl<K, V, S> Store<K, V, S> {
 
     /// Calls `f` with each entry, under its shard's lock for reading. In no order.
     ///
+    /// `f` sees all entries of a shard at one moment: who writes there waits until it has seen them. Who writes in
+    /// others doesn't.
+    ///
     /// # Panics
     /// Whatever `f` panics with; if it calls this store.
     #[track_caller]
@@ -78,7 +91,7 @@ impl<K, V, S> Store<K, V, S> {
         }
     }
 
-    /// A copy of each key, shard by shard. In no order.
+    /// A copy of each key, shard by shard, as [`for_each`](Store::for_each) sees them. In no order.
     #[track_caller]
     pub fn keys(&self) -> Vec<K>
     where
@@ -89,7 +102,7 @@ impl<K, V, S> Store<K, V, S> {
         keys
     }
 
-    /// A copy of each value, shard by shard. In no order.
+    /// A copy of each value, shard by shard, as [`for_each`](Store::for_each) sees them. In no order.
     #[track_caller]
     pub fn values(&self) -> Vec<V>
     where
@@ -102,17 +115,25 @@ impl<K, V, S> Store<K, V, S> {
 
     /// A copy of all entries at one moment: all shards are locked for reading before the first entry is
     /// copied. Writers wait meanwhile. In no order.
+    ///
+    /// So it sees all that a [`with_many`](Store::with_many) changes, or nothing. Of the calls that go from shard to
+    /// shard, as [`clear`](Store::clear), it may see a part.
     #[track_caller]
     pub fn snapshot(&self) -> Vec<(K, V)>
     where
         K: Clone,
         V: Clone,
     {
-        // Before the locks, and so dropped after them if a `Clone` panics.
-        let mut all = Vec::new();
+        // Before the locks, and so dropped after them if a `Clone` panics: also a key whose value can't be
+        // copied.
+        let (mut all, mut copied) = (Vec::new(), None);
         let (_inside, shards) = self.shards.read_all();
         all.reserve_exact(shards.iter().map(|shard| shard.table.len()).sum());
-        shards.iter().for_each(|shard| all.extend(shard.table.iter().cloned()));
+        for (key, value) in shards.iter().flat_map(|shard| shard.table.iter()) {
+            copied.get_or_insert_with(|| key.clone());
+            let value = value.clone();
+            all.extend(copied.take().map(|key| (key, value)));
+        }
         all
     }
 
@@ -125,6 +146,9 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
     /// Keeps the entries for which `f` says `true`, and removes the others, shard by shard; `f` runs under
     /// the shard's lock, and may change the values. What is removed is dropped outside of the locks.
     ///
+    /// Others see a shard as it was, or with all changes made. What they put in a shard that is done is not asked
+    /// about.
+    ///
     /// # Panics
     /// Whatever `f` panics with: then what it has not said `false` of stays. If it calls this store.
     #[track_caller]
@@ -134,12 +158,15 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
             let mut shard = self.shards.write_at(place);
             shard.table.take_if(&mut gone, |key, value| !f(key, value));
             if !gone.is_empty() {
-                self.tidy(shard.table());
+                self.tidy(shard);
             }
         }
     }
 
     /// Takes everything out, shard by shard, and the memory with it. In no order.
+    ///
+    /// Each shard is emptied in one step, and each entry given to one caller only. What others put in afterwards
+    /// stays, as with [`clear`](Store::clear).
     #[track_caller]
     pub fn drain(&self) -> Vec<(K, V)> {
         let mut all = Vec::new();
@@ -149,7 +176,8 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
         all
     }
 
-    /// Makes room for so many entries more, if they spread evenly over the shards.
+    /// Makes room for so many entries more, if they spread evenly over the shards: in each for its share, as
+    /// [`with_capacity`](Store::with_capacity). Fewer than there are shards make no room.
     ///
     /// # Panics
     /// If a key's `Hash` does: nothing is lost by it.
