@@ -68,6 +68,8 @@ mod tasks;
 #[cfg(test)]
 pub(crate) mod testing;
 
+#[cfg(test)]
+pub(crate) use build::let_light_marks_be_stores;
 pub(crate) use build::{
     Backoff, Heap, Hint, IS_MODEL, Mutex, Patience, Slot, Spin, Stopwatch, Tracked, array,
     by_build, catch, const_fn, global_array, has_heavy_fence, hash_one, heavy_fence, local, park,

@@ -1,6 +1,7 @@
 //! Models of marks without a fence, and of the writers that make one for all.
 //!
-//! A model's light mark is seen by nobody before a heavy fence: see `sys/model/slot.rs`.
+//! A model's light mark is seen by nobody before a heavy fence; and where it is a store, after one only by those
+//! who are ordered after it: see `sys/model/slot.rs`.
 
 use super::subject::Subject;
 use super::{Guarded, join_all};
@@ -8,7 +9,7 @@ use crate::rw_mutex::light::Light;
 use crate::rw_mutex::raw::RawRwMutex;
 use crate::rw_mutex::slots;
 use crate::sys::testing::{Plain, Running, spawn};
-use crate::sys::{Arc, heavy_fence, model};
+use crate::sys::{Arc, heavy_fence, let_light_marks_be_stores, model};
 
 impl Guarded<RawRwMutex> {
     /// With a bias, and readers that mark lightly.
@@ -44,6 +45,7 @@ fn a_writer_overlooks_no_light_mark() {
 #[test]
 fn after_the_first_writer_readers_mark_with_a_fence_again() {
     model(|| {
+        let_light_marks_be_stores();
         let shared = Guarded::lit();
         let reader = spawn(&shared, |it| {
             it.lock.settle(0);
@@ -61,6 +63,7 @@ fn after_the_first_writer_readers_mark_with_a_fence_again() {
 #[test]
 fn light_marks_allowed_beside_a_writer_are_seen_by_the_next() {
     model(|| {
+        let_light_marks_be_stores();
         let shared = Guarded::<RawRwMutex>::biased();
         let reader = spawn(&shared, |it| {
             it.lock.settle(0);
@@ -108,6 +111,7 @@ fn a_writer_that_times_out_leaves_light_marks_to_be_seen() {
 #[test]
 fn an_upgrade_overlooks_no_light_mark() {
     model(|| {
+        let_light_marks_be_stores();
         let shared = Guarded::lit();
         let reader = spawn(&shared, |it| it.visit_from_row(0));
         shared.lock.upgradable(None);
@@ -204,6 +208,7 @@ fn joined<const N: usize>(threads: [Running<()>; N], pair: &Pair, expected: [u32
 #[test]
 fn a_writer_of_one_of_many_overlooks_no_light_mark() {
     model(|| {
+        let_light_marks_be_stores();
         let pair = Pair::new(true);
         let reader = spawn(&pair, |it| it.visit_from_row(0, 0));
         let writer = spawn(&pair, |it| it.add(0));
@@ -216,6 +221,7 @@ fn a_writer_of_one_of_many_overlooks_no_light_mark() {
 #[test]
 fn a_fence_made_for_another_lock_serves() {
     model(|| {
+        let_light_marks_be_stores();
         let pair = Pair::new(true);
         let writers = [0, 1].map(|which| spawn(&pair, move |it| it.add(which)));
         pair.visit_from_row(1, 0);
@@ -228,6 +234,7 @@ fn a_fence_made_for_another_lock_serves() {
 #[test]
 fn light_marks_allowed_anew_are_no_way_past_a_writer_at_its_door() {
     model(|| {
+        let_light_marks_be_stores();
         let pair = Pair::new(false);
         let reader = spawn(&pair, |it| it.visit_from_row(1, 0));
         let writer = spawn(&pair, |it| it.add(1));
@@ -240,6 +247,7 @@ fn light_marks_allowed_anew_are_no_way_past_a_writer_at_its_door() {
 #[test]
 fn a_slow_fence_does_not_vouch_for_later_marks() {
     model(|| {
+        let_light_marks_be_stores();
         let pair = Pair::new(true);
         let slow = pair.light.start_ending();
         heavy_fence(slots::all_first());
@@ -259,6 +267,7 @@ fn a_slow_fence_does_not_vouch_for_later_marks() {
 #[test]
 fn an_allowance_from_before_is_none() {
     model(|| {
+        let_light_marks_be_stores();
         let pair = Pair::new(true);
         let allowed = pair.light.look();
         pair.add(0);
@@ -279,6 +288,7 @@ fn an_allowance_from_before_is_none() {
 #[test]
 fn a_writer_that_knows_nothing_of_light_marks_overlooks_none() {
     model(|| {
+        let_light_marks_be_stores();
         let pair = Pair::new(true);
         let readers = [0, 1].map(|row| spawn(&pair, move |it| it.visit_from_row(0, row)));
         pair.add_unsteered(0);

@@ -111,6 +111,10 @@ pub(crate) fn heavy_fence<'a>(_slots: impl Iterator<Item = &'a Slot>) {
     }
 }
 
+/// For models; here they are.
+#[cfg(test)]
+pub(crate) fn let_light_marks_be_stores() {}
+
 #[cfg(all(target_os = "linux", not(miri)))]
 mod system {
     //! `membarrier(2)`.

@@ -48,6 +48,11 @@ pub(super) fn with_newest<R>(f: impl FnOnce() -> R) -> R {
     f()
 }
 
+/// Whether all loads of this run of the model are read-modify-writes.
+pub(super) fn all_loads_are_rmw() -> bool {
+    RMW_LOADS.get()
+}
+
 /// Whether the calling thread's next load is to be a read-modify-write.
 fn rmw_load() -> bool {
     RMW_LOADS.get() || NEWEST.try_with(Cell::get).unwrap_or(false)

@@ -1,15 +1,20 @@
-//! Slots in the model, see the machine's `slot.rs`: a light mark lies in a store buffer, where no other
-//! thread sees it, until a heavy fence drains that. It never drains by itself: that is the worst that a
-//! processor may do.
+//! Slots in the model, see the machine's `slot.rs`.
+//!
+//! A light mark lies in a store buffer, where no other thread sees it until a heavy fence drains that. It never
+//! drains by itself: that is the worst that a processor may do. But once it is drained all see it, also one
+//! who learnt of the fence without an order. A model that is about such an order calls
+//! [`let_light_marks_be_stores`]: then loom may give anyone an old value of the slot who is not ordered after
+//! the fence, which has some ten times the executions.
 
-use super::atomic::{AtomicU64, Ordering, fence};
+use super::PerExecution;
+use super::atomic::{AtomicU64, Ordering, all_loads_are_rmw, fence};
 use std::cell::Cell;
 
 #[derive(Debug)]
 pub(crate) struct Slot {
-    /// A heavy mark.
+    /// A mark, but for one in the buffer.
     word: AtomicU64,
-    /// A light one, and whether others see it. Plain memory, changed right after a step of `word`.
+    /// A mark in the buffer, and whether that has been drained. Plain memory, changed right after a step of `word`.
     light: Cell<u64>,
     drained: Cell<bool>,
     /// From the first light mark on, whoever looks reads the newest word, with what it is ordered with.
@@ -69,11 +74,30 @@ impl Slot {
 
     #[track_caller]
     pub(crate) fn mark_lightly(&self, value: u64) {
-        // ORDERING: Acquire: what comes after a heavy fence sees what its caller did before.
-        self.word.fetch_add(0, Ordering::Acquire);
+        // ORDERING: AcqRel: what comes after a heavy fence sees what its caller did before, and the caller
+        // what came before.
+        if are_stores(Cell::get) {
+            self.word.swap(value, Ordering::AcqRel);
+            return;
+        }
+        self.word.fetch_add(0, Ordering::AcqRel);
         self.light.set(value);
         self.was_light.set(true);
     }
+}
+
+/// Runs `f` with whether this execution's light marks are stores.
+fn are_stores<R>(f: impl FnOnce(&Cell<bool>) -> R) -> R {
+    std::thread_local! {
+        static ARE_STORES: PerExecution<Cell<bool>> = const { PerExecution::new() };
+    }
+    ARE_STORES.with(|are_stores| f(are_stores.get(|| Cell::new(false))))
+}
+
+/// Has light marks be stores, where loads are plain: those that are read-modify-writes read the newest.
+#[cfg(test)]
+pub(crate) fn let_light_marks_be_stores() {
+    are_stores(|are_stores| are_stores.set(!all_loads_are_rmw()));
 }
 
 pub(crate) fn has_heavy_fence() -> bool {
