@@ -168,8 +168,8 @@ impl RawRwMutex {
 
     #[inline]
     fn mark_at_once(&self, lightly: bool) -> Option<First> {
-        // ORDERING: Acquire, Relaxed: as in `read`.
-        if self.word.load(Ordering::Acquire) & BIAS == 0 {
+        // ORDERING: Relaxed, twice: a steered lock's id is as old as the lock; `keeps` reads the word again.
+        if self.word.load(Ordering::Relaxed) & BIAS == 0 {
             return None;
         }
         slots::mark_first(self.id.load(Ordering::Relaxed), lightly)
