@@ -80,7 +80,8 @@ use std::{array, mem, ptr};
 /// # Panics
 /// A panic of a closure, of a hasher, or of a `Hash`, `Eq` or `Clone` reaches the caller, and the
 /// store goes on: every key is still there, with its value as the closure has left it. What the panicking call
-/// was to put in is dropped.
+/// was to put in is dropped. So does a panic of a `Drop`, after the call's work on that shard: `clear` and `retain`
+/// end there, and leave the shards that come after as they are.
 ///
 /// # Memory
 /// Entries lie in tables, not in boxes of their own. There are 64 shards for each processor, rounded up to a
