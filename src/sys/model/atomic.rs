@@ -49,6 +49,7 @@ pub(super) fn with_newest<R>(f: impl FnOnce() -> R) -> R {
 }
 
 /// Whether all loads of this run of the model are read-modify-writes.
+#[cfg(test)]
 pub(super) fn all_loads_are_rmw() -> bool {
     RMW_LOADS.get()
 }

@@ -7,7 +7,7 @@
 //! the fence, which has some ten times the executions.
 
 use super::PerExecution;
-use super::atomic::{AtomicU64, Ordering, all_loads_are_rmw, fence};
+use super::atomic::{AtomicU64, Ordering, fence};
 use std::cell::Cell;
 
 #[derive(Debug)]
@@ -97,7 +97,7 @@ fn are_stores<R>(f: impl FnOnce(&Cell<bool>) -> R) -> R {
 /// Has light marks be stores, where loads are plain: those that are read-modify-writes read the newest.
 #[cfg(test)]
 pub(crate) fn let_light_marks_be_stores() {
-    are_stores(|are_stores| are_stores.set(!all_loads_are_rmw()));
+    are_stores(|are_stores| are_stores.set(!super::atomic::all_loads_are_rmw()));
 }
 
 pub(crate) fn has_heavy_fence() -> bool {
