@@ -340,9 +340,18 @@ mod tests {
         }
         let counter = SafeCounter::new();
         for _ in 0..250 {
+            let there = AtomicU64::new(0);
             thread::scope(|s| {
                 for _ in 0..4 {
-                    s.spawn(|| (0..2 * VISITS).for_each(|_| counter.increment()));
+                    s.spawn(|| {
+                        counter.increment();
+                        // All four are there at once, however late they start.
+                        there.fetch_add(1, Ordering::SeqCst);
+                        while there.load(Ordering::SeqCst) < 4 {
+                            thread::yield_now();
+                        }
+                        (1..2 * VISITS).for_each(|_| counter.increment());
+                    });
                 }
             });
         }
