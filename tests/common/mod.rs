@@ -15,7 +15,7 @@ use std::thread;
 use std::time::Duration;
 
 /// Far more than any test takes on a loaded machine with a sanitizer.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Runs `test` in a thread of its own, and fails with a message if it hangs.
 #[track_caller]
