@@ -11,8 +11,8 @@
 //! | golang#13086 | a hog starves a short locker | `a_waiter_that_was_overtaken_is_handed_the_lock`, `a_waiter_that_starves_is_overtaken_no_more` |
 
 use super::raw::Word;
-use crate::sys::testing::{Plain, Running, spawn};
-use crate::sys::{Arc, IS_MODEL, Model, model, thread};
+use crate::sys::testing::{Plain, Running, spawn, until};
+use crate::sys::{Arc, IS_MODEL, Model, model};
 use lock_api::{RawMutex as _, RawMutexFair as _, RawMutexTimed as _};
 use std::time::{Duration, Instant};
 
@@ -185,12 +185,6 @@ fn a_waiter_that_starves_is_overtaken_no_more() {
         shared.lock.unlock();
         waiter.join();
     });
-}
-
-fn until(condition: impl Fn() -> bool) {
-    while !condition() {
-        thread::yield_now();
-    }
 }
 
 /// The holder may leave while a waiter is on its way to sleep, and come back before it is there: the

@@ -329,6 +329,7 @@ impl fmt::Display for SafeCounter {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::testing::until;
     use crate::sys::thread;
 
     /// Numbers are given back: a thousand threads, four at a time, need no more cells than four would,
@@ -347,9 +348,7 @@ mod tests {
                         counter.increment();
                         // All four are there at once, however late they start.
                         there.fetch_add(1, Ordering::SeqCst);
-                        while there.load(Ordering::SeqCst) < 4 {
-                            thread::yield_now();
-                        }
+                        until(|| there.load(Ordering::SeqCst) == 4);
                         (1..2 * VISITS).for_each(|_| counter.increment());
                     });
                 }

@@ -42,6 +42,13 @@ where
     Running(thread::spawn(move || f(&shared)))
 }
 
+/// Waits awake; in a model, until another thread has made it true.
+pub(crate) fn until(condition: impl Fn() -> bool) {
+    while !condition() {
+        thread::yield_now();
+    }
+}
+
 /// A thread that must end well.
 #[derive(Debug)]
 pub(crate) struct Running<R>(thread::JoinHandle<R>);

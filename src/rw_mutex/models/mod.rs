@@ -22,8 +22,8 @@ mod subject;
 use super::raw::RawRwMutex;
 use super::word::{READERS_PARKED, STARVING, WRITERS_PARKED};
 use crate::sys::atomic::Ordering;
-use crate::sys::testing::{Plain, Running, spawn};
-use crate::sys::{Arc, Hint, IS_MODEL, Model, model, thread};
+use crate::sys::testing::{Plain, Running, spawn, until};
+use crate::sys::{Arc, Hint, IS_MODEL, Model, model};
 use subject::{Subject, Users};
 
 struct Guarded<L> {
@@ -243,12 +243,8 @@ fn one_that_starves_is_overtaken_once() {
     if !IS_MODEL {
         return;
     }
-    let until = |lock: &RawRwMutex, bits| {
-        // ORDERING: Relaxed: waits for the bit.
-        while lock.word.load(Ordering::Relaxed) & bits == 0 {
-            thread::yield_now();
-        }
-    };
+    // ORDERING: Relaxed: waits for the bit.
+    let marked = |lock: &RawRwMutex, bits| lock.word.load(Ordering::Relaxed) & bits != 0;
     let come: [fn(&RawRwMutex, &Hint); 3] = [
         |lock, entered| {
             let pass = lock.read();
@@ -276,7 +272,7 @@ fn one_that_starves_is_overtaken_once() {
                 let entered = entered.clone();
                 move |it| come(&it.lock, &entered)
             });
-            until(&shared.lock, READERS_PARKED | WRITERS_PARKED);
+            until(|| marked(&shared.lock, READERS_PARKED | WRITERS_PARKED));
             for overtaken in 0.. {
                 Subject::unwrite(&shared.lock);
                 shared.lock.write();
@@ -284,7 +280,7 @@ fn one_that_starves_is_overtaken_once() {
                     break;
                 }
                 assert!(overtaken < 1, "its claim was overlooked");
-                until(&shared.lock, STARVING);
+                until(|| marked(&shared.lock, STARVING));
             }
             Subject::unwrite(&shared.lock);
             waiter.join();
