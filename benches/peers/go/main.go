@@ -9,6 +9,7 @@ import (
 	"bufio"
 	"encoding/json"
 	"fmt"
+	"math"
 	"os"
 	"runtime"
 	"slices"
@@ -19,6 +20,7 @@ type request struct {
 	Group    string          `json:"group"`
 	WarmNs   int64           `json:"warm_ns"`
 	WindowNs int64           `json:"window_ns"`
+	LongNs   int64           `json:"long_window_ns"`
 	BudgetNs int64           `json:"budget_ns"`
 	Samples  int             `json:"samples"`
 	PerStep  float64         `json:"ns_per_step"`
@@ -29,15 +31,30 @@ func (r *request) span() span {
 	return span{time.Duration(r.WarmNs), time.Duration(r.WindowNs)}
 }
 
-// reply holds figures as pairs of a name and a value, or single latencies.
+// longSpan is for rounds in which single waits are long.
+func (r *request) longSpan() span {
+	return span{time.Duration(r.WarmNs), time.Duration(r.LongNs)}
+}
+
+// reply holds figures as pairs of a name and a value, and samples as pairs of a name
+// and single durations in nanoseconds, or other numbers.
 type reply struct {
-	Error     string   `json:"error,omitempty"`
-	Figures   [][2]any `json:"figures,omitempty"`
-	Latencies []uint32 `json:"latencies,omitempty"`
+	Error   string   `json:"error,omitempty"`
+	Figures [][2]any `json:"figures,omitempty"`
+	Samples [][2]any `json:"samples,omitempty"`
 }
 
 func one(value float64) reply {
 	return reply{Figures: [][2]any{{"", value}}}
+}
+
+func latencies(nanos []uint32) reply {
+	return reply{Samples: [][2]any{{"", nanos}}}
+}
+
+// nanos gives a duration as a sample: one of more than 4.29 s as the largest there is.
+func nanos(took time.Duration) uint32 {
+	return uint32(min(took, math.MaxUint32))
 }
 
 // thin keeps so many samples, evenly spaced in their order, as src/stats.rs does.
@@ -60,6 +77,7 @@ func wrong(format string, args ...any) reply {
 
 var groups = map[string]func(*request) reply{
 	"counters":       counters,
+	"condvars":       condvars,
 	"mutexes":        mutexes,
 	"rwlocks":        rwlocks,
 	"wait_groups":    waitGroups,
@@ -98,11 +116,24 @@ func main() {
 	if err := out.Encode(hello); err != nil {
 		return
 	}
-	in := bufio.NewScanner(os.Stdin)
-	in.Buffer(nil, 1<<20)
-	for in.Scan() {
-		if err := out.Encode(answer(in.Bytes())); err != nil {
+	for request := range requests() {
+		if err := out.Encode(answer(request)); err != nil {
 			return
 		}
 	}
+}
+
+// requests gives the lines of standard input. Its end ends the process, also in the
+// middle of a round: whoever asked for it is gone.
+func requests() <-chan []byte {
+	lines := make(chan []byte)
+	go func() {
+		in := bufio.NewScanner(os.Stdin)
+		in.Buffer(nil, 1<<20)
+		for in.Scan() {
+			lines <- slices.Clone(in.Bytes())
+		}
+		os.Exit(0)
+	}()
+	return lines
 }

@@ -128,21 +128,21 @@ func pools(r *request) reply {
 		pause = idle
 	}
 	warm := samples/10 + 1
-	latencies := make([]uint32, 0, samples)
+	took := make([]uint32, 0, samples)
 	for i := range samples + warm {
 		for rested := time.Now(); time.Since(rested) < pause; {
 		}
 		start := time.Now()
 		results := runBatch(items, f)
-		took := time.Since(start)
+		elapsed := time.Since(start)
 		if !right(results) {
 			return wrong("results")
 		}
 		if i >= warm {
-			latencies = append(latencies, uint32(took))
+			took = append(took, nanos(elapsed))
 		}
 	}
-	return reply{Latencies: latencies}
+	return latencies(took)
 }
 
 func longBatches(items []uint64, f func(items, results []uint64), budget time.Duration) reply {

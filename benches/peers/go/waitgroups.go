@@ -118,7 +118,7 @@ func handoffs(samples int, waited time.Duration) reply {
 			groups[i].Done()
 		}
 	}()
-	latencies := make([]uint32, 0, samples)
+	took := make([]uint32, 0, samples)
 	for i := range groups {
 		called.n.Store(0)
 		arrived <- struct{}{}
@@ -129,8 +129,8 @@ func handoffs(samples int, waited time.Duration) reply {
 			return wrong("wait returned before done was called")
 		}
 		if i >= warm {
-			latencies = append(latencies, uint32(now-min(then, now)))
+			took = append(took, uint32(now-min(then, now)))
 		}
 	}
-	return reply{Latencies: latencies}
+	return latencies(took)
 }

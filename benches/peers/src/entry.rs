@@ -5,7 +5,8 @@
 //! compiled for that contender's adapter: the choice of contender is one indirect
 //! call a round, and never inside a measured loop.
 
-use crate::plan::Context;
+use crate::company::Company;
+use crate::plan::{Context, cores};
 use serde::{Deserialize, Serialize};
 use std::rc::Rc;
 
@@ -20,20 +21,37 @@ pub enum Role {
 }
 
 /// What one contender did in one round.
-#[derive(Clone, Debug)]
-pub enum Outcome {
+#[derive(Clone, Debug, Default)]
+pub struct Outcome {
     /// Figures by name, in the row's unit; a row with one figure names it "".
-    Figures(Vec<(&'static str, f64)>),
-    /// Single durations, in nanoseconds; the tables show their quantiles.
-    Latencies(Vec<u32>),
+    pub figures: Vec<(&'static str, f64)>,
+    /// Single durations, in nanoseconds, or other numbers, by name; the tables show
+    /// their quantiles. A row with one kind of them names it "".
+    pub samples: Vec<(&'static str, Vec<u32>)>,
 }
 
 impl Outcome {
     /// A row's only figure.
     pub fn one(value: f64) -> Self {
-        Self::Figures(vec![("", value)])
+        Self::figures(vec![("", value)])
+    }
+
+    pub fn figures(figures: Vec<(&'static str, f64)>) -> Self {
+        Self { figures, samples: Vec::new() }
+    }
+
+    /// A row's only samples.
+    pub fn latencies(nanos: Vec<u32>) -> Self {
+        Self::samples(vec![("", nanos)])
+    }
+
+    pub fn samples(samples: Vec<(&'static str, Vec<u32>)>) -> Self {
+        Self { figures: Vec::new(), samples }
     }
 }
+
+/// The name of samples that count acquisitions by others during a wait.
+pub const TURNS: &str = "turns";
 
 /// Why a round gave no figure: a wrong answer, or a co-process that failed.
 pub type Failure = String;
@@ -85,6 +103,8 @@ pub struct Row {
     pub params: Params,
     /// What a figure counts, such as "ns per lock + unlock".
     pub unit: &'static str,
+    /// The busy threads beside it.
+    pub company: Company,
     pub runners: Vec<Runner>,
 }
 
@@ -108,7 +128,20 @@ impl Row {
             }
         };
         let taking = entries.into_iter().filter(|entry| entry.takes(&task));
-        Self { section, params, unit, runners: taking.map(bind).collect() }
+        let runners = taking.map(bind).collect();
+        let company = Company::NONE;
+        let mut row = Self { section, params, unit, company, runners };
+        row.params.push(("cores".to_owned(), cores().to_string()));
+        row.params.push((COMPANY.to_owned(), company.label()));
+        row
+    }
+
+    /// The same row beside busy threads.
+    pub fn beside(mut self, company: Company) -> Self {
+        self.company = company;
+        self.params.retain(|(name, _)| name != COMPANY);
+        self.params.push((COMPANY.to_owned(), company.label()));
+        self
     }
 
     /// "Lock and unlock, threads 4": the row's name in messages.
@@ -116,6 +149,9 @@ impl Row {
         label(self.section, &self.params)
     }
 }
+
+/// The parameter that says which busy threads run beside a row.
+pub const COMPANY: &str = "company";
 
 /// A row's name, from what it is and its parameters.
 pub fn label(section: &str, params: &Params) -> String {

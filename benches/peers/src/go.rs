@@ -3,7 +3,7 @@
 //! A request is a line of JSON on its standard input, the answer a line on its
 //! standard output. Between rounds it blocks in a read and uses no processor.
 
-use crate::entry::{Entry, Failure, Outcome, Role, Round};
+use crate::entry::{Entry, Failure, Outcome, Role, Round, TURNS};
 use crate::plan::Context;
 use serde::{Deserialize, Serialize};
 use std::io::{BufRead, BufReader, Write};
@@ -27,6 +27,7 @@ struct Request<'a, T> {
     group: &'a str,
     warm_ns: u64,
     window_ns: u64,
+    long_window_ns: u64,
     budget_ns: u64,
     samples: usize,
     /// Of the busy work, so that both sides do the same steps.
@@ -41,7 +42,7 @@ struct Reply {
     #[serde(default)]
     figures: Vec<(String, f64)>,
     #[serde(default)]
-    latencies: Vec<u32>,
+    samples: Vec<(String, Vec<u32>)>,
 }
 
 #[derive(Deserialize)]
@@ -104,8 +105,9 @@ pub fn round<T: Serialize>(
     let plan = &context.plan;
     let request = Request {
         group,
-        warm_ns: plan.span.warm.as_nanos() as u64,
-        window_ns: plan.span.window.as_nanos() as u64,
+        warm_ns: context.span().warm.as_nanos() as u64,
+        window_ns: context.span().window.as_nanos() as u64,
+        long_window_ns: context.long_span().window.as_nanos() as u64,
         budget_ns: plan.batch_budget.as_nanos() as u64,
         samples: plan.samples,
         ns_per_step: context.calibration.ns_per_step,
@@ -117,21 +119,19 @@ pub fn round<T: Serialize>(
     if !reply.error.is_empty() {
         return Err(reply.error);
     }
-    if !reply.latencies.is_empty() {
-        return Ok(Outcome::Latencies(reply.latencies));
-    }
-    let intern = |(name, value): (String, f64)| (intern_figure(&name), value);
-    Ok(Outcome::Figures(reply.figures.into_iter().map(intern).collect()))
+    Ok(Outcome { figures: interned(reply.figures), samples: interned(reply.samples) })
 }
 
-/// The figure names there are, as constants.
-fn intern_figure(name: &str) -> &'static str {
-    match name {
-        "read" => "read",
-        "write" => "write",
-        _ => "",
-    }
+/// The names of figures and samples, as constants.
+fn interned<T>(values: Vec<(String, T)>) -> Vec<(&'static str, T)> {
+    let constant = |name: &str| NAMES.iter().copied().find(|&known| known == name);
+    let intern = |(name, value): (String, T)| (constant(&name).unwrap_or(""), value);
+    values.into_iter().map(intern).collect()
 }
+
+/// The names that Go answers with.
+const NAMES: [&str; 9] =
+    ["read", "write", "wait", TURNS, "message", "put", "take", "all left", "notify_all"];
 
 fn read_line(from: &mut BufReader<ChildStdout>) -> Result<String, String> {
     let mut line = String::new();

@@ -3,6 +3,7 @@
 //! `measure` runs groups and prints Markdown tables; `report` draws charts and a
 //! page from what `measure` kept. METHOD.md says how, and why that is fair.
 
+mod company;
 mod entry;
 mod go;
 mod groups;
@@ -117,7 +118,8 @@ fn measure(args: &MeasureArgs) -> Result<(), String> {
     let calibration = work::Calibration::measure();
     let go_facts = go.as_ref().map(|go| go.version.as_str());
     let machine = machine::Machine::look(calibration.ns_per_step, go_facts);
-    let mut context = Context { plan, calibration, go };
+    let company = company::Company::NONE;
+    let mut context = Context { plan, calibration, company, go };
     let watchdog = watchdog::Watchdog::start();
     for group in groups::all() {
         if !args.groups.is_empty() && !args.groups.iter().any(|name| name == group.name) {

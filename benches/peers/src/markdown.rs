@@ -9,6 +9,7 @@ pub const NOISY: &str = "\\*";
 /// Three significant digits, thousands separated: 0.284, 12.3, 24,500.
 pub fn number(value: f64) -> String {
     match value.abs() {
+        0.0 => "0".to_owned(),
         v if v < 0.9995 => format!("{value:.3}"),
         v if v < 9.995 => format!("{value:.2}"),
         v if v < 99.95 => format!("{value:.1}"),
@@ -156,8 +157,8 @@ mod tests {
 
     #[test]
     fn numbers_keep_three_digits_and_separate_thousands() {
-        let shown = [0.2841, 1.5, 12.34, 999.6, 24_512.0, 1_234_567.0].map(number);
-        let expected = ["0.284", "1.50", "12.3", "1,000", "24,500", "1,235,000"];
+        let shown = [0.0, 0.2841, 1.5, 12.34, 999.6, 24_512.0, 1_234_567.0].map(number);
+        let expected = ["0", "0.284", "1.50", "12.3", "1,000", "24,500", "1,235,000"];
         assert_eq!(shown, expected);
     }
 

@@ -39,8 +39,7 @@ fn measure_row(row: Row, at: usize, context: &mut Context, watchdog: &Watchdog) 
         })
         .collect();
     let mut passes: Vec<Noise> = Vec::new();
-    let wanted = context.plan.rounds;
-    let most = wanted + context.plan.extra_passes;
+    let (wanted, most) = context.plan.passes(row.company);
     while passes.len() < most && quiet(&passes) < wanted {
         passes.push(pass(&row, at, passes.len(), &mut contenders, context, watchdog));
     }
@@ -76,7 +75,11 @@ fn pass(
             continue;
         }
         let _guard = watchdog.watch(format!("{}, {}", runner.name, row.label()));
-        match (runner.round)(context) {
+        context.company = row.company;
+        let company = row.company.start();
+        let outcome = (runner.round)(context);
+        drop(company);
+        match outcome {
             Ok(outcome) => record.rounds.push(RoundRecord::new(number, outcome)),
             Err(why) => {
                 eprintln!("  {} is out of {}: {why}", runner.name, row.label());

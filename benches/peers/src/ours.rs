@@ -124,3 +124,44 @@ impl Store for phalanx::Store<u64, u64, Hasher> {
         self.insert(key, value);
     }
 }
+
+/// phalanx's condition variable with phalanx's mutex.
+pub struct Condvars;
+
+impl crate::groups::condvars::Kit for Condvars {
+    type Mutex<T: Send> = phalanx::Mutex<T>;
+    type Guard<'a, T: Send + 'a> = phalanx::MutexGuard<'a, T>;
+    type Condvar = phalanx::Condvar;
+
+    fn mutex<T: Send>(value: T) -> Self::Mutex<T> {
+        phalanx::Mutex::new(value)
+    }
+
+    #[inline]
+    fn lock<T: Send>(mutex: &Self::Mutex<T>) -> Self::Guard<'_, T> {
+        mutex.lock()
+    }
+
+    fn condvar() -> Self::Condvar {
+        phalanx::Condvar::new()
+    }
+
+    #[inline]
+    fn wait<'a, T: Send>(
+        condvar: &Self::Condvar,
+        mut guard: Self::Guard<'a, T>,
+    ) -> Self::Guard<'a, T> {
+        condvar.wait(&mut guard);
+        guard
+    }
+
+    #[inline]
+    fn notify_one(condvar: &Self::Condvar) {
+        condvar.notify_one();
+    }
+
+    #[inline]
+    fn notify_all(condvar: &Self::Condvar) {
+        condvar.notify_all();
+    }
+}

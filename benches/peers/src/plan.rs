@@ -1,18 +1,31 @@
 //! What one run of `measure` was asked for, and what every round can use.
 
+use crate::company::Company;
 use crate::entry::{Role, Row, Runner};
 use crate::go::Go;
 use crate::window::Span;
 use crate::work::Calibration;
 use std::time::Duration;
 
+/// A window beside busy threads, in others': threads take turns there by slices of
+/// milliseconds.
+const BUSY: u32 = 4;
+/// A window in which one thread waits again and again, in others'. A wait may last
+/// for milliseconds, and beside busy threads for tens of them.
+const LONGER: u32 = 6;
+const BUSY_LONGER: u32 = 12;
+
 /// The knobs of a run.
 #[derive(Clone, Debug)]
 pub struct Plan {
+    quick: bool,
     /// Rounds of each row that count.
     pub rounds: usize,
     /// Passes added, at most, to replace noisy ones.
     pub extra_passes: usize,
+    /// The same two for rows with busy threads beside them, which take longer.
+    busy_rounds: usize,
+    busy_extra_passes: usize,
     pub span: Span,
     /// Thread counts for the rows that have them.
     pub threads: Vec<usize>,
@@ -27,16 +40,20 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// `threads` as asked for, or 1, 2, 4, … to the machine, then 4 and 16 times
-    /// its processors. A quick plan keeps one thread, all, and 4 times.
+    /// `threads` as asked for, or 1, 2, 4, … up to 4 times the machine's processors,
+    /// then 16 times. A quick plan keeps one thread, all, and 4 times.
     pub fn new(quick: bool, rounds: Option<usize>, threads: Option<Vec<usize>>) -> Self {
         let cores = cores();
         let threads = threads.unwrap_or_else(|| thread_counts(cores, quick));
         let ms = Duration::from_millis;
+        let busy_rounds = rounds.unwrap_or(if quick { 2 } else { 9 }).max(1);
         let rounds = rounds.unwrap_or(if quick { 5 } else { 9 }).max(1);
         Self {
+            quick,
             rounds,
             extra_passes: if quick { 1 } else { rounds },
+            busy_rounds,
+            busy_extra_passes: if quick { 0 } else { busy_rounds },
             span: Span {
                 warm: ms(if quick { 1 } else { 3 }),
                 window: ms(if quick { 12 } else { 40 }),
@@ -47,6 +64,20 @@ impl Plan {
             only: Vec::new(),
             rows: None,
         }
+    }
+
+    /// Rounds of a row that count, and passes that it takes at most.
+    pub fn passes(&self, company: Company) -> (usize, usize) {
+        if company.is_none() {
+            (self.rounds, self.rounds + self.extra_passes)
+        } else {
+            (self.busy_rounds, self.busy_rounds + self.busy_extra_passes)
+        }
+    }
+
+    /// The company of rows that have it: in a quick plan the most there is.
+    pub fn companies(&self) -> &'static [Company] {
+        if self.quick { &[Company::TWO] } else { &[Company::ONE, Company::TWO] }
     }
 
     /// Whether a contender was asked for.
@@ -83,8 +114,28 @@ impl Plan {
 pub struct Context {
     pub plan: Plan,
     pub calibration: Calibration,
+    /// The busy threads beside the round.
+    pub company: Company,
     /// The Go co-process, if there is a Go.
     pub go: Option<Go>,
+}
+
+impl Context {
+    /// How long a round runs.
+    pub fn span(&self) -> Span {
+        self.span_of(1, BUSY)
+    }
+
+    /// How long a round runs in which single waits are long.
+    pub fn long_span(&self) -> Span {
+        self.span_of(LONGER, BUSY_LONGER)
+    }
+
+    fn span_of(&self, idle: u32, busy: u32) -> Span {
+        let span = self.plan.span;
+        let factor = if self.company.is_none() { idle } else { busy };
+        Span { window: span.window * factor, ..span }
+    }
 }
 
 /// Processors this process may run on.
@@ -97,9 +148,10 @@ fn thread_counts(cores: usize, quick: bool) -> Vec<usize> {
         vec![1, cores, 4 * cores]
     } else {
         let powers = std::iter::successors(Some(1), |n| Some(n * 2));
-        let within = powers.take_while(|&n| n < cores);
+        let within = powers.take_while(|&n| n < 4 * cores);
         within.chain([cores, 4 * cores, 16 * cores]).collect()
     };
+    counts.sort_unstable();
     counts.dedup();
     counts
 }
@@ -110,8 +162,8 @@ mod tests {
 
     #[test]
     fn thread_counts_double_up_to_the_machine_and_then_crowd_it() {
-        assert_eq!(thread_counts(4, false), [1, 2, 4, 16, 64]);
-        assert_eq!(thread_counts(6, false), [1, 2, 4, 6, 24, 96]);
+        assert_eq!(thread_counts(2, false), [1, 2, 4, 8, 32]);
+        assert_eq!(thread_counts(6, false), [1, 2, 4, 6, 8, 16, 24, 96]);
         assert_eq!(thread_counts(4, true), [1, 4, 16]);
     }
 

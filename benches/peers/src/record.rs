@@ -55,26 +55,27 @@ pub struct RoundRecord {
     pub others: Option<f64>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub figures: Vec<(String, f64)>,
+    /// Single durations in nanoseconds, or other numbers, by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub latencies: Vec<u32>,
+    pub samples: Vec<(String, Vec<u32>)>,
 }
 
 impl RoundRecord {
     pub fn new(pass: usize, outcome: Outcome) -> Self {
-        let (figures, latencies) = match outcome {
-            Outcome::Figures(figures) => (figures, Vec::new()),
-            Outcome::Latencies(latencies) => (Vec::new(), latencies),
-        };
-        let owned = |(name, value): (&str, f64)| (name.to_owned(), value);
+        let Outcome { figures, samples } = outcome;
         Self {
             pass,
             counted: true,
             noisy: false,
             others: None,
-            figures: figures.into_iter().map(owned).collect(),
-            latencies,
+            figures: named(figures),
+            samples: named(samples),
         }
     }
+}
+
+fn named<T>(values: Vec<(&str, T)>) -> Vec<(String, T)> {
+    values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 impl Run {

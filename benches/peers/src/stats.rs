@@ -3,6 +3,8 @@
 //! Medians and quartiles, never means: one round in which the machine did
 //! something else must not move the figure it is part of.
 
+use std::time::Duration;
+
 /// Sorts in place by value; samples are never NaN, so the order is total.
 fn sort(values: &mut [f64]) {
     values.sort_by(f64::total_cmp);
@@ -37,6 +39,12 @@ pub fn half_spread(values: &[f64]) -> f64 {
     (quantile_of_sorted(&sorted, 0.75) - quantile_of_sorted(&sorted, 0.25)) / 2.0
 }
 
+/// A duration as a sample: whole nanoseconds, and what lasts longer than 4.29 s as
+/// the largest sample that there is.
+pub fn nanos(took: Duration) -> u32 {
+    u32::try_from(took.as_nanos()).unwrap_or(u32::MAX)
+}
+
 /// At most `limit` of the values, evenly spaced over their sorted order, so
 /// that every quantile stays where it was.
 pub fn thin(mut values: Vec<u32>, limit: usize) -> Vec<u32> {
@@ -51,6 +59,12 @@ pub fn thin(mut values: Vec<u32>, limit: usize) -> Vec<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_duration_too_long_for_a_sample_is_the_largest_one() {
+        assert_eq!(nanos(Duration::from_micros(3)), 3_000);
+        assert_eq!(nanos(Duration::from_secs(5)), u32::MAX);
+    }
 
     #[test]
     fn median_of_an_odd_count_is_the_middle_value() {

@@ -1,11 +1,13 @@
 //! From raw samples to the cells of a table: medians, spreads, quantiles.
 
-use crate::entry::Role;
+use crate::entry::{Role, TURNS};
 use crate::record::{ContenderRecord, RoundRecord, RowRecord, Run};
 use crate::stats::{half_spread, median, quantile};
 
 /// Quantiles that a latency row shows.
 const QUANTILES: [(&str, f64); 3] = [("p50", 0.5), ("p99", 0.99), ("p99.9", 0.999)];
+/// Those of the turns that a wait was passed by.
+const OF_TURNS: [(&str, f64); 3] = [("median", 0.5), ("p99", 0.99), ("max", 1.0)];
 
 /// One table: a section of a group.
 pub struct Table {
@@ -130,17 +132,29 @@ fn lines(row: &RowRecord, columns: &[Column]) -> Vec<Line> {
             })
             .collect(),
     };
-    let mut rounds = row.contenders.iter().flat_map(|c| &c.rounds);
-    if rounds.clone().any(|round| !round.latencies.is_empty()) {
-        let quantiles = QUANTILES.iter();
-        return quantiles
-            .map(|&(name, q)| line(name, &|contender| latency(contender, q)))
-            .collect();
+    let rounds = || row.contenders.iter().flat_map(|c| &c.rounds);
+    let figures = names(rounds().map(|round| &round.figures));
+    let mut lines: Vec<Line> =
+        figures.into_iter().map(|name| line(name, &|contender| figure(contender, name))).collect();
+    for name in names(rounds().map(|round| &round.samples)) {
+        let quantiles = if name == TURNS { OF_TURNS } else { QUANTILES };
+        lines.extend(quantiles.map(|(shown, q)| {
+            let shown = format!("{name} {shown}");
+            line(shown.trim_start(), &|contender| sample(contender, name, q))
+        }));
     }
-    let figures = rounds.find(|round| !round.figures.is_empty());
-    let names = figures.map(|round| round.figures.iter().map(|(name, _)| name));
-    let names = names.into_iter().flatten();
-    names.map(|name| line(name, &|contender| figure(contender, name))).collect()
+    lines
+}
+
+/// The names that occur, in the order in which they come first.
+fn names<'a, T: 'a>(rounds: impl Iterator<Item = &'a Vec<(String, T)>>) -> Vec<&'a str> {
+    let mut names = Vec::new();
+    for (name, _) in rounds.flatten() {
+        if !names.contains(&name.as_str()) {
+            names.push(name.as_str());
+        }
+    }
+    names
 }
 
 fn counted(contender: &ContenderRecord) -> impl Iterator<Item = &RoundRecord> {
@@ -162,9 +176,10 @@ fn figure(contender: &ContenderRecord, name: &str) -> Option<Value> {
 
 /// The quantile of all rounds' samples together, and its spread from round to
 /// round.
-fn latency(contender: &ContenderRecord, q: f64) -> Option<Value> {
+fn sample(contender: &ContenderRecord, name: &str, q: f64) -> Option<Value> {
     let of = |round: &RoundRecord| -> Vec<f64> {
-        round.latencies.iter().map(|&ns| f64::from(ns)).collect()
+        let named = round.samples.iter().filter(|(sample, _)| sample == name);
+        named.flat_map(|(_, values)| values).map(|&value| f64::from(value)).collect()
     };
     let rounds: Vec<Vec<f64>> = counted(contender).map(of).collect();
     let all = rounds.concat();
@@ -239,7 +254,7 @@ mod tests {
         let mut record = contender("a", Role::Peer, &[]);
         for pass in 0..2 {
             let samples = (1..=1000).map(|i| i + pass as u32 * 1000).collect();
-            let outcome = Outcome::Latencies(samples);
+            let outcome = Outcome::latencies(samples);
             record.rounds.push(RoundRecord::new(pass, outcome));
         }
         let row = row(vec![record]);
@@ -247,5 +262,30 @@ mod tests {
         let figures: Vec<_> = lines.iter().map(|l| l.figure.as_str()).collect();
         assert_eq!(figures, ["p50", "p99", "p99.9"]);
         assert_eq!(lines[0].cells[0].value().map(|v| v.median), Some(1000.5));
+    }
+
+    #[test]
+    fn a_row_shows_its_figures_first_and_then_each_kind_of_sample() {
+        let outcome = Outcome {
+            figures: vec![("message", 7.0)],
+            samples: vec![("wait", vec![10, 20, 30]), (TURNS, vec![1, 2, 9])],
+        };
+        let mut record = contender("a", Role::Peer, &[]);
+        record.rounds.push(RoundRecord::new(0, outcome));
+        let row = row(vec![record]);
+        let shown: Vec<_> = lines(&row, &columns(&[&row]))
+            .into_iter()
+            .map(|l| (l.figure.clone(), l.cells[0].value().map(|v| v.median.round() as u32)))
+            .collect();
+        let expected = [
+            ("message", 7),
+            ("wait p50", 20),
+            ("wait p99", 30),
+            ("wait p99.9", 30),
+            ("turns median", 2),
+            ("turns p99", 9),
+            ("turns max", 9),
+        ];
+        assert_eq!(shown, expected.map(|(name, value)| (name.to_owned(), Some(value))));
     }
 }

@@ -11,6 +11,13 @@ use std::time::Instant;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Steps(u32);
 
+impl Steps {
+    /// So many, however long they take.
+    pub const fn of(steps: u32) -> Self {
+        Self(steps)
+    }
+}
+
 /// One dependent chain: each step needs the last one's result, so that the
 /// processor cannot overlap them, and no two of them fold into one.
 ///

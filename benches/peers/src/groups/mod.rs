@@ -6,12 +6,14 @@
 //! there is no dynamic dispatch inside it.
 
 pub mod channels;
+pub mod condvars;
 pub mod counters;
 pub mod mutexes;
 pub mod pools;
 pub mod rwlocks;
 pub mod stores;
 pub mod wait_groups;
+mod waits;
 
 use crate::entry::Group;
 
@@ -21,6 +23,7 @@ pub fn all() -> Vec<Group> {
         counters::GROUP,
         mutexes::GROUP,
         rwlocks::GROUP,
+        condvars::GROUP,
         wait_groups::GROUP,
         pools::GROUP,
         stores::GROUP,

@@ -3,7 +3,7 @@
 //! Written as Markdown for a README, and shown at the head of the page. Rows where a
 //! peer is ahead are at the top: they are what there is to do.
 
-use crate::entry::{Role, label};
+use crate::entry::{Role, TURNS, label};
 use crate::markdown::number;
 use crate::summary::{Line, Table};
 
@@ -33,11 +33,15 @@ pub fn standings<'a>(tables: impl IntoIterator<Item = &'a Table>) -> Vec<Standin
 
 fn of_table(table: &Table) -> Vec<Standing> {
     // The tails of latencies are in the tables; a list of all rows can't have them.
-    let shown = |line: &&Line| !line.figure.starts_with("p99");
+    let shown = |line: &&Line| !line.figure.contains("p99") && !line.figure.starts_with(TURNS);
     let lines = table.lines.iter().filter(shown);
     let standing = |line: &Line, at: usize| {
         let value = line.cells[at].value()?;
         let (best, best_figure) = line.best_peer(&table.columns)?;
+        // Beside nothing at all there is no ratio.
+        if best_figure <= 0.0 {
+            return None;
+        }
         Some(Standing {
             row: name(table, line),
             unit: line.unit.clone(),

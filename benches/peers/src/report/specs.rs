@@ -3,7 +3,7 @@
 
 use super::chart::{Chart, Point, Scale, Series};
 use super::colours::Key;
-use crate::entry::Role;
+use crate::entry::{COMPANY, Role};
 use crate::record::Run;
 use crate::summary::{Column, Line, Table};
 
@@ -49,7 +49,7 @@ const fn spec(group: &'static str, section: &'static str, x: &'static str) -> Sp
 const SPECS: &[Spec] = &[
     spec("counters", "Adding one", "threads"),
     Spec { without: "parking_lot FairMutex", ..spec("mutexes", "Lock and unlock", "threads") },
-    Spec { full: true, ..spec("rwlocks", "Read or write", "reads") },
+    Spec { full: true, only: &[(COMPANY, "none")], ..spec("rwlocks", "Read or write", "reads") },
     spec("rwlocks", "Read or write", "threads"),
     spec("wait_groups", "Add and done on one group", "threads"),
     spec("wait_groups", "Clone and drop of a guard", "threads"),

@@ -9,7 +9,7 @@ mod ring;
 
 use crate::entry::{Entry, Failure, Group, Outcome, Role, Row, params};
 use crate::groups::check;
-use crate::plan::{Context, Plan};
+use crate::plan::{Context, Plan, cores};
 use crate::{go, window};
 use serde::Serialize;
 use std::sync::Mutex;
@@ -73,7 +73,7 @@ fn round<C: Channel>(task: &Task, context: &mut Context) -> Result<Outcome, Fail
     // the consumers learn of the end.
     let ends: Vec<_> = ends.map(|end| Mutex::new(Some(end))).collect();
     let threads = producers + consumers;
-    let (done, rate) = window::run(threads, context.plan.span, |worker| {
+    let (done, rate) = window::run(threads, context.span(), |worker| {
         let end = ends[worker.index].lock().expect("nobody panicked").take();
         let (mut count, mut sum) = (0usize, 0usize);
         match end.expect("an end for each thread") {
@@ -120,8 +120,9 @@ fn in_go() -> Entry<Task> {
         .only(|task: &Task| task.capacity.is_some())
 }
 
-/// One producer, one consumer, and nobody ever asleep.
+/// One producer and one consumer, each awake on a processor of its own.
 fn limit() -> Entry<Task> {
     Entry::new("limit", Role::Limit, round::<ring::Ring>)
         .only(|task| task.producers == 1 && task.consumers == 1)
+        .only(|_| cores() >= 2)
 }

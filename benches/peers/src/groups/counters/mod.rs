@@ -57,7 +57,7 @@ fn rows(plan: &Plan) -> Vec<Row> {
 fn round<C: Counter>(task: &Task, context: &mut Context) -> Result<Outcome, Failure> {
     let counter = CachePadded::new(C::new(task.threads));
     let reader = if task.read { WRITERS } else { task.threads };
-    let (totals, rate) = window::run(task.threads, context.plan.span, |worker| {
+    let (totals, rate) = window::run(task.threads, context.span(), |worker| {
         let thread = worker.index;
         while worker.more() {
             if thread == reader {

@@ -2,6 +2,8 @@
 
 mod contenders;
 
+use super::waits::{HOGS, Turns, Waits};
+use crate::company::Company;
 use crate::entry::{Entry, Failure, Group, Outcome, Role, Row, params};
 use crate::plan::{Context, Plan};
 use crate::work::work;
@@ -9,7 +11,7 @@ use crate::{go, groups::check, stats, window};
 use crossbeam_utils::CachePadded;
 use serde::Serialize;
 use std::hint::black_box;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 pub const GROUP: Group = Group { name: "mutexes", title: "Mutexes", rows };
 
@@ -23,13 +25,8 @@ const WORK: [(u64, u64); 4] = [(0, 0), (10, 10), (10, 100), (100, 100)];
 const ROOM: usize = 1 << 16;
 const KEPT: usize = 4096;
 
-/// One that locks briefly, and stays away for so long, beside so many that lock again at once.
-const HOGS: usize = 3;
-const AWAY: Duration = Duration::from_micros(50);
-/// Nanoseconds that the hogs hold the lock.
-const HOGGED: [u64; 2] = [0, 1_000];
-/// Windows of this row, in others': a wait may be a millisecond.
-const LONGER: u32 = 6;
+/// Microseconds that hogs hold the lock.
+const HOLDS: [u64; 3] = [1, 20, 400];
 
 /// A mutex around a number.
 pub trait Lock: Sync {
@@ -38,66 +35,89 @@ pub trait Lock: Sync {
     fn with<R>(&self, f: impl FnOnce(&mut u64) -> R) -> R;
 }
 
+#[derive(Clone, Copy, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Kind {
+    /// Count acquisitions.
+    Throughput,
+    /// Time single acquisitions, on all threads.
+    Latency,
+    /// Time the acquisitions of one thread beside hogs.
+    BesideHogs,
+}
+
 #[derive(Serialize)]
 pub struct Task {
+    kind: Kind,
     inside: u64,
     outside: u64,
     threads: usize,
-    /// Time single acquisitions instead of counting them.
-    latency: bool,
-    /// Time one short locker beside hogs.
-    beside_hogs: bool,
 }
 
 fn rows(plan: &Plan) -> Vec<Row> {
-    let row = |(inside, outside), threads: usize, latency| {
-        let (section, unit) = if latency {
-            ("From asking to holding", "ns")
-        } else {
-            ("Lock and unlock", "ns per lock + unlock, over all threads")
-        };
-        Row::new(
-            section,
-            unit,
-            params([
-                ("work inside / outside, ns", format!("{inside} / {outside}")),
-                ("threads", threads.to_string()),
-            ]),
-            Task { inside, outside, threads, latency, beside_hogs: false },
-            contenders::all(),
-        )
-    };
+    let all = plan.all_threads();
     let mut rows = Vec::new();
     for work in WORK {
-        rows.extend(plan.threads.iter().map(|&n| row(work, n, false)));
+        rows.extend(plan.threads.iter().map(|&n| timed(Kind::Throughput, work, n)));
+        let beside = |&company| timed(Kind::Throughput, work, all).beside(company);
+        rows.extend(plan.companies().iter().map(beside));
     }
-    let all = plan.all_threads();
-    rows.extend(WORK[2..].iter().map(|&work| row(work, all, true)));
-    rows.extend(HOGGED.map(|inside| {
-        Row::new(
-            "From asking to holding, beside hogs",
-            "ns; one that locks briefly every 50 µs, beside three that lock again at once",
-            params([("hogs hold it for, ns", inside.to_string())]),
-            Task { inside, outside: 0, threads: HOGS + 1, latency: true, beside_hogs: true },
-            contenders::all(),
-        )
-    }));
+    let [.., between, even] = WORK;
+    rows.push(timed(Kind::Latency, between, all));
+    let mut counts = vec![2, all];
+    counts.dedup();
+    for threads in counts {
+        let beside = |company| timed(Kind::Latency, even, threads).beside(company);
+        rows.extend(Company::ALL.map(beside));
+    }
+    for hold in HOLDS {
+        rows.extend(Company::ALL.map(|company| beside_hogs_for(hold).beside(company)));
+    }
     rows
 }
 
+fn timed(kind: Kind, (inside, outside): (u64, u64), threads: usize) -> Row {
+    let (section, unit) = match kind {
+        Kind::Throughput => ("Lock and unlock", "ns per lock + unlock, over all threads"),
+        Kind::Latency | Kind::BesideHogs => ("From asking to holding", "ns"),
+    };
+    Row::new(
+        section,
+        unit,
+        params([
+            ("work inside / outside, ns", format!("{inside} / {outside}")),
+            ("threads", threads.to_string()),
+        ]),
+        Task { kind, inside, outside, threads },
+        contenders::all(),
+    )
+}
+
+fn beside_hogs_for(micros: u64) -> Row {
+    let threads = HOGS + 1;
+    Row::new(
+        "Beside three hogs",
+        "wait: ns from asking to holding; turns: acquisitions by others meanwhile",
+        params([("hogs hold it for", format!("{micros} µs")), ("threads", threads.to_string())]),
+        Task { kind: Kind::BesideHogs, inside: micros * 1_000, outside: 0, threads },
+        contenders::all(),
+    )
+}
+
 fn round<L: Lock>(task: &Task, context: &mut Context) -> Result<Outcome, Failure> {
-    if task.beside_hogs {
+    if task.kind == Kind::BesideHogs {
         return beside_hogs::<L>(task, context);
     }
     let inside = context.calibration.steps(task.inside);
     let outside = context.calibration.steps(task.outside);
+    let latency = task.kind == Kind::Latency;
     let lock = CachePadded::new(L::new());
-    let (done, rate) = window::run(task.threads, context.plan.span, |worker| {
-        let mut latencies = Vec::with_capacity(if task.latency { ROOM } else { 0 });
+    let (done, rate) = window::run(task.threads, context.span(), |worker| {
+        let mut latencies = Vec::with_capacity(if latency { ROOM } else { 0 });
         while worker.more() {
             // One acquisition in a batch is timed, so that the clock's cost stays
             // a small part of the load that the lock is under.
-            if task.latency && latencies.len() < ROOM {
+            if latency && latencies.len() < ROOM {
                 let asked = Instant::now();
                 let held = lock.with(|count| {
                     let held = asked.elapsed();
@@ -105,7 +125,7 @@ fn round<L: Lock>(task: &Task, context: &mut Context) -> Result<Outcome, Failure
                     *count += 1;
                     held
                 });
-                latencies.push(held.as_nanos() as u32);
+                latencies.push(stats::nanos(held));
                 worker.did(1);
             }
             for _ in 0..BATCH {
@@ -121,9 +141,9 @@ fn round<L: Lock>(task: &Task, context: &mut Context) -> Result<Outcome, Failure
     });
     let expected = done.iter().map(|(total, _)| total).sum();
     check("count", lock.with(|count| *count), expected)?;
-    if task.latency {
+    if latency {
         let all = done.into_iter().flat_map(|(_, latencies)| latencies);
-        return Ok(Outcome::Latencies(stats::thin(all.collect(), KEPT)));
+        return Ok(Outcome::latencies(stats::thin(all.collect(), KEPT)));
     }
     Ok(Outcome::one(rate.ns_per_op()))
 }
@@ -131,27 +151,28 @@ fn round<L: Lock>(task: &Task, context: &mut Context) -> Result<Outcome, Failure
 /// How long the last thread waits for the lock, which the others hardly let go.
 fn beside_hogs<L: Lock>(task: &Task, context: &mut Context) -> Result<Outcome, Failure> {
     let inside = context.calibration.steps(task.inside);
-    let span = context.plan.span;
-    let span = window::Span { window: span.window * LONGER, ..span };
     let lock = CachePadded::new(L::new());
-    let (done, _) = window::run(task.threads, span, |worker| {
-        let mut waits = Vec::new();
+    let turns = CachePadded::new(Turns::default());
+    let (mut done, _) = window::run(task.threads, context.long_span(), |worker| {
+        let mut waits = Waits::default();
         while worker.more() {
             if worker.index < HOGS {
                 lock.with(|count| {
-                    black_box(work(inside, *count));
                     *count += 1;
+                    turns.took_alone(*count);
+                    black_box(work(inside, *count));
                 });
             } else {
+                let before = turns.so_far();
                 let asked = Instant::now();
-                lock.with(|count| {
-                    waits.push(asked.elapsed().as_nanos() as u32);
+                let (took, passed) = lock.with(|count| {
+                    let took = asked.elapsed();
+                    let passed = *count - before;
                     *count += 1;
+                    turns.took_alone(*count);
+                    (took, passed)
                 });
-                let left = Instant::now();
-                while left.elapsed() < AWAY {
-                    std::hint::spin_loop();
-                }
+                waits.add(took, passed);
             }
             worker.did(1);
         }
@@ -159,14 +180,16 @@ fn beside_hogs<L: Lock>(task: &Task, context: &mut Context) -> Result<Outcome, F
     });
     let expected = done.iter().map(|(total, _)| total).sum();
     check("count", lock.with(|count| *count), expected)?;
-    let waits = done.into_iter().flat_map(|(_, waits)| waits).collect();
-    Ok(Outcome::Latencies(stats::thin(waits, KEPT)))
+    let (_, waits) = done.pop().expect("the waiting thread is the last");
+    Ok(waits.outcome())
 }
 
 /// The same work on private numbers, but never faster than one thread could do
-/// the part inside the lock: that much is serial, whatever the lock.
+/// the part inside the lock: that much is serial, whatever the lock. Beside busy
+/// threads, one thread is slower than several; there the part inside takes what it
+/// takes on a processor of its own.
 fn limit(task: &Task, context: &mut Context) -> Result<Outcome, Failure> {
-    let span = context.plan.span;
+    let span = context.span();
     let inside = context.calibration.steps(task.inside);
     let outside = context.calibration.steps(task.outside);
     let run = |threads, outside| {
@@ -185,7 +208,11 @@ fn limit(task: &Task, context: &mut Context) -> Result<Outcome, Failure> {
     };
     let free = run(task.threads, outside);
     let none = context.calibration.steps(0);
-    let serial = if task.inside > 0 { run(1, none) } else { 0.0 };
+    let serial = match task.inside {
+        0 => 0.0,
+        _ if context.company.is_none() => run(1, none),
+        inside => inside as f64,
+    };
     Ok(Outcome::one(free.max(serial)))
 }
 
@@ -202,5 +229,5 @@ fn in_go() -> Entry<Task> {
 }
 
 fn unlocked() -> Entry<Task> {
-    Entry::new("limit", Role::Limit, limit).only(|task| !task.latency)
+    Entry::new("limit", Role::Limit, limit).only(|task| task.kind == Kind::Throughput)
 }

@@ -3,11 +3,15 @@
 //! Long batches are dealt out beforehand, evenly, to three threads that are awake
 //! and waiting; small ones are run by the caller on the spot. Results go into a
 //! vector that is there already.
+//!
+//! On fewer than three processors there is a thread for each processor. Threads that
+//! are awake and waiting would otherwise keep the others from a processor for whole
+//! slices, and a few tasks of 20 µs would take milliseconds.
 
 use super::load::{Task as Function, User};
 use super::{IDLE, Kind, SEATS, Task, asleep};
 use crate::entry::{Entry, Failure, Outcome, Role};
-use crate::plan::Context;
+use crate::plan::{Context, cores};
 use crossbeam_utils::CachePadded;
 use std::hint::black_box;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -52,7 +56,7 @@ impl User for Limit<'_> {
             Kind::Hot | Kind::Idle | Kind::Create if long => {
                 let again = |took: &[u64]| took.len() < self.samples;
                 let took = dealt_out(&items, f, again);
-                Ok(Outcome::Latencies(took.into_iter().map(|nanos| nanos as u32).collect()))
+                Ok(Outcome::latencies(took.into_iter().map(|nanos| nanos as u32).collect()))
             }
             kind => {
                 let pause = if kind == Kind::Idle { IDLE } else { Duration::ZERO };
@@ -75,15 +79,12 @@ impl super::Pool for OnTheSpot {
     }
 }
 
-/// Runs the batch again and again on three threads that stay awake, each with its
-/// own share of the items and its own place for results; the nanoseconds of each
-/// batch but the first. `again` is shown those so far, and says whether to go on.
+/// Runs the batch again and again on threads that stay awake, each with its own share
+/// of the items and its own place for results; the nanoseconds of each batch but the
+/// first. `again` is shown those so far, and says whether to go on.
 fn dealt_out<F: Function>(items: &[u64], f: F, mut again: impl FnMut(&[u64]) -> bool) -> Vec<u64> {
     let chunk = (items.len() / 128).clamp(1, 4096);
-    let hands: [Vec<u64>; SEATS] = std::array::from_fn(|seat| {
-        let chunks = items.chunks(chunk).skip(seat).step_by(SEATS);
-        chunks.flatten().copied().collect()
-    });
+    let hands = deal(items, chunk, SEATS.min(cores()));
     let play = |hand: &[u64], results: &mut Vec<u64>| {
         results.clear();
         results.extend(hand.iter().map(|&item| f(item)));
@@ -92,7 +93,7 @@ fn dealt_out<F: Function>(items: &[u64], f: F, mut again: impl FnMut(&[u64]) -> 
     // Batches that have begun; `OVER` when there will be no more.
     let begun = CachePadded::new(AtomicUsize::new(0));
     let done = CachePadded::new(AtomicUsize::new(0));
-    let [own, others @ ..] = &hands;
+    let (own, others) = hands.split_first().expect("there is a processor");
     std::thread::scope(|scope| {
         for hand in others {
             let (begun, done) = (&begun, &done);
@@ -137,4 +138,23 @@ fn dealt_out<F: Function>(items: &[u64], f: F, mut again: impl FnMut(&[u64]) -> 
         begun.store(OVER, Ordering::Release);
         took
     })
+}
+
+/// The items in so many shares, chunk by chunk in turn.
+fn deal(items: &[u64], chunk: usize, shares: usize) -> Vec<Vec<u64>> {
+    let share = |at| items.chunks(chunk).skip(at).step_by(shares).flatten().copied().collect();
+    (0..shares).map(share).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_item_is_dealt_out_once_whatever_the_number_of_shares() {
+        let items: Vec<u64> = (0..5).collect();
+        assert_eq!(deal(&items, 1, 3), [vec![0, 3], vec![1, 4], vec![2]]);
+        assert_eq!(deal(&items, 1, 2), [vec![0, 2, 4], vec![1, 3]]);
+        assert_eq!(deal(&items, 1, 1), [items]);
+    }
 }

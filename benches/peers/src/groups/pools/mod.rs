@@ -185,7 +185,7 @@ fn single<P: Pool, F: Function>(
             took.push(nanos);
         }
     }
-    Ok(Outcome::Latencies(took))
+    Ok(Outcome::latencies(took))
 }
 
 fn create<P: Pool, F: Function>(items: &[u64], f: F, samples: usize) -> Result<Outcome, Failure> {
@@ -201,7 +201,7 @@ fn create<P: Pool, F: Function>(items: &[u64], f: F, samples: usize) -> Result<O
             took.push(nanos);
         }
     }
-    Ok(Outcome::Latencies(took))
+    Ok(Outcome::latencies(took))
 }
 
 /// Processor time that all threads but this one use while there is nothing to do.

@@ -24,6 +24,12 @@ pub fn all() -> Vec<Entry<Task>> {
     ]
 }
 
+/// The reader-writer locks alone, and Go's.
+pub fn locks() -> Vec<Entry<Task>> {
+    let other = |entry: &Entry<Task>| entry.name.contains("Mutex") || entry.name == "arc-swap";
+    all().into_iter().filter(|entry| !other(entry)).collect()
+}
+
 impl RwLock for std::sync::RwLock<Data> {
     fn new() -> Self {
         Self::default()

@@ -1,7 +1,11 @@
 //! Reader-writer locks: four words that must always be equal, read and written.
 
+mod beside;
 mod contenders;
+mod hogs;
 
+use super::waits::HOGS;
+use crate::company::Company;
 use crate::entry::{Entry, Failure, Group, Outcome, Role, Row, params};
 use crate::keys::Rng;
 use crate::plan::{Context, Plan};
@@ -9,7 +13,6 @@ use crate::{go, groups::check, window};
 use crossbeam_utils::CachePadded;
 use serde::Serialize;
 use std::hint::black_box;
-use std::time::{Duration, Instant};
 
 pub const GROUP: Group = Group { name: "rwlocks", title: "Reader-writer locks", rows };
 
@@ -20,9 +23,11 @@ const BATCH: u64 = 32;
 const READS: [(&str, u64); 5] =
     [("100 %", 1000), ("99.9 %", 999), ("99 %", 990), ("90 %", 900), ("50 %", 500)];
 
-/// Readers beside the writer that comes by every `PERIOD`.
-const READERS: usize = 3;
-const PERIOD: Duration = Duration::from_micros(5);
+/// Those that are measured beside busy threads as well.
+const BUSY_READS: [u64; 3] = [990, 900, 500];
+
+/// Microseconds that hogs hold the lock.
+const HOLDS: [u64; 2] = [1, 20];
 
 /// What the locks protect: writers add one to each word, so a reader that sees
 /// two different words has read through a write.
@@ -43,10 +48,14 @@ enum Kind {
     Mix,
     /// Three readers, and a writer every 5 µs: mean cost of each.
     Beside,
-    /// The same, timing single writes.
+    /// The same, timing single reads and writes.
     BesideLatency,
     /// Three readers, and a writer that never stops: what each gets done.
     Against,
+    /// One thread that reads, beside three that read and write again at once.
+    ReadBesideHogs,
+    /// One thread that writes, beside the same.
+    WriteBesideHogs,
 }
 
 #[derive(Serialize)]
@@ -54,53 +63,88 @@ pub struct Task {
     kind: Kind,
     reads: u64,
     threads: usize,
+    /// Nanoseconds of work inside the lock.
+    inside: u64,
 }
 
 fn rows(plan: &Plan) -> Vec<Row> {
     let mut rows = Vec::new();
-    for (shown, reads) in READS {
-        rows.extend(plan.threads.iter().map(|&threads| {
-            let kind = Kind::Mix;
-            Row::new(
-                "Read or write",
-                "ns per operation, over all threads",
-                params([("reads", shown.to_owned()), ("threads", threads.to_string())]),
-                Task { kind, reads, threads },
-                contenders::all(),
-            )
-        }));
+    for reads in READS {
+        rows.extend(plan.threads.iter().map(|&threads| mixed(reads, threads)));
+        if BUSY_READS.contains(&reads.1) {
+            let beside = |&company| mixed(reads, plan.all_threads()).beside(company);
+            rows.extend(plan.companies().iter().map(beside));
+        }
     }
-    let beside = |section, unit, kind| {
-        let load = match kind {
-            Kind::Against => "3 readers, a writer that never stops",
-            Kind::Mix | Kind::Beside | Kind::BesideLatency => "3 readers, a write every 5 µs",
-        };
-        Row::new(
-            section,
-            unit,
-            params([("load", load.to_owned())]),
-            Task { kind, reads: 0, threads: READERS + 1 },
-            contenders::all(),
-        )
-    };
-    rows.push(beside(
+    rows.push(beside_writer(
         "Readers beside a writer",
         "ns per read over all readers; mean ns of a write",
         Kind::Beside,
     ));
-    rows.push(beside("Writing beside readers", "ns", Kind::BesideLatency));
-    rows.push(beside(
+    rows.extend(Company::ALL.map(|company| {
+        beside_writer("Reading and writing beside each other", "ns", Kind::BesideLatency)
+            .beside(company)
+    }));
+    rows.push(beside_writer(
         "Readers against a writer",
         "ns per read over all readers; ns per write",
         Kind::Against,
     ));
+    for kind in [Kind::ReadBesideHogs, Kind::WriteBesideHogs] {
+        for hold in HOLDS {
+            rows.extend(Company::ALL.map(|company| beside_hogs(kind, hold).beside(company)));
+        }
+    }
     rows
+}
+
+fn mixed((shown, reads): (&str, u64), threads: usize) -> Row {
+    Row::new(
+        "Read or write",
+        "ns per operation, over all threads",
+        params([("reads", shown.to_owned()), ("threads", threads.to_string())]),
+        Task { kind: Kind::Mix, reads, threads, inside: 0 },
+        contenders::all(),
+    )
+}
+
+fn beside_writer(section: &'static str, unit: &'static str, kind: Kind) -> Row {
+    let writer =
+        if kind == Kind::Against { "a writer that never stops" } else { "a write every 5 µs" };
+    let threads = beside::READERS + 1;
+    Row::new(
+        section,
+        unit,
+        params([
+            ("load", format!("{} readers, {writer}", beside::READERS)),
+            ("threads", threads.to_string()),
+        ]),
+        Task { kind, reads: 0, threads, inside: 0 },
+        contenders::all(),
+    )
+}
+
+fn beside_hogs(kind: Kind, micros: u64) -> Row {
+    let who = if kind == Kind::ReadBesideHogs { "a reader" } else { "a writer" };
+    let threads = HOGS + 1;
+    Row::new(
+        "Beside three hogs that read and write",
+        "wait: ns from asking to holding; turns: acquisitions by others meanwhile",
+        params([
+            ("who waits", who.to_owned()),
+            ("hogs hold it for", format!("{micros} µs")),
+            ("threads", threads.to_string()),
+        ]),
+        Task { kind, reads: 0, threads, inside: micros * 1_000 },
+        contenders::locks(),
+    )
 }
 
 fn round<L: RwLock>(task: &Task, context: &mut Context) -> Result<Outcome, Failure> {
     match task.kind {
         Kind::Mix => mix::<L>(task, context),
-        Kind::Beside | Kind::BesideLatency | Kind::Against => beside::<L>(task, context),
+        Kind::Beside | Kind::BesideLatency | Kind::Against => beside::writer::<L>(task, context),
+        Kind::ReadBesideHogs | Kind::WriteBesideHogs => hogs::round::<L>(task, context),
     }
 }
 
@@ -126,7 +170,7 @@ fn verdict<L: RwLock>(lock: &L, torn: u64, writes: u64) -> Result<(), Failure> {
 
 fn mix<L: RwLock>(task: &Task, context: &mut Context) -> Result<Outcome, Failure> {
     let lock = CachePadded::new(L::new());
-    let (done, rate) = window::run(task.threads, context.plan.span, |worker| {
+    let (done, rate) = window::run(task.threads, context.span(), |worker| {
         let mut rng = Rng::new(worker.index as u64);
         let (mut torn, mut writes) = (0, 0);
         while worker.more() {
@@ -147,52 +191,9 @@ fn mix<L: RwLock>(task: &Task, context: &mut Context) -> Result<Outcome, Failure
     Ok(Outcome::one(rate.ns_per_op()))
 }
 
-fn beside<L: RwLock>(task: &Task, context: &mut Context) -> Result<Outcome, Failure> {
-    let lock = CachePadded::new(L::new());
-    let (done, rate) = window::run(task.threads, context.plan.span, |worker| {
-        let (mut torn, mut took) = (0, Vec::new());
-        if worker.index < READERS {
-            while worker.more() {
-                for _ in 0..BATCH {
-                    torn += u64::from(!lock.read(intact));
-                }
-                worker.did(BATCH);
-            }
-            return (torn, took);
-        }
-        while worker.more() {
-            let start = Instant::now();
-            lock.write(bump);
-            took.push(start.elapsed().as_nanos() as u32);
-            worker.did(1);
-            // Awake, not asleep: 5 µs is less than it takes to wake up.
-            while task.kind != Kind::Against && start.elapsed() < PERIOD {
-                std::hint::spin_loop();
-            }
-        }
-        (torn, took)
-    });
-    let took = &done[READERS].1;
-    verdict(&*lock, done.iter().map(|d| d.0).sum(), took.len() as u64)?;
-    if task.kind == Kind::BesideLatency {
-        return Ok(Outcome::Latencies(crate::stats::thin(took.clone(), 4096)));
-    }
-    if task.kind == Kind::Against {
-        return Ok(Outcome::Figures(vec![
-            ("read", rate.ns_per_op_of(0..READERS)),
-            ("write", rate.ns_per_op_of(READERS..READERS + 1)),
-        ]));
-    }
-    let total: f64 = took.iter().map(|&ns| f64::from(ns)).sum();
-    Ok(Outcome::Figures(vec![
-        ("read", rate.ns_per_op_of(0..READERS)),
-        ("write", total / took.len().max(1) as f64),
-    ]))
-}
-
 /// The same on private data, without a lock.
 fn limit(task: &Task, context: &mut Context) -> Result<Outcome, Failure> {
-    let (_, rate) = window::run(task.threads, context.plan.span, |worker| {
+    let (_, rate) = window::run(task.threads, context.span(), |worker| {
         let mut rng = Rng::new(worker.index as u64);
         let (mut data, mut torn) = (Data::default(), 0u64);
         while worker.more() {

@@ -132,7 +132,7 @@ fn round<S: Store>(task: &Task, context: &mut Context) -> Result<Outcome, Failur
         store.put(key, value(key, 0));
     }
     let script = task.script();
-    let (wrong, rate) = window::run(task.threads, context.plan.span, |worker| {
+    let (wrong, rate) = window::run(task.threads, context.span(), |worker| {
         let start = start(worker.index, task.threads);
         let put = |key, value| store.put(key, value);
         follow(script, worker, start, |key| store.get(key), put)
@@ -147,7 +147,7 @@ fn round<S: Store>(task: &Task, context: &mut Context) -> Result<Outcome, Failur
 /// A map for each thread, with nothing shared.
 fn limit(task: &Task, context: &mut Context) -> Result<Outcome, Failure> {
     let script = task.script();
-    let (wrong, rate) = window::run(task.threads, context.plan.span, |worker| {
+    let (wrong, rate) = window::run(task.threads, context.span(), |worker| {
         let mut map = HashMap::with_capacity_and_hasher(task.keys, hasher());
         map.extend((0..task.keys as u64).map(|key| (key, value(key, 0))));
         let map = std::cell::RefCell::new(map);

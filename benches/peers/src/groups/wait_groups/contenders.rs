@@ -2,6 +2,7 @@
 
 use super::{Guarded, Kind, Task, WaitGroup, entry, guarded, in_go, peer};
 use crate::entry::{Entry, Role};
+use crate::plan::cores;
 use std::sync::atomic::{AtomicUsize, Ordering, fence};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::Thread;
@@ -13,7 +14,7 @@ pub fn all() -> Vec<Entry<Task>> {
         in_go(),
         entry::<phalanx::WaitGroup>("phalanx", Role::Ours),
         entry::<Unpark>("limit: park", Role::Limit).only(sleeps),
-        entry::<Spinning>("limit", Role::Limit).only(|task| task.kind != Kind::Burst),
+        entry::<Spinning>("limit", Role::Limit).only(stays_awake),
     ]
 }
 
@@ -21,6 +22,12 @@ pub fn all() -> Vec<Entry<Task>> {
 /// processor to those it waits for.
 fn sleeps(task: &Task) -> bool {
     matches!(task.kind, Kind::Parked | Kind::Burst)
+}
+
+/// Rows in which a waiter may stay awake, because those it waits for have a processor
+/// of their own.
+fn stays_awake(task: &Task) -> bool {
+    task.kind == Kind::AddDone || (task.kind != Kind::Burst && task.threads <= cores())
 }
 
 /// Those whose guards count.

@@ -126,5 +126,5 @@ pub fn latency<W: WaitGroup>(samples: usize, waited: Duration) -> Result<Outcome
     }
     let counted = took.iter().skip(warm);
     let latencies = counted.map(|&(called, now)| now.saturating_sub(called) as u32);
-    Ok(Outcome::Latencies(latencies.collect()))
+    Ok(Outcome::latencies(latencies.collect()))
 }

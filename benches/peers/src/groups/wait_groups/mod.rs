@@ -114,7 +114,7 @@ fn round<W: WaitGroup>(task: &Task, context: &mut Context) -> Result<Outcome, Fa
 
 fn add_done<W: WaitGroup>(task: &Task, context: &mut Context) -> Outcome {
     let group = CachePadded::new(W::start(0).0);
-    let (_, rate) = window::run(task.threads, context.plan.span, |worker| {
+    let (_, rate) = window::run(task.threads, context.span(), |worker| {
         while worker.more() {
             for _ in 0..BATCH {
                 group.add_done();
@@ -132,7 +132,7 @@ fn guard_round<G: Guarded>(task: &Task, context: &mut Context) -> Result<Outcome
     let guard = G::guard();
     let own: Vec<_> =
         (0..task.threads).map(|_| std::sync::Mutex::new(Some(guard.clone()))).collect();
-    let (_, rate) = window::run(task.threads, context.plan.span, |worker| {
+    let (_, rate) = window::run(task.threads, context.span(), |worker| {
         let mut slot = own[worker.index].lock().expect("nobody panicked");
         let guard = slot.take().expect("one guard for each thread");
         while worker.more() {
