@@ -125,13 +125,13 @@ fn beside_writer(section: &'static str, unit: &'static str, kind: Kind) -> Row {
 }
 
 fn beside_hogs(kind: Kind, micros: u64) -> Row {
-    let who = if kind == Kind::ReadBesideHogs { "a reader" } else { "a writer" };
+    let waiting = if kind == Kind::ReadBesideHogs { "a reader" } else { "a writer" };
     let threads = HOGS + 1;
     Row::new(
         "Beside three hogs that read and write",
         "wait: ns from asking to holding; turns: acquisitions by others meanwhile",
         params([
-            ("who waits", who.to_owned()),
+            ("waiting", waiting.to_owned()),
             ("hogs hold it for", format!("{micros} µs")),
             ("threads", threads.to_string()),
         ]),
