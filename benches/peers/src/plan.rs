@@ -68,10 +68,10 @@ impl Plan {
 
     /// Rounds of a row that count, and passes that it takes at most.
     pub fn passes(&self, company: Company) -> (usize, usize) {
-        if company.crowds() {
-            (self.busy_rounds, self.busy_rounds + self.busy_extra_passes)
-        } else {
+        if company.is_none() {
             (self.rounds, self.rounds + self.extra_passes)
+        } else {
+            (self.busy_rounds, self.busy_rounds + self.busy_extra_passes)
         }
     }
 
@@ -133,7 +133,7 @@ impl Context {
 
     fn span_of(&self, idle: u32, busy: u32) -> Span {
         let span = self.plan.span;
-        let factor = if self.company.crowds() { busy } else { idle };
+        let factor = if self.company.is_none() { idle } else { busy };
         Span { window: span.window * factor, ..span }
     }
 }

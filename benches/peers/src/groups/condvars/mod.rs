@@ -49,7 +49,7 @@ pub struct Task {
 }
 
 fn rows(_: &Plan) -> Vec<Row> {
-    let each = |row: fn(Company) -> Row| Company::OF_WAKING.map(row);
+    let each = |row: fn(Company) -> Row| Company::ALL.map(row);
     let mut rows = Vec::new();
     rows.extend(each(ping_pong));
     rows.extend(each(|company| notify_all(Kind::NotifyAllHeld, company)));

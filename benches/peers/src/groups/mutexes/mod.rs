@@ -210,8 +210,8 @@ fn limit(task: &Task, context: &mut Context) -> Result<Outcome, Failure> {
     let none = context.calibration.steps(0);
     let serial = match task.inside {
         0 => 0.0,
-        inside if context.company.crowds() => inside as f64,
-        _ => run(1, none),
+        _ if context.company.is_none() => run(1, none),
+        inside => inside as f64,
     };
     Ok(Outcome::one(free.max(serial)))
 }
