@@ -24,6 +24,7 @@ use crate::sys::{Mutex, Parked, Tracked, const_fn, park, unpark_threads};
 use lock_api::{MutexGuard, RawMutex};
 use std::collections::VecDeque;
 use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::time::{Duration, Instant};
 use std::{mem, process, ptr};
 
@@ -90,6 +91,10 @@ struct Entry(*const Node);
 
 // SAFETY: the node is used under the queue's lock, and by its thread only as invariant 4 has it.
 unsafe impl Send for Entry {}
+
+// A panic of user code, of a condition or of a mutex, leaves the queue whole.
+impl UnwindSafe for Condvar {}
+impl RefUnwindSafe for Condvar {}
 
 impl Node {
     fn address(&self) -> usize {

@@ -112,6 +112,7 @@ pub use rw_mutex::{
     RwMutexUpgradableReadGuard, RwMutexWriteGuard,
 };
 pub use safe_counter::SafeCounter;
+#[doc(inline)]
 pub use store::Store;
 pub use sys::{Model, atomic, cell, model, thread};
 pub use wait_group::{WaitFuture, WaitGroup, WaitGuard};

@@ -44,6 +44,8 @@
 
 mod cells;
 mod lazy;
+#[cfg(feature = "serde")]
+mod serde;
 
 use crate::sys::atomic::{AtomicU64, AtomicUsize, Ordering};
 use crate::sys::numbers::{NUMBERS, claim_mine, mine};
@@ -54,6 +56,23 @@ use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 
 /// Counts up and down from many threads at once.
+///
+/// ```
+/// use phalanx::{SafeCounter, WaitGroup};
+/// use std::sync::Arc;
+///
+/// let count = Arc::new(SafeCounter::new());
+/// let group = WaitGroup::new();
+/// for _ in 0..2 {
+///     let count = Arc::clone(&count);
+///     group.go(move || (0..1000).for_each(|_| count.increment()));
+/// }
+/// group.wait();
+/// assert_eq!(count.get(), 2000);
+/// ```
+///
+/// **A read beside additions is exact only once they are done**: see [what a read
+/// means](SafeCounter#what-a-read-means).
 ///
 /// # When to use it
 /// - Counts that are added to often and read now and then (requests, bytes, cache hits): a
@@ -86,10 +105,15 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 /// the same way. A count that was out of range in between is right again.
 ///
 /// # Memory
-/// 64 bytes, and one word in it that counts as long as one thread adds. After some 64 additions by others it
+/// 48 bytes, and one word in it that counts as long as one thread adds. After some 64 additions by others it
 /// gets 1,280 bytes, cells for 8 threads; when a thread comes whose number among all threads that count is higher,
 /// 128 bytes for each of 8, 16, 32 more. A thread's cell is the next thread's after its end. A thread that
 /// comes while 1,024 others have numbers gets none for good, and adds to a shared cell: right, and slower.
+///
+/// # Clones and comparisons
+/// A clone is a counter of its own that starts at what [`get`](SafeCounter::get) returned; to share one, clone an
+/// [`Arc`](std::sync::Arc) of it. Counters have no `==` and no order, as atomics have none: a count may change while
+/// it is compared. Compare what `get` returns.
 ///
 /// # Where not to use it
 /// In a signal handler that may interrupt an addition of the same thread, which then may lose its own; in
@@ -97,21 +121,6 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 ///
 /// # Memory ordering
 /// A `get` or `take` that counts an addition happens after it.
-///
-/// # Examples
-/// ```
-/// use phalanx::{SafeCounter, WaitGroup};
-/// use std::sync::Arc;
-///
-/// let count = Arc::new(SafeCounter::new());
-/// let group = WaitGroup::new();
-/// for _ in 0..2 {
-///     let count = count.clone();
-///     group.go(move || (0..1000).for_each(|_| count.increment()));
-/// }
-/// group.wait();
-/// assert_eq!(count.get(), 2000);
-/// ```
 pub struct SafeCounter {
     owner: AtomicUsize,
     first: AtomicU64,
@@ -133,7 +142,8 @@ const VISITS: u32 = if IS_MODEL { 1 } else { 64 };
 
 impl SafeCounter {
     const_fn! {
-        /// A counter at zero. `const`, but for a model build.
+        /// Creates a counter at zero. `const`, but for a model build.
+        #[must_use]
         pub fn new() -> Self {
             SafeCounter {
                 owner: AtomicUsize::new(NOBODY),
@@ -179,7 +189,7 @@ impl SafeCounter {
         }
     }
 
-    /// The count: see [what a read means](SafeCounter#what-a-read-means).
+    /// Returns the count: see [what a read means](SafeCounter#what-a-read-means).
     ///
     /// # Blocking
     /// Not for additions. If other threads are taking, for one of their takes at a time.
@@ -191,6 +201,7 @@ impl SafeCounter {
     /// count.decrement();
     /// assert_eq!(count.get(), 2);
     /// ```
+    #[must_use]
     pub fn get(&self) -> i64 {
         // ORDERING: Acquire: invariant 4. Relaxed: the parts' Acquire keeps it behind them.
         let taken = self.taken.load(Ordering::Acquire);
@@ -284,11 +295,33 @@ impl Default for SafeCounter {
     }
 }
 
+impl Clone for SafeCounter {
+    /// Creates a counter of its own that starts at what [`get`](SafeCounter::get) returns. What is added to one
+    /// afterwards the other doesn't count.
+    ///
+    /// # Examples
+    /// ```
+    /// use phalanx::SafeCounter;
+    ///
+    /// let count = SafeCounter::from(3);
+    /// let copy = count.clone();
+    /// count.increment();
+    /// assert_eq!((count.get(), copy.get()), (4, 3));
+    /// ```
+    #[track_caller]
+    fn clone(&self) -> Self {
+        SafeCounter::from(self.get())
+    }
+}
+
 impl From<i64> for SafeCounter {
     /// A counter that starts at `count`.
+    #[track_caller]
     fn from(count: i64) -> Self {
         let counter = SafeCounter::new();
-        counter.add(count);
+        // Not an addition, which would make this thread the owner of `first`: the first to add is to be it.
+        // ORDERING: Relaxed: nobody else has the counter yet.
+        store(&counter.first, count as u64, Ordering::Relaxed);
         counter
     }
 }
@@ -359,6 +392,30 @@ mod tests {
         assert!(cells.count() <= 64, "{} cells", cells.count());
         // And nobody goes on with the first word, which would be the line that all look at.
         assert_eq!(counter.owner.load(Ordering::SeqCst), MOVED);
+    }
+
+    #[test]
+    fn a_clone_belongs_to_the_first_thread_that_adds_to_it() {
+        if IS_MODEL {
+            return;
+        }
+        let counter = SafeCounter::from(5);
+        counter.increment();
+        let copy = counter.clone();
+        assert_eq!(copy.owner.load(Ordering::SeqCst), NOBODY);
+        thread::scope(|s| {
+            s.spawn(|| (0..10 * VISITS).for_each(|_| copy.increment()));
+        });
+        assert_eq!(copy.get(), 6 + 10 * i64::from(VISITS));
+        assert!(copy.cells.get().is_none());
+    }
+
+    #[test]
+    #[cfg(target_pointer_width = "64")]
+    fn a_counter_takes_48_bytes() {
+        if !IS_MODEL {
+            assert_eq!(size_of::<SafeCounter>(), 48);
+        }
     }
 
     #[test]

@@ -1,36 +1,46 @@
-//! A map that threads share: hashbrown's tables behind reader-writer locks, no guard ever handed out.
-//!
-//! [`Store`] is the map. Here is also what its closures and loops are given: an [`Entry`], an [`IntoIter`].
-//!
-//! # How it is made
-//! std has `RwLock<HashMap>`, whose readers wait for one another's cache line and whose writers wait for all.
-//! Here the keys are spread over *shards*, each a table under a [`RwMutex`](crate::RwMutex) of its own, and where
-//! a store is mostly read its readers pass the locks by.
-//!
-//! | file | what |
-//! | --- | --- |
-//! | `shards` | the locks, and the way into them |
-//! | `table` | a shard's table, whose growth a panicking hasher can't upset |
-//! | `inside` | refuses calls from inside the same store |
-//! | `mix` | whether reads are what matters, and the locks are to be biased |
-//! | `entry` | the entry of one key, for closures |
-//! | `flights`, `compute` | values that are being computed, and the calls that compute them |
-//! | `whole` | calls on the whole store |
-//!
-//! Invariants:
-//!
-//! 1. User code runs under a lock (closures, `Hash` while a table grows, `Eq`, `Clone`), or without any
-//!    (`Hash` of a key that is looked for, `Drop` of what is replaced or removed, what `get_or_compute`
-//!    computes). Under a lock its thread is marked as inside: no call then waits for a lock of the same store.
-//! 2. No change to a table is half done while user code runs: a panic leaves every entry as it was, or
-//!    as the code has made it.
-//! 3. Who locks several shards locks them in order.
+//! [`Store`], a map that threads share, and what its calls are given and return.
+
+// hashbrown's tables behind reader-writer locks, no guard ever handed out.
+//
+// std has `RwLock<HashMap>`, whose readers wait for one another's cache line and whose writers wait for all.
+// Here the keys are spread over *shards*, each a table under a `RwMutex` of its own, and where a store is mostly
+// read its readers pass the locks by.
+//
+// | file | what |
+// | --- | --- |
+// | `shards` | the locks, and the way into them |
+// | `table` | a shard's table, whose growth a panicking hasher can't upset |
+// | `inside` | refuses calls from inside the same store |
+// | `mix` | whether reads are what matters, and the locks are to be biased |
+// | `make` | constructors and conversions |
+// | `entry` | the entry of one key, for closures |
+// | `keyed` | calls on one key that return more than their plain forms |
+// | `many` | calls on several keys |
+// | `flights`, `compute` | values that are being computed, and the calls that compute them |
+// | `whole`, `room`, `equal` | calls on the whole store, on its memory, on two stores |
+// | `error` | what calls return instead of a result |
+//
+// Invariants:
+//
+// 1. User code runs under a lock (closures, `Hash` while a table grows, `Eq`, `Clone`), or without any (`Hash` of a
+//    key that is looked for, `Drop` of what is replaced or removed, what `get_or_compute` computes). Under a lock its
+//    thread is marked as inside: no call then waits for a lock of the same store.
+// 2. No change to a table is half done while user code runs: a panic leaves every entry as it was, or as the code has
+//    made it.
+// 3. A thread that locks several shards locks them in order, and one that locks two stores the one with the lower
+//    address first.
 
 mod compute;
 mod entry;
+mod equal;
+mod error;
 mod flights;
 mod inside;
+mod keyed;
+mod make;
+mod many;
 mod mix;
+mod room;
 #[cfg(feature = "serde")]
 mod serde;
 mod shards;
@@ -38,44 +48,77 @@ mod table;
 mod whole;
 
 pub use entry::{Entry, OccupiedEntry, VacantEntry};
+pub use error::{DuplicateKey, NotRemoved, TryReserveError};
 pub use whole::IntoIter;
 
 use crate::sys::{catch, discard, hash_one};
 use inside::{Inside, is_plain};
-use shards::{Shards, Writing, usual};
+use shards::{Shards, Writing};
 use std::borrow::Borrow;
 use std::hash::{BuildHasher, Hash, RandomState};
-use std::{array, mem, ptr};
+use std::mem;
 
-/// A map for many threads: keys with values, looked up, changed and computed without a lock in the user's
-/// hands.
+/// A map for many threads: keys with values, looked up, changed and computed by calls that lock for a moment.
+///
+/// ```
+/// use phalanx::Store;
+///
+/// let ages = Store::new();
+/// ages.insert("first", 30);
+/// ages.upsert("first", || 0, |age| *age += 1);
+/// assert_eq!(ages.get("first"), Some(31));
+/// assert_eq!(ages.with("second", |age| age * 2), None);
+/// assert_eq!(ages.get_or_compute("second", |name| name.len()), 6);
+/// ages.retain(|_, age| *age > 10);
+/// assert_eq!(ages.len(), 1);
+/// ```
 ///
 /// Values are reached by closures ([`with`](Store::with), [`update`](Store::update),
 /// [`entry`](Store::entry)) or copied out ([`get`](Store::get)); no reference and no guard leaves the store.
 /// So none can be held by mistake while something else waits for it.
 ///
+/// **A closure must not call its own store**: it runs under a lock, and the call panics. See
+/// [calls from inside](Store#calls-from-inside).
+///
 /// # When to use it
 /// - Many keys, many threads, any mix of reads and writes: a `Store`.
 /// - A cache whose values are costly to compute: [`get_or_compute`](Store::get_or_compute).
-/// - Counts by key: a `Store<K, SafeCounter>`, see the last example.
+/// - Counts by key: a `Store<K, SafeCounter>`, see [below](Store#more-examples).
 /// - A map that is made once and then only read: an `Arc<HashMap>`. One that one thread uses at a time:
 ///   a [`Mutex`](crate::Mutex)`<HashMap>`.
 ///
 /// Values that are large, or slow to copy, are better kept as `Arc`s: then `get` is short.
 ///
 /// # Blocking
-/// Every call locks the shard of its key for a moment, and waits for those who have it locked: for
-/// writers, if it reads, for everyone, if it writes. Nobody starves: see
+/// Every call locks the shard of its key for a moment, and waits for the calls that have it locked: for
+/// writers, if it reads, for all, if it writes. None starves: see
 /// [`RwMutex`](crate::RwMutex). Closures run under the lock, and so do the `Eq` of keys, the `Clone` of keys and
 /// values, and the `Hash` of the keys in a table that grows or shrinks: keep them short.
 ///
 /// # Calls from inside
-/// Such code must not call the same store: it would wait for its own lock. It doesn't hang, it panics. (The
-/// function of `get_or_compute`, the `Hash` of the key that a call is given, and the `Drop` of what a call
-/// replaces or removes run without a lock of this store, and may call it.) It may call another
-/// store; but two threads that go from store to store in opposite directions can deadlock, as with any two
-/// locks, and so can a closure that waits for another thread that calls the store. In the destructors of
-/// thread-locals even calls on another store may be refused.
+/// Code that runs under a lock of a store must not call that store: it would wait for its own lock. It doesn't hang,
+/// it panics.
+///
+/// A value that a closure drops is dropped under the lock, as the closure isn't done yet: what it assigns over, what
+/// it takes out and doesn't return, what it owns. If the `Drop` of such a value calls the store, that panics. So return
+/// the old value from the closure, and it is dropped after the lock is gone:
+///
+/// ```
+/// use phalanx::Store;
+/// use std::mem;
+///
+/// let connections = Store::from([("db", String::from("old"))]);
+/// let old = connections.update("db", |it| mem::replace(it, String::from("new")));
+/// drop(old); // May call `connections`.
+/// ```
+///
+/// Without a lock run the function of `get_or_compute`, the `Hash` of the key that a call is given, and the `Drop` of
+/// what the store itself replaces or removes (by `insert`, `remove`, `retain`, `clear`, a closure that isn't called):
+/// these may call the store.
+///
+/// A closure may call *another* store. But two threads that go from store to store in opposite directions can
+/// deadlock, as with any two locks, and so can a closure that waits for another thread that calls the store. In the
+/// destructors of thread-locals even calls on another store may be refused.
 ///
 /// # Panics
 /// A panic of a closure, of a hasher, or of a `Hash`, `Eq` or `Clone` reaches the caller, and the
@@ -101,10 +144,11 @@ use std::{array, mem, ptr};
 /// | call | what it sees and changes while others write |
 /// | --- | --- |
 /// | on one key | its entry, at one moment (linearizable) |
-/// | [`with_many`](Store::with_many) | the entries of all its keys, at one moment |
-/// | [`snapshot`](Store::snapshot), serialization | all entries, at one moment |
-/// | `len`, `is_empty`, `capacity`, `for_each`, `keys`, `values`, `Debug` | each shard at one moment, one shard after the other |
-/// | `retain`, `clear`, `drain`, `reserve`, `shrink_to_fit` | the same; each shard is changed in one step |
+/// | [`with_many`](Store::with_many), [`with_many_slice`](Store::with_many_slice) | the entries of all its keys, at one moment |
+/// | [`snapshot`](Store::snapshot), `clone`, serialization | all entries, at one moment |
+/// | `==` | all entries of both stores, at one moment |
+/// | `len`, `is_empty`, `capacity`, `for_each`, `try_for_each`, `keys`, `values`, `Debug` | each shard at one moment, one shard after the other |
+/// | `for_each_mut`, `retain`, `clear`, `drain`, `reserve`, `shrink_to_fit` | the same; each shard is changed in one step |
 /// | `extend` | one entry after the other |
 ///
 /// What the calls that go from shard to shard may find is told [with them](Store::len).
@@ -115,20 +159,7 @@ use std::{array, mem, ptr};
 /// # Under a model
 /// A store has two shards at most, and hashes by a hasher of its own, the same in each execution.
 ///
-/// # Examples
-/// ```
-/// use phalanx::Store;
-///
-/// let ages = Store::new();
-/// ages.insert("first", 30);
-/// ages.upsert("first", || 0, |age| *age += 1);
-/// assert_eq!(ages.get("first"), Some(31));
-/// assert_eq!(ages.with("second", |age| age * 2), None);
-/// assert_eq!(ages.get_or_compute("second", |name| name.len()), 6);
-/// ages.retain(|_, age| *age > 10);
-/// assert_eq!(ages.len(), 1);
-/// ```
-///
+/// # More examples
 /// Counts by key: a [`SafeCounter`](crate::SafeCounter) counts under a lock for reading, and reads don't wait
 /// for one another.
 ///
@@ -167,62 +198,16 @@ pub struct Store<K, V, S = RandomState> {
     hasher: S,
 }
 
-impl<K, V> Store<K, V> {
-    /// An empty store.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// An empty store with room for so many entries, if they spread evenly over the shards.
-    ///
-    /// Each shard has room for its share, rounded up: they seldom spread so evenly that none has to grow. Fewer
-    /// entries than there are shards reserve nothing, as a table for each would take far more than they need.
-    pub fn with_capacity(capacity: usize) -> Self {
-        Self::with_capacity_and_hasher(capacity, RandomState::new())
-    }
-
-    /// An empty store of so many shards, rounded up to a power of two, 65,536 at most. More shards cost memory,
-    /// fewer let writers meet more often.
-    ///
-    /// # Panics
-    /// If it is zero.
-    #[track_caller]
-    pub fn with_shards(shards: usize) -> Self {
-        Self::with_shards_and_hasher(shards, RandomState::new())
-    }
-}
-
-impl<K, V, S> Store<K, V, S> {
-    /// An empty store whose keys are hashed by `hasher`.
-    pub fn with_hasher(hasher: S) -> Self {
-        Self::with_capacity_and_hasher(0, hasher)
-    }
-
-    /// [`with_capacity`](Store::with_capacity) and [`with_hasher`](Store::with_hasher) in one.
-    pub fn with_capacity_and_hasher(capacity: usize, hasher: S) -> Self {
-        Store { shards: Shards::new(usual(), capacity), hasher }
-    }
-
-    /// [`with_shards`](Store::with_shards) and [`with_hasher`](Store::with_hasher) in one.
-    ///
-    /// # Panics
-    /// If it is zero shards.
-    #[track_caller]
-    pub fn with_shards_and_hasher(shards: usize, hasher: S) -> Self {
-        assert!(shards > 0, "Store: needs at least one shard");
-        Store { shards: Shards::new(shards, 0), hasher }
-    }
-}
-
 /// Calls on one key.
 ///
 /// Each is one step, as seen by all other calls on that key (linearizable); `get_or_compute` is one step when
 /// it looks, and one when it puts its value in.
 impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
-    /// A copy of the key's value.
+    /// Returns a copy of the key's value, or `None` if the key is absent.
     ///
     /// # Panics
-    /// From inside this store, as [every call](Store#calls-from-inside).
+    /// If called from inside this store, as [every call](Store#calls-from-inside).
+    #[must_use]
     #[inline]
     #[track_caller]
     pub fn get<Q>(&self, key: &Q) -> Option<V>
@@ -231,13 +216,14 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
         Q: Hash + Eq + ?Sized,
         V: Clone,
     {
-        self.find(!is_plain::<V>(), key, V::clone)
+        self.find(!is_plain::<V>(), key, |_, value| value.clone())
     }
 
-    /// What `f` makes of the key's value, if there is one. `f` runs under the lock for reading.
+    /// Calls `f` with the key's value and returns what it returns; `None` if the key is absent. `f` runs under the
+    /// lock for reading.
     ///
     /// # Panics
-    /// Whatever `f` panics with; from inside this store.
+    /// Whatever `f` panics with. If called from inside this store.
     #[inline]
     #[track_caller]
     pub fn with<Q, R>(&self, key: &Q, f: impl FnOnce(&V) -> R) -> Option<R>
@@ -245,13 +231,14 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
-        self.find(true, key, f)
+        self.find(true, key, |_, value| f(value))
     }
 
-    /// Whether the key is there.
+    /// Whether the key is in the store.
     ///
     /// # Panics
-    /// From inside this store.
+    /// If called from inside this store.
+    #[must_use]
     #[inline]
     #[track_caller]
     pub fn contains_key<Q>(&self, key: &Q) -> bool
@@ -259,14 +246,25 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
-        self.find(false, key, |_| ()).is_some()
+        self.find(false, key, |_, _| ()).is_some()
     }
 
-    /// What `f` makes of the key's value, if there is one; `f` may change it, and runs under the lock for
-    /// writing.
+    /// Calls `f` with the key's value, which it may change, and returns what it returns; `None` if the key is absent.
+    /// `f` runs under the lock for writing.
+    ///
+    /// What `f` drops is dropped under the lock: see [calls from inside](Store#calls-from-inside).
     ///
     /// # Panics
-    /// Whatever `f` panics with: the value stays as `f` has left it. From inside this store.
+    /// Whatever `f` panics with: the value stays as `f` has left it. If called from inside this store.
+    ///
+    /// # Examples
+    /// ```
+    /// let store = phalanx::Store::from([("one", vec![1])]);
+    /// assert_eq!(store.update("one", |list| (list.push(2), list.len()).1), Some(2));
+    /// // The old value, dropped by the caller and not under the lock:
+    /// assert_eq!(store.update("one", std::mem::take), Some(vec![1, 2]));
+    /// assert_eq!(store.update("two", std::mem::take), None);
+    /// ```
     #[inline]
     #[track_caller]
     pub fn update<Q, R>(&self, key: &Q, f: impl FnOnce(&mut V) -> R) -> Option<R>
@@ -282,33 +280,23 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
         f.take().map(|f| f(value))
     }
 
-    /// Changes the key's value by `update`, or puts that of `insert` in if there is none. Both run under
+    /// Changes the key's value by `update`, or inserts that of `insert` if the key is absent. Both run under
     /// the lock for writing.
     ///
-    /// # Panics
-    /// Whatever they panic with; from inside this store.
-    #[track_caller]
-    pub fn upsert(&self, key: K, insert: impl FnOnce() -> V, update: impl FnOnce(&mut V)) {
-        // Outside of the lock, as what the other one holds is dropped with it.
-        let (mut insert, mut update) = (Some(insert), Some(update));
-        self.entry(key, |entry| match entry {
-            Entry::Occupied(mut entry) => {
-                if let Some(update) = update.take() {
-                    update(entry.get_mut());
-                }
-            }
-            Entry::Vacant(entry) => {
-                if let Some(insert) = insert.take() {
-                    entry.insert(insert());
-                }
-            }
-        });
-    }
-
-    /// Puts a value in, and gives the one that was there. The store keeps the key that it has.
+    /// What `update` drops is dropped under the lock: see [calls from inside](Store#calls-from-inside).
+    /// [`upsert_with`](Store::upsert_with) returns what `update` returns.
     ///
     /// # Panics
-    /// From inside this store.
+    /// Whatever they panic with. If called from inside this store.
+    #[track_caller]
+    pub fn upsert(&self, key: K, insert: impl FnOnce() -> V, update: impl FnOnce(&mut V)) {
+        self.upsert_with(key, insert, update);
+    }
+
+    /// Inserts a value and returns the one that was there. The store keeps the key that it has.
+    ///
+    /// # Panics
+    /// If called from inside this store.
     #[inline]
     #[track_caller]
     pub fn insert(&self, key: K, value: V) -> Option<V> {
@@ -323,13 +311,13 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
         None
     }
 
-    /// Puts a value in if the key is not there.
+    /// Inserts a value if the key is absent.
     ///
     /// # Errors
-    /// Gives the value back if it is.
+    /// If it isn't: the value.
     ///
     /// # Panics
-    /// From inside this store.
+    /// If called from inside this store.
     #[track_caller]
     pub fn insert_if_absent(&self, key: K, value: V) -> Result<(), V> {
         self.entry(key, |entry| match entry {
@@ -341,10 +329,10 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
         })
     }
 
-    /// Takes the key out, and gives its value.
+    /// Removes the key and returns its value.
     ///
     /// # Panics
-    /// From inside this store.
+    /// If called from inside this store.
     #[inline]
     #[track_caller]
     pub fn remove<Q>(&self, key: &Q) -> Option<V>
@@ -355,10 +343,10 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
         self.remove_entry(key).map(|(_, value)| value)
     }
 
-    /// Takes the key out, and gives it as the store had it, with its value.
+    /// Removes the key and returns it, as the store had it, with its value.
     ///
     /// # Panics
-    /// From inside this store.
+    /// If called from inside this store.
     #[track_caller]
     pub fn remove_entry<Q>(&self, key: &Q) -> Option<(K, V)>
     where
@@ -374,33 +362,69 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
         gone
     }
 
-    /// Takes the key out if `f` says so of its value, and gives that. `f` runs under the lock for writing.
+    /// Removes the key if `f` returns `true` for its value, and returns that. `f` runs under the lock for writing.
+    ///
+    /// `None` if nothing was removed: [`try_remove_if`](Store::try_remove_if) tells why.
     ///
     /// # Panics
-    /// Whatever `f` panics with: the key stays. From inside this store.
+    /// Whatever `f` panics with: the key stays. If called from inside this store.
     #[track_caller]
     pub fn remove_if<Q>(&self, key: &Q, f: impl FnOnce(&V) -> bool) -> Option<V>
     where
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
+        self.try_remove_if(key, f).ok()
+    }
+
+    /// Removes the key if `f` returns `true` for its value, and returns that. `f` runs under the lock for writing.
+    ///
+    /// # Errors
+    /// If the key is absent, or `f` returned `false`.
+    ///
+    /// # Panics
+    /// Whatever `f` panics with: the key stays. If called from inside this store.
+    ///
+    /// # Examples
+    /// ```
+    /// use phalanx::Store;
+    /// use phalanx::store::NotRemoved;
+    ///
+    /// let sessions = Store::from([("idle", 600), ("busy", 1)]);
+    /// let expire = |name| sessions.try_remove_if(name, |seconds| *seconds > 300);
+    /// assert_eq!(expire("idle"), Ok(600));
+    /// assert_eq!(expire("idle"), Err(NotRemoved::Absent));
+    /// assert_eq!(expire("busy"), Err(NotRemoved::Kept));
+    /// ```
+    #[track_caller]
+    pub fn try_remove_if<Q>(
+        &self,
+        key: &Q,
+        f: impl FnOnce(&V) -> bool,
+    ) -> Result<V, NotRemoved>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
         let hash = self.hash(key);
         let mut shard = self.shards.write(true, hash);
-        let index = shard.table.index(hash, |it| it.borrow() == key)?;
+        let index = shard.table.index(hash, |it| it.borrow() == key).ok_or(NotRemoved::Absent)?;
         let place = shard.table.place(index);
         if !f(&place.get().1) {
-            return None;
+            return Err(NotRemoved::Kept);
         }
         let (gone, _) = place.remove();
         self.tidy(shard);
-        Some(gone.1)
+        Ok(gone.1)
     }
 
-    /// What `f` makes of the key's entry, whether it is there or not: it may look, change, put in and
-    /// take out, with nobody in between. `f` runs under the lock for writing.
+    /// Calls `f` with the key's entry, whether the key is there or not, and returns what it returns. `f` may read,
+    /// change, insert and remove, with no other call in between. It runs under the lock for writing.
+    ///
+    /// What `f` drops is dropped under the lock: see [calls from inside](Store#calls-from-inside).
     ///
     /// # Panics
-    /// Whatever `f` panics with: the entry stays as `f` has left it. From inside this store.
+    /// Whatever `f` panics with: the entry stays as `f` has left it. If called from inside this store.
     ///
     /// # Examples
     /// ```
@@ -446,78 +470,17 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
         result
     }
 
-    /// What `f` makes of the values of several keys, with all of them locked for writing at once: `None` for
-    /// each that isn't there.
-    ///
-    /// # Panics
-    /// If two of the keys are the same. Whatever `f` panics with: the values stay as `f` has left them. From
-    /// inside this store.
-    ///
-    /// # Examples
-    /// ```
-    /// let accounts = phalanx::Store::from([("mine", 10), ("yours", 0)]);
-    /// accounts.with_many(["mine", "yours"], |[from, to]| {
-    ///     if let (Some(from), Some(to)) = (from, to) {
-    ///         (*from, *to) = (*from - 3, *to + 3);
-    ///     }
-    /// });
-    /// assert_eq!((accounts.get("mine"), accounts.get("yours")), (Some(7), Some(3)));
-    /// ```
-    #[track_caller]
-    pub fn with_many<Q, R, const N: usize>(
-        &self,
-        keys: [&Q; N],
-        f: impl FnOnce([Option<&mut V>; N]) -> R,
-    ) -> R
-    where
-        K: Borrow<Q>,
-        Q: Hash + Eq + ?Sized,
-    {
-        const TWICE: &str = "Store: with_many was given a key twice";
-        let hashes = keys.map(|key| self.hash(key));
-        for (at, key) in keys.iter().enumerate() {
-            assert!(
-                keys[..at].iter().zip(hashes).all(|(it, hash)| hash != hashes[at] || it != key),
-                "{TWICE}"
-            );
-        }
-        let place = |at: usize| self.shards.place(hashes[at]);
-        let mut places: Vec<usize> = (0..N).map(place).collect();
-        places.sort_unstable();
-        places.dedup();
-
-        let _inside = Inside::enter(self.shards.identity());
-        let mut shards: Vec<_> = places.iter().map(|&place| self.shards.lock(place)).collect();
-        let shard = |at: usize| places.binary_search(&place(at)).expect("locked for this key");
-        let found: [Option<(usize, usize)>; N] = array::from_fn(|at| {
-            let shard = shard(at);
-            let index = shards[shard].table.index(hashes[at], |it| it.borrow() == keys[at])?;
-            Some((shard, index))
-        });
-        // An `Eq` that contradicts itself may find one entry for two keys.
-        for (at, entry) in found.iter().enumerate() {
-            assert!(entry.is_none() || !found[..at].contains(entry), "{TWICE}");
-        }
-        let values: [Option<*mut V>; N] = found.map(|entry| {
-            let (shard, index) = entry?;
-            Some(ptr::from_mut(&mut shards[shard].table.place(index).get_mut().1))
-        });
-        // SAFETY: each points to a value of a table that is locked by `shards`, which outlives `f` and isn't
-        // touched meanwhile; all are different entries, and no foreign code ran since they were found.
-        f(values.map(|value| value.map(|value| unsafe { &mut *value })))
-    }
-
-    /// What `f` makes of the key's value. `calls_out`: whether `f` may call anything of a user's.
+    /// Calls `f` with the key's entry. `calls_out`: whether `f` may call anything of a user's.
     #[inline]
     #[track_caller]
-    fn find<Q, R>(&self, calls_out: bool, key: &Q, f: impl FnOnce(&V) -> R) -> Option<R>
+    fn find<Q, R>(&self, calls_out: bool, key: &Q, f: impl FnOnce(&K, &V) -> R) -> Option<R>
     where
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
         // Outside of the lock, as in `update`.
         let mut f = Some(f);
-        let mut f = |(_, value): &(K, V)| f.take().map(|f| f(value));
+        let mut f = |(key, value): &(K, V)| f.take().map(|f| f(key, value));
         let hash = self.hash(key);
         let is_it = |it: &K| it.borrow() == key;
         if let Some(shard) = self.shards.read_at_once(hash) {

@@ -1,13 +1,14 @@
 //! The shards of a store, and the way into them: a lock, and this thread known to be [inside](super::inside).
 
+use super::error::TryReserveError;
 use super::flights::Flights;
 use super::inside::{self, Identity, Inside};
 use super::mix::Mix;
+use super::room;
 use super::table::{Site, Table};
 use crate::rw_mutex::{Light, RawRwMutex, RwMutex, RwMutexReadGuard, RwMutexWriteGuard};
-use crate::sys::{IS_MODEL, prefetch_to_write, thread};
+use crate::sys::{IS_MODEL, cores, prefetch_to_write};
 use hashbrown::HashTable;
-use std::num::NonZero;
 use std::ops::{Deref, DerefMut};
 use std::ptr;
 
@@ -52,14 +53,38 @@ pub(super) fn each_of(count: usize, entries: usize) -> usize {
 /// How many shards a store has that wasn't told: so many that threads seldom meet in one, where half of
 /// their calls write.
 pub(super) fn usual() -> usize {
-    (64 * thread::available_parallelism().map_or(1, NonZero::get)).min(1024)
+    cores().saturating_mul(64).min(1024)
+}
+
+/// How many shards there are where so many are wanted.
+fn counted(wanted: usize) -> usize {
+    if IS_MODEL { wanted.min(2) } else { wanted.min(MOST) }.next_power_of_two()
 }
 
 impl<K, V> Shards<K, V> {
-    pub(super) fn new(wanted: usize, capacity: usize) -> Self {
-        let count = if IS_MODEL { wanted.min(2) } else { wanted.min(MOST) }.next_power_of_two();
-        let shard = || Shard {
-            table: Table::with_capacity(each_of(count, capacity)),
+    pub(super) fn new(wanted: usize) -> Self {
+        Shards::of(counted(wanted), Vec::new())
+    }
+
+    pub(super) fn with_capacity(wanted: usize, capacity: usize) -> Result<Self, TryReserveError> {
+        let count = counted(wanted);
+        let mut tables = Vec::new();
+        let each = each_of(count, capacity);
+        if each > 0 {
+            room::check::<K, V>(count, each)?;
+            tables.reserve_exact(count);
+            for _ in 0..count {
+                tables.push(Table::try_with_capacity(each)?);
+            }
+        }
+        Ok(Shards::of(count, tables))
+    }
+
+    /// With these tables, and empty ones for the other shards.
+    fn of(count: usize, tables: Vec<Table<K, V>>) -> Self {
+        let mut tables = tables.into_iter();
+        let mut shard = || Shard {
+            table: tables.next().unwrap_or_else(Table::new),
             flights: Flights::new(),
         };
         let (raw, ids) = RawRwMutex::steered(count);

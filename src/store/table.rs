@@ -6,6 +6,7 @@
 //!
 //! [`rebuild`]: Table::rebuild
 
+use super::error::TryReserveError;
 use crate::sys::atomic::{AtomicU64, Ordering};
 use crate::sys::{prefetch, prefetch_to_write};
 use hashbrown::{HashTable, hash_table};
@@ -81,8 +82,29 @@ impl Site {
 }
 
 impl<K, V> Table<K, V> {
-    pub(super) fn with_capacity(capacity: usize) -> Self {
-        Table { entries: HashTable::with_capacity(capacity) }
+    pub(super) fn new() -> Self {
+        Table { entries: HashTable::new() }
+    }
+
+    pub(super) fn try_with_capacity(capacity: usize) -> Result<Self, TryReserveError> {
+        Ok(Table { entries: Self::made_for(capacity)? })
+    }
+
+    fn made_for(capacity: usize) -> Result<HashTable<(K, V)>, TryReserveError> {
+        let mut entries = HashTable::new();
+        match entries.try_reserve(capacity, |_| unreachable!("there are none")) {
+            Ok(()) => Ok(entries),
+            Err(hashbrown::TryReserveError::CapacityOverflow) => {
+                Err(TryReserveError::CapacityOverflow)
+            }
+            Err(hashbrown::TryReserveError::AllocError { .. }) => Err(TryReserveError::OutOfMemory),
+        }
+    }
+
+    /// How many bytes a table with room for so many entries takes, about; `None` if that is no number.
+    pub(super) fn bytes_for(capacity: usize) -> Option<usize> {
+        let buckets = capacity.checked_mul(8)?.div_ceil(7).checked_next_power_of_two()?;
+        buckets.checked_mul(size_of::<(K, V)>() + 1)
     }
 
     pub(super) fn len(&self) -> usize {
@@ -95,6 +117,10 @@ impl<K, V> Table<K, V> {
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &(K, V)> {
         self.entries.iter()
+    }
+
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut (K, V)> {
+        self.entries.iter_mut()
     }
 
     #[inline]
@@ -164,24 +190,45 @@ impl<K, V> Table<K, V> {
     #[track_caller]
     pub(super) fn make_room(&mut self, site: &Site, hash_of: impl Fn(&K) -> u64) {
         if self.entries.len() == self.entries.capacity() {
-            self.grow(site, 1, hash_of);
+            self.grow(site, hash_of);
         }
     }
 
-    #[track_caller]
-    pub(super) fn reserve(&mut self, site: &Site, additional: usize, hash_of: impl Fn(&K) -> u64) {
-        if self.capacity() - self.len() < additional {
-            self.grow(site, additional, hash_of);
-        }
+    pub(super) fn has_room(&self, additional: usize) -> bool {
+        self.capacity() - self.len() >= additional
     }
 
-    /// Where removals have left their marks, no larger one is needed.
+    /// Sees to it that there is room for so many entries more, or leaves the table as it is.
+    pub(super) fn try_reserve(
+        &mut self,
+        site: &Site,
+        additional: usize,
+        hash_of: impl Fn(&K) -> u64,
+    ) -> Result<(), TryReserveError> {
+        if self.has_room(additional) {
+            return Ok(());
+        }
+        let larger = self.larger(additional).ok_or(TryReserveError::CapacityOverflow)?;
+        let rebuilt = Self::made_for(larger)?;
+        let mut hashes = Vec::new();
+        hashes.try_reserve_exact(self.len()).map_err(|_| TryReserveError::OutOfMemory)?;
+        hashes.extend(self.entries.iter().map(|(key, _)| hash_of(key)));
+        self.move_to(rebuilt, site, hashes);
+        Ok(())
+    }
+
+    /// The capacity with which there is room for so many more. Where removals have left their marks, no larger one
+    /// is needed.
+    fn larger(&self, additional: usize) -> Option<usize> {
+        let needed = self.len().checked_add(additional)?;
+        let full = self.entries.num_buckets() / 8 * 7;
+        Some(needed.max(if self.len() > full / 2 { full + 1 } else { 0 }))
+    }
+
     #[cold]
     #[track_caller]
-    fn grow(&mut self, site: &Site, additional: usize, hash_of: impl Fn(&K) -> u64) {
-        let needed = self.len().checked_add(additional).expect("Store: capacity overflow");
-        let full = self.entries.num_buckets() / 8 * 7;
-        self.rebuild(site, needed.max(if self.len() > full / 2 { full + 1 } else { 0 }), hash_of);
+    fn grow(&mut self, site: &Site, hash_of: impl Fn(&K) -> u64) {
+        self.rebuild(site, self.larger(1).expect("Store: capacity overflow"), hash_of);
     }
 
     /// Whether so few entries are left that the memory is worth giving back.
@@ -200,8 +247,12 @@ impl<K, V> Table<K, V> {
 
     fn rebuild(&mut self, site: &Site, capacity: usize, hash_of: impl Fn(&K) -> u64) {
         let hashes: Vec<u64> = self.entries.iter().map(|(key, _)| hash_of(key)).collect();
-        let mut rebuilt = HashTable::with_capacity(capacity.max(self.len()));
-        // From here on no foreign code runs. A drain's order is that of `iter`.
+        self.move_to(HashTable::with_capacity(capacity.max(self.len())), site, hashes);
+    }
+
+    /// Moves all entries to another table, which has room for them. No foreign code runs here. `hashes` are in
+    /// the order of `iter`, as a drain is.
+    fn move_to(&mut self, mut rebuilt: HashTable<(K, V)>, site: &Site, hashes: Vec<u64>) {
         for (hash, entry) in hashes.into_iter().zip(self.entries.drain()) {
             rebuilt.insert_unique(hash, entry, |_| unreachable!("there is room"));
         }
@@ -229,7 +280,7 @@ mod tests {
 
     #[test]
     fn entries_survive_growing_and_shrinking() {
-        let mut table = Table::with_capacity(0);
+        let mut table = Table::new();
         (0..1000).for_each(|key| insert(&mut table, key));
         (10..1000).for_each(|key| remove(&mut table, key));
         assert!(table.is_sparse());
@@ -243,7 +294,7 @@ mod tests {
 
     #[test]
     fn a_table_whose_entries_come_and_go_keeps_its_size() {
-        let mut table = Table::with_capacity(0);
+        let mut table = Table::new();
         (0..100).for_each(|key| insert(&mut table, key));
         let size = table.entries.num_buckets();
         for key in 0..100_000 {

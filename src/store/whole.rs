@@ -2,11 +2,12 @@
 
 use super::Store;
 use super::inside::is_inside;
-use super::shards::{Shards, each_of, usual};
 use hashbrown::{HashTable, hash_table};
 use std::fmt;
 use std::hash::{BuildHasher, Hash};
 use std::iter::FusedIterator;
+use std::ops::ControlFlow;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 
 /// Calls on the whole store.
 ///
@@ -19,6 +20,7 @@ impl<K, V, S> Store<K, V, S> {
     ///
     /// Beside writers the sum may be one that there never was: an entry that is removed here and then one put in
     /// there may both be counted, or neither.
+    #[must_use]
     #[track_caller]
     pub fn len(&self) -> usize {
         // No closure, here and below: a call from inside is to be blamed on the caller's line.
@@ -33,6 +35,7 @@ impl<K, V, S> Store<K, V, S> {
     ///
     /// At the moment of a `false` there is an entry. Of a `true` beside writers there may be no such moment: one
     /// may have been put into a shard that was looked at before the last one left another.
+    #[must_use]
     #[track_caller]
     pub fn is_empty(&self) -> bool {
         for place in self.places() {
@@ -43,29 +46,19 @@ impl<K, V, S> Store<K, V, S> {
         true
     }
 
-    /// How many entries there is memory for, in all shards together, each at a moment of its own. A shard that is
-    /// full grows while others have room.
-    #[track_caller]
-    pub fn capacity(&self) -> usize {
-        let mut sum = 0;
-        for place in self.places() {
-            sum += self.shards.read_at(place).table.capacity();
-        }
-        sum
-    }
-
     /// How many shards there are.
+    #[must_use]
     pub fn shards(&self) -> usize {
         self.shards.count()
     }
 
     /// What hashes the keys.
+    #[must_use]
     pub fn hasher(&self) -> &S {
         &self.hasher
     }
 
-    /// Removes everything, shard by shard, and gives the memory back. The entries are dropped outside of the
-    /// locks.
+    /// Removes everything, shard by shard, and gives the memory back. The entries are dropped without a lock.
     ///
     /// Each shard is emptied in one step. What others put in there afterwards stays, so beside them the store may
     /// not be empty when this returns, nor have been at any moment.
@@ -79,11 +72,13 @@ impl<K, V, S> Store<K, V, S> {
 
     /// Calls `f` with each entry, under its shard's lock for reading. In no order.
     ///
-    /// `f` sees all entries of a shard at one moment: who writes there waits until it has seen them. Who writes in
-    /// others doesn't.
+    /// `f` sees all entries of a shard at one moment: a call that writes there waits until it has seen them, one that
+    /// writes in another shard doesn't.
+    ///
+    /// What `f` drops is dropped under the lock: see [calls from inside](Store#calls-from-inside).
     ///
     /// # Panics
-    /// Whatever `f` panics with; if it calls this store.
+    /// Whatever `f` panics with. If called from inside this store.
     #[track_caller]
     pub fn for_each(&self, mut f: impl FnMut(&K, &V)) {
         for place in self.places() {
@@ -91,7 +86,61 @@ impl<K, V, S> Store<K, V, S> {
         }
     }
 
+    /// Calls `f` with each entry as [`for_each`](Store::for_each), until it returns a
+    /// [`Break`](ControlFlow::Break), which this returns.
+    ///
+    /// # Panics
+    /// As [`for_each`](Store::for_each).
+    ///
+    /// # Examples
+    /// ```
+    /// use std::ops::ControlFlow;
+    ///
+    /// let stock = phalanx::Store::from([("apples", 3), ("pears", 0)]);
+    /// let sold_out = stock.try_for_each(|what, amount| match amount {
+    ///     0 => ControlFlow::Break(*what),
+    ///     _ => ControlFlow::Continue(()),
+    /// });
+    /// assert_eq!(sold_out, ControlFlow::Break("pears"));
+    /// ```
+    #[track_caller]
+    pub fn try_for_each<B>(
+        &self,
+        mut f: impl FnMut(&K, &V) -> ControlFlow<B>,
+    ) -> ControlFlow<B> {
+        for place in self.places() {
+            let shard = self.shards.read_at(place);
+            for (key, value) in shard.table.iter() {
+                f(key, value)?;
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// Calls `f` with each entry, whose value it may change, under its shard's lock for writing. In no order.
+    ///
+    /// What `f` drops is dropped under the lock: see [calls from inside](Store#calls-from-inside).
+    /// [`retain`](Store::retain) removes entries too.
+    ///
+    /// # Panics
+    /// Whatever `f` panics with: the values stay as it has left them. If called from inside this store.
+    ///
+    /// # Examples
+    /// ```
+    /// let stock = phalanx::Store::from([("apples", 3), ("pears", 5)]);
+    /// stock.for_each_mut(|_, amount| *amount *= 2);
+    /// assert_eq!((stock.get("apples"), stock.get("pears")), (Some(6), Some(10)));
+    /// ```
+    #[track_caller]
+    pub fn for_each_mut(&self, mut f: impl FnMut(&K, &mut V)) {
+        for place in self.places() {
+            let mut shard = self.shards.write_at(place);
+            shard.table.iter_mut().for_each(|(key, value)| f(key, value));
+        }
+    }
+
     /// A copy of each key, shard by shard, as [`for_each`](Store::for_each) sees them. In no order.
+    #[must_use]
     #[track_caller]
     pub fn keys(&self) -> Vec<K>
     where
@@ -103,6 +152,7 @@ impl<K, V, S> Store<K, V, S> {
     }
 
     /// A copy of each value, shard by shard, as [`for_each`](Store::for_each) sees them. In no order.
+    #[must_use]
     #[track_caller]
     pub fn values(&self) -> Vec<V>
     where
@@ -118,6 +168,7 @@ impl<K, V, S> Store<K, V, S> {
     ///
     /// So it sees all that a [`with_many`](Store::with_many) changes, or nothing. Of the calls that go from shard to
     /// shard, as [`clear`](Store::clear), it may see a part.
+    #[must_use]
     #[track_caller]
     pub fn snapshot(&self) -> Vec<(K, V)>
     where
@@ -137,20 +188,24 @@ impl<K, V, S> Store<K, V, S> {
         all
     }
 
-    fn places(&self) -> std::ops::Range<usize> {
+    pub(super) fn places(&self) -> std::ops::Range<usize> {
         0..self.shards.count()
     }
 }
 
 impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
-    /// Keeps the entries for which `f` says `true`, and removes the others, shard by shard; `f` runs under
-    /// the shard's lock, and may change the values. What is removed is dropped outside of the locks.
+    /// Keeps the entries for which `f` returns `true`, and removes the others, shard by shard; `f` runs under
+    /// the shard's lock, and may change the values.
+    ///
+    /// What is removed is dropped without a lock; what `f` drops is dropped under it: see
+    /// [calls from inside](Store#calls-from-inside).
     ///
     /// Others see a shard as it was, or with all changes made. What they put in a shard that is done is not asked
     /// about.
     ///
     /// # Panics
-    /// Whatever `f` panics with: then what it has not said `false` of stays. If it calls this store.
+    /// Whatever `f` panics with: the entries for which it has not returned `false` stay. If called from inside this
+    /// store.
     #[track_caller]
     pub fn retain(&self, mut f: impl FnMut(&K, &mut V) -> bool) {
         for place in self.places() {
@@ -176,72 +231,12 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
         all
     }
 
-    /// Makes room for so many entries more, if they spread evenly over the shards: in each for its share, as
-    /// [`with_capacity`](Store::with_capacity). Fewer than there are shards make no room.
-    ///
-    /// # Panics
-    /// If a key's `Hash` does: nothing is lost by it.
-    #[track_caller]
-    pub fn reserve(&self, additional: usize) {
-        let each = each_of(self.shards.count(), additional);
-        for place in self.places() {
-            let mut shard = self.shards.write_at(place);
-            let (table, site) = shard.table();
-            table.reserve(site, each, |key| self.hash_inside(key));
-        }
-    }
-
-    /// Gives back as much memory as the entries don't need, shard by shard.
-    ///
-    /// Removals give most of it back by themselves.
-    ///
-    /// # Panics
-    /// If a key's `Hash` does: nothing is lost by it.
-    #[track_caller]
-    pub fn shrink_to_fit(&self) {
-        for place in self.places() {
-            let mut shard = self.shards.write_at(place);
-            let (table, site) = shard.table();
-            table.shrink(site, table.len(), |key| self.hash_inside(key));
-        }
-    }
 }
 
-impl<K, V, S: Default> Default for Store<K, V, S> {
-    fn default() -> Self {
-        Store { shards: Shards::new(usual(), 0), hasher: S::default() }
-    }
-}
-
-impl<K: Hash + Eq, V, S: BuildHasher + Default> FromIterator<(K, V)> for Store<K, V, S> {
-    fn from_iter<I: IntoIterator<Item = (K, V)>>(entries: I) -> Self {
-        let mut store = Store::default();
-        store.extend(entries);
-        store
-    }
-}
-
-impl<K: Hash + Eq, V, const N: usize> From<[(K, V); N]> for Store<K, V> {
-    fn from(entries: [(K, V); N]) -> Self {
-        entries.into_iter().collect()
-    }
-}
-
-impl<K: Hash + Eq, V, S: BuildHasher> Extend<(K, V)> for Store<K, V, S> {
-    fn extend<I: IntoIterator<Item = (K, V)>>(&mut self, entries: I) {
-        (&*self).extend(entries);
-    }
-}
-
-impl<K: Hash + Eq, V, S: BuildHasher> Extend<(K, V)> for &Store<K, V, S> {
-    /// Inserts one entry after another. The last one of a key stays.
-    #[track_caller]
-    fn extend<I: IntoIterator<Item = (K, V)>>(&mut self, entries: I) {
-        for (key, value) in entries {
-            drop(self.insert(key, value));
-        }
-    }
-}
+// A panic of a closure leaves every entry whole: invariant 2 in `mod.rs`. The value is as the closure has left it, as
+// with std's locks when their poison is ignored, and as the docs of `Store` say.
+impl<K, V, S> UnwindSafe for Store<K, V, S> {}
+impl<K, V, S> RefUnwindSafe for Store<K, V, S> {}
 
 impl<K: fmt::Debug, V: fmt::Debug, S> fmt::Debug for Store<K, V, S> {
     /// All entries, shard by shard; none if this thread is inside the store.
@@ -270,6 +265,7 @@ impl<K, V, S> IntoIterator for Store<K, V, S> {
 }
 
 /// The entries of a [`Store`], by value.
+#[must_use = "iterators are lazy and do nothing unless consumed"]
 pub struct IntoIter<K, V> {
     tables: std::vec::IntoIter<HashTable<(K, V)>>,
     entries: hash_table::IntoIter<(K, V)>,

@@ -1,7 +1,7 @@
 //! Settings of a pool.
 
 use super::WorkerPool;
-use crate::sys::thread;
+use crate::sys::cores;
 use std::io;
 
 /// How workers are started.
@@ -79,8 +79,7 @@ impl WorkerPoolBuilder {
 
     /// Builds the pool and starts no thread before a batch needs it, as [`WorkerPool::new`] does.
     pub fn build_lazy(self) -> WorkerPool {
-        let workers =
-            self.workers.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from));
+        let workers = self.workers.unwrap_or_else(cores);
         WorkerPool::from_parts(workers, self.start)
     }
 }

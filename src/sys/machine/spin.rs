@@ -197,7 +197,7 @@ impl Hint {
 }
 
 /// The cores this process may use, asked once. `1` where the system doesn't say.
-fn cores() -> usize {
+pub(crate) fn cores() -> usize {
     /// 0 until somebody has asked.
     static CORES: AtomicUsize = AtomicUsize::new(0);
     // ORDERING: Relaxed, here and below: a number that is its own message; whoever finds 0 asks

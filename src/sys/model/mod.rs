@@ -43,6 +43,11 @@ impl Stopwatch {
     }
 }
 
+/// The cores this process may use. `1` where the system doesn't say.
+pub(crate) fn cores() -> usize {
+    thread::available_parallelism().map_or(1, usize::from)
+}
+
 /// Whether this build explores interleavings rather than running on the machine's threads.
 pub(crate) const IS_MODEL: bool = true;
 
