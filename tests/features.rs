@@ -5,7 +5,7 @@ mod common;
 use common::{ignore, panic_of, watchdog};
 use phalanx::{
     ArcMutexGuard, ArcRwMutexReadGuard, ArcRwMutexUpgradableReadGuard, ArcRwMutexWriteGuard, Mutex,
-    RwMutex, Store,
+    RwMutex, SafeCounter, Store,
 };
 use serde::ser::{Serialize, Serializer};
 use std::sync::{Arc, Weak};
@@ -58,6 +58,22 @@ fn stores_serialize_as_maps() {
     assert_eq!((twice.len(), twice.get("a")), (1, Some(2)));
     let error = serde_json::from_str::<Store<u32, u32>>("[1]").unwrap_err();
     assert!(error.to_string().contains("expected a map"), "{error}");
+}
+
+#[test]
+fn counters_serialize_as_numbers_by_themselves_and_in_stores() {
+    let counts: [SafeCounter; 3] = [i64::MIN, -1, i64::MAX].map(SafeCounter::from);
+    let json = serde_json::to_string(&counts).unwrap();
+    assert_eq!(json, "[-9223372036854775808,-1,9223372036854775807]");
+    let back: [SafeCounter; 3] = serde_json::from_str(&json).unwrap();
+    assert_eq!(back.map(|count| count.get()), [i64::MIN, -1, i64::MAX]);
+    let views = Store::from([("index", SafeCounter::from(2))]);
+    views.with("index", SafeCounter::increment);
+    let json = serde_json::to_string(&views).unwrap();
+    assert_eq!(json, r#"{"index":3}"#);
+    let back: Store<String, SafeCounter> = serde_json::from_str(&json).unwrap();
+    assert_eq!(back.with("index", SafeCounter::get), Some(3));
+    assert!(serde_json::from_str::<SafeCounter>("9223372036854775808").is_err());
 }
 
 #[test]

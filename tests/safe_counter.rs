@@ -40,6 +40,42 @@ fn a_counter_is_made_from_and_shown_as_a_number() {
 }
 
 #[test]
+fn a_clone_starts_at_the_count_and_counts_for_itself() {
+    let count = SafeCounter::from(3);
+    // With cells, after takes, of several threads.
+    thread::scope(|s| {
+        for _ in 0..4 {
+            s.spawn(|| (0..1000).for_each(|_| count.increment()));
+        }
+    });
+    let copy = count.clone();
+    assert_eq!((count.take(), copy.get()), (4003, 4003));
+    count.add(5);
+    copy.add(-3);
+    assert_eq!((count.get(), copy.get(), count.clone().get()), (5, 4000, 5));
+}
+
+/// Copied beside threads that add: what a `get` may return.
+#[test]
+fn clones_beside_additions_never_go_back() {
+    watchdog(|| {
+        let count = SafeCounter::new();
+        thread::scope(|s| {
+            for _ in 0..2 {
+                s.spawn(|| (0..50_000).for_each(|_| count.increment()));
+            }
+            let mut before = 0;
+            while before < 100_000 {
+                let now = count.clone().take();
+                assert!((before..=100_000).contains(&now), "{now} after {before}");
+                before = now;
+                thread::yield_now();
+            }
+        });
+    });
+}
+
+#[test]
 fn a_total_is_modulo_2_to_the_64() {
     let count = SafeCounter::from(i64::MAX);
     count.increment();

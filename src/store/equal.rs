@@ -1,6 +1,6 @@
 //! Two stores compared: all shards of both are locked for reading, as one moment is what is compared.
 //!
-//! Whoever locks two stores locks them in the order of their addresses: two threads that compare the same stores in
+//! The older store is locked first, which the ids of its locks tell: so two threads that compare the same stores in
 //! opposite order, with writers waiting in between, don't wait for each other.
 
 use super::Store;
@@ -24,7 +24,7 @@ impl<K, V, S> Store<K, V, S> {
 
     /// Whether this store is to be locked before the other one.
     fn goes_before(&self, other: &Self) -> bool {
-        self.shards.identity().address < other.shards.identity().address
+        self.shards.identity().ids.start < other.shards.identity().ids.start
     }
 }
 
@@ -54,7 +54,6 @@ impl<K: Hash + Eq, V: PartialEq, S: BuildHasher> PartialEq for Store<K, V, S> {
                     other.find_in(theirs, key).is_some_and(|theirs| value == theirs)
                 })
         };
-        // Two stores of entries and hashers without a size differ in their locks' addresses, too.
         if self.shards.identity().address == other.shards.identity().address {
             let both = self.whole();
             equal(&both, &both)

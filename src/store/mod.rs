@@ -27,8 +27,7 @@
 //    thread is marked as inside: no call then waits for a lock of the same store.
 // 2. No change to a table is half done while user code runs: a panic leaves every entry as it was, or as the code has
 //    made it.
-// 3. A thread that locks several shards locks them in order, and one that locks two stores the one with the lower
-//    address first.
+// 3. A thread that locks several shards locks them in order, and one that locks two stores the older one first.
 
 mod compute;
 mod entry;
@@ -397,11 +396,7 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
     /// assert_eq!(expire("busy"), Err(NotRemoved::Kept));
     /// ```
     #[track_caller]
-    pub fn try_remove_if<Q>(
-        &self,
-        key: &Q,
-        f: impl FnOnce(&V) -> bool,
-    ) -> Result<V, NotRemoved>
+    pub fn try_remove_if<Q>(&self, key: &Q, f: impl FnOnce(&V) -> bool) -> Result<V, NotRemoved>
     where
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,

@@ -83,10 +83,8 @@ impl<K, V> Shards<K, V> {
     /// With these tables, and empty ones for the other shards.
     fn of(count: usize, tables: Vec<Table<K, V>>) -> Self {
         let mut tables = tables.into_iter();
-        let mut shard = || Shard {
-            table: tables.next().unwrap_or_else(Table::new),
-            flights: Flights::new(),
-        };
+        let mut shard =
+            || Shard { table: tables.next().unwrap_or_else(Table::new), flights: Flights::new() };
         let (raw, ids) = RawRwMutex::steered(count);
         let locks: Box<[_]> = raw.map(|raw| Line(RwMutex::from_raw(raw, shard()))).collect();
         let sites = (0..count).map(|_| Site::new()).collect();
@@ -273,6 +271,37 @@ impl<K, V> DerefMut for Writing<'_, K, V> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::thread;
+
+    /// Asking costs more than a store does. A thread that may use one core only, where there are several, would make
+    /// smaller stores and pools if it asked again.
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn the_cores_are_asked_for_once() {
+        if IS_MODEL {
+            return;
+        }
+        let usual_here = usual();
+        let on_one_core = || {
+            let size = size_of::<libc::cpu_set_t>();
+            // SAFETY: all zeroes is the empty set.
+            let mut one: libc::cpu_set_t = unsafe { std::mem::zeroed() };
+            // SAFETY: the set is this thread's, of this size.
+            assert_eq!(unsafe { libc::sched_getaffinity(0, size, &mut one) }, 0);
+            // SAFETY: the numbers are those that a set has.
+            let first = (0..1024).find(|&cpu| unsafe { libc::CPU_ISSET(cpu, &one) });
+            // SAFETY: as above.
+            unsafe { libc::CPU_ZERO(&mut one) };
+            // SAFETY: as above.
+            unsafe { libc::CPU_SET(first.expect("this thread has a core"), &mut one) };
+            // SAFETY: the set is readable, of this size.
+            assert_eq!(unsafe { libc::sched_setaffinity(0, size, &one) }, 0);
+            assert_eq!(thread::available_parallelism().map_or(1, usize::from), 1);
+            (usual(), crate::sys::cores())
+        };
+        let (usual_there, cores) = thread::scope(|s| s.spawn(on_one_core).join()).unwrap();
+        assert_eq!((usual_there, cores), (usual_here, crate::sys::cores()));
+    }
 
     #[test]
     #[cfg(target_pointer_width = "64")]

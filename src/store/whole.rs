@@ -104,10 +104,7 @@ impl<K, V, S> Store<K, V, S> {
     /// assert_eq!(sold_out, ControlFlow::Break("pears"));
     /// ```
     #[track_caller]
-    pub fn try_for_each<B>(
-        &self,
-        mut f: impl FnMut(&K, &V) -> ControlFlow<B>,
-    ) -> ControlFlow<B> {
+    pub fn try_for_each<B>(&self, mut f: impl FnMut(&K, &V) -> ControlFlow<B>) -> ControlFlow<B> {
         for place in self.places() {
             let shard = self.shards.read_at(place);
             for (key, value) in shard.table.iter() {
@@ -230,7 +227,6 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
         }
         all
     }
-
 }
 
 // A panic of a closure leaves every entry whole: invariant 2 in `mod.rs`. The value is as the closure has left it, as

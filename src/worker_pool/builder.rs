@@ -36,7 +36,7 @@ impl WorkerPoolBuilder {
     }
 
     /// How many tasks may run at once, the caller's included. As many as the process may use
-    /// cores, unless set.
+    /// cores, unless set; that number is asked for once.
     ///
     /// # Panics
     /// If `workers` is 0.

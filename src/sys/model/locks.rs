@@ -24,7 +24,8 @@ use loom::sync::atomic::AtomicUsize;
 use std::cell::Cell;
 use std::fmt;
 use std::ops::Range;
-use std::sync::atomic::Ordering::{Acquire, Release};
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::time::{Duration, Instant};
 
 /// Pairs of atomics for the locks of one execution.
@@ -308,7 +309,10 @@ pub struct RawRwMutex(Spec);
 /// What steers the real lock: there is nothing to steer here.
 impl RawRwMutex {
     pub(crate) fn steered(count: usize) -> (impl Iterator<Item = Self>, Range<u64>) {
-        ((0..count).map(|_| RawRwMutex(Spec::new())), 0..0)
+        // Of the whole process: within each execution the same locks come first.
+        static IDS: AtomicU64 = AtomicU64::new(0);
+        let first = IDS.fetch_add(count as u64, Relaxed);
+        ((0..count).map(|_| RawRwMutex(Spec::new())), first..first + count as u64)
     }
 
     pub(crate) fn reads_one_of(_: &Range<u64>) -> bool {

@@ -1,0 +1,143 @@
+//! Which of `Send`, `Sync`, `Unpin`, `UnwindSafe` and `RefUnwindSafe` each public type is.
+//!
+//! A table, so that a change shows in a diff. The inherent constants of [`Is`] win where their bounds hold, those of
+//! [`IsNot`] are what is left: so a type that gains a trait fails here too.
+
+use phalanx::store::{
+    DuplicateKey, Entry, IntoIter, NotRemoved, OccupiedEntry, TryReserveError, VacantEntry,
+};
+use phalanx::{
+    Condvar, Mutex, MutexGuard, RawMutex, RawRwMutex, RwMutex, RwMutexReadGuard,
+    RwMutexUpgradableReadGuard, RwMutexWriteGuard, SafeCounter, Store, WaitFuture, WaitGroup,
+    WaitGuard, WaitTimeout, WaitTimeoutResult, WorkerPool, WorkerPoolBuilder,
+};
+use std::cell::{Cell, RefCell};
+use std::marker::{PhantomData, PhantomPinned};
+use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::rc::Rc;
+
+struct Is<T: ?Sized>(PhantomData<T>);
+
+trait IsNot {
+    const SEND: bool = false;
+    const SYNC: bool = false;
+    const UNPIN: bool = false;
+    const UNWIND: bool = false;
+    const REF_UNWIND: bool = false;
+}
+
+impl<T: ?Sized> IsNot for Is<T> {}
+
+impl<T: Send + ?Sized> Is<T> {
+    const SEND: bool = true;
+}
+
+impl<T: Sync + ?Sized> Is<T> {
+    const SYNC: bool = true;
+}
+
+impl<T: Unpin + ?Sized> Is<T> {
+    const UNPIN: bool = true;
+}
+
+impl<T: UnwindSafe + ?Sized> Is<T> {
+    const UNWIND: bool = true;
+}
+
+impl<T: RefUnwindSafe + ?Sized> Is<T> {
+    const REF_UNWIND: bool = true;
+}
+
+/// The traits of a type, by a letter each: `Send`, `sYnc`, `unPin`, `Unwind`, `Ref unwind`; `-` for what it isn't.
+macro_rules! traits {
+    ($t:ty) => {{
+        let letter = |is: bool, letter: char| if is { letter } else { '-' };
+        String::from_iter([
+            letter(Is::<$t>::SEND, 'S'),
+            letter(Is::<$t>::SYNC, 'Y'),
+            letter(Is::<$t>::UNPIN, 'P'),
+            letter(Is::<$t>::UNWIND, 'U'),
+            letter(Is::<$t>::REF_UNWIND, 'R'),
+        ])
+    }};
+}
+
+/// Fails with all lines that are wrong.
+macro_rules! assert_traits {
+    ($($expected:literal $t:ty;)*) => {
+        let lines = [$(($expected, traits!($t), stringify!($t))),*];
+        let wrong: Vec<_> = lines.iter().filter(|(expected, found, _)| expected != found).collect();
+        assert!(wrong.is_empty(), "expected, found, type: {wrong:#?}");
+    };
+}
+
+#[test]
+fn what_a_panic_leaves_whole_is_unwind_safe() {
+    assert_traits! {
+        "SYPUR" Store<String, String>;
+        "SYPUR" SafeCounter;
+        "SYPUR" WaitGroup;
+        "SYPUR" WaitGuard;
+        "SYPUR" WorkerPool;
+        "SYPUR" WorkerPoolBuilder;
+        "SYPUR" Condvar;
+        "SYPUR" WaitTimeout;
+        "SYPUR" WaitTimeoutResult;
+        "SYPUR" DuplicateKey;
+        "SYPUR" NotRemoved;
+        "SYPUR" TryReserveError;
+        "SYPUR" RawMutex;
+        "SYPUR" RawRwMutex;
+    }
+}
+
+#[test]
+fn a_store_is_as_safe_to_share_as_what_is_in_it() {
+    assert_traits! {
+        "SYPUR" Store<u32, SafeCounter>;
+        "S-PUR" Store<u32, Cell<u32>>;
+        "S-PUR" Store<u32, RefCell<u32>>;
+        "--PUR" Store<u32, Rc<u32>>;
+        "--PUR" Store<Rc<u32>, u32>;
+        "--PUR" Store<u32, *const u32>;
+        "SYPUR" Store<u32, Box<dyn FnMut() + Send + Sync>>;
+        "SYPUR" IntoIter<String, String>;
+        "--P--" IntoIter<u32, Rc<Cell<u32>>>;
+        "SYP-R" Entry<'static, u32, u32>;
+        "SYP-R" OccupiedEntry<'static, u32, u32>;
+        "SYP-R" VacantEntry<'static, u32, u32>;
+    }
+}
+
+/// Locks are `lock_api`'s: without poison, what they protect is as a panic has left it.
+#[test]
+fn locks_and_guards_are_as_lock_api_has_them() {
+    assert_traits! {
+        "SYPU-" Mutex<u32>;
+        "SYPU-" RwMutex<u32>;
+        "SYP--" MutexGuard<'static, u32>;
+        "SYP--" RwMutexReadGuard<'static, u32>;
+        "SYP--" RwMutexWriteGuard<'static, u32>;
+        "SYP--" RwMutexUpgradableReadGuard<'static, u32>;
+        "SYPU-" Mutex<Cell<u32>>;
+        "--PU-" Mutex<Rc<u32>>;
+    }
+}
+
+#[test]
+fn the_table_sees_what_a_type_is_not() {
+    assert_traits! {
+        "SYPUR" u32;
+        "SY-UR" PhantomPinned;
+        "SYP-R" &'static mut u32;
+        "--P--" Rc<Cell<u32>>;
+        "S-PU-" Cell<u32>;
+    }
+}
+
+#[test]
+fn a_future_is_as_safe_as_its_group() {
+    assert_traits! {
+        "SYPUR" WaitFuture<'static>;
+    }
+}
