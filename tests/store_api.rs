@@ -439,7 +439,7 @@ fn a_value_that_a_closure_returns_is_dropped_without_a_lock() {
         let held = new();
         assert!(store.try_remove_if(&99, move |_| (&held, true).1).is_err());
         let held = new();
-        store.upsert_with(98, || new(), move |_| drop(held));
+        store.upsert_with(98, new, move |_| drop(held));
         let held = new();
         assert!(store.try_with_many([&1, &1], move |_| drop(held)).is_err());
         let held = new();
@@ -449,6 +449,54 @@ fn a_value_that_a_closure_returns_is_dropped_without_a_lock() {
         store.retain(|key, _| *key != 4);
         store.clear();
         assert!(store.is_empty());
+    });
+}
+
+/// Of an entry whose value can't be copied the key may have been: it is dropped without a lock, while the panic goes on.
+#[test]
+fn a_key_that_was_copied_before_a_panic_is_dropped_without_a_lock() {
+    struct Key(Weak<Store<Key, Uncopied>>);
+    struct Uncopied;
+    impl Clone for Key {
+        fn clone(&self) -> Self {
+            Key(self.0.clone())
+        }
+    }
+    impl Hash for Key {
+        fn hash<H: Hasher>(&self, hasher: &mut H) {
+            0.hash(hasher);
+        }
+    }
+    impl PartialEq for Key {
+        fn eq(&self, _: &Self) -> bool {
+            true
+        }
+    }
+    impl Eq for Key {}
+    impl Drop for Key {
+        fn drop(&mut self) {
+            self.0.upgrade().map(|it| it.for_each_mut(|_, _| ())).unwrap_or_default();
+        }
+    }
+    impl Clone for Uncopied {
+        fn clone(&self) -> Self {
+            panic!("can't be copied")
+        }
+    }
+    watchdog(|| {
+        let store = Arc::new(Store::with_shards(1));
+        let key = || Key(Arc::downgrade(&store));
+        store.insert(key(), Uncopied);
+        type Call = fn(&Store<Key, Uncopied>, &Key);
+        let calls: [Call; 3] = [
+            |store, key| ignore(store.get_key_value(key)),
+            |store, _| ignore(store.clone()),
+            |store, key| ignore(store.get_or_insert_with(key.clone(), || Uncopied)),
+        ];
+        for call in calls {
+            assert_eq!(panic_of(|| call(&store, &key())).message, "can't be copied");
+        }
+        assert_eq!(store.len(), 1);
     });
 }
 
