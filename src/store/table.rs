@@ -292,6 +292,29 @@ mod tests {
         }
     }
 
+    /// The store asks for all of its tables first; a table by itself fails as cleanly.
+    #[test]
+    #[cfg(target_pointer_width = "64")]
+    fn too_large_a_table_is_an_error_and_changes_nothing() {
+        let mut table = Table::new();
+        (0..100).for_each(|key| insert(&mut table, key));
+        let capacity = table.capacity();
+        let too_large = [
+            (usize::MAX, TryReserveError::CapacityOverflow),
+            (usize::MAX / 8, TryReserveError::CapacityOverflow),
+            (1 << 50, TryReserveError::OutOfMemory),
+        ];
+        for (additional, error) in too_large {
+            assert_eq!(table.try_reserve(&Site::new(), additional, hash), Err(error));
+            let made = Table::<u64, u64>::try_with_capacity(additional);
+            assert_eq!(made.map(|table| table.len()), Err(error));
+        }
+        assert_eq!((table.len(), table.capacity()), (100, capacity));
+        assert_eq!(table.try_reserve(&Site::new(), 1000, hash), Ok(()));
+        assert!(table.has_room(1000));
+        (0..100).for_each(|key| remove(&mut table, key));
+    }
+
     #[test]
     fn a_table_whose_entries_come_and_go_keeps_its_size() {
         let mut table = Table::new();
