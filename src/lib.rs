@@ -114,7 +114,7 @@ pub use rw_mutex::{
 pub use safe_counter::SafeCounter;
 #[doc(inline)]
 pub use store::Store;
-pub use sys::{Model, atomic, cell, model, thread};
+pub use sys::{Model, atomic, cell, hint, model, thread};
 pub use wait_group::{WaitFuture, WaitGroup, WaitGuard};
 pub use worker_pool::{WorkerPool, WorkerPoolBuilder};
 #[cfg(feature = "arc_lock")]

@@ -75,7 +75,7 @@ pub(crate) use build::{
     by_build, catch, const_fn, cores, global_array, has_heavy_fence, hash_one, heavy_fence, local,
     park, prefetch, prefetch_to_write, prepare_heavy_fence, store, unpark_one, unpark_threads,
 };
-pub use build::{Model, atomic, cell, model, thread};
+pub use build::{Model, atomic, cell, hint, model, thread};
 pub(crate) use std::sync::Arc;
 pub(crate) use tasks::{Ticket, cancel_task, park_task, wake_tasks};
 

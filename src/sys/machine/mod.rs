@@ -22,14 +22,23 @@ use std::time::Instant;
 pub mod atomic {
     //! Atomics: std's own, and the model's in a model build.
     //!
-    //! A model's atomics can't be made in a `const` or a `static`, and have no `get_mut`: what
-    //! both builds have is `new`, `load`, `store`, `swap`, the `fetch_` methods and the
-    //! compare-exchanges.
+    //! A model's atomics have all stable methods of std's but `as_ptr` and `from_ptr`: a model's
+    //! atomic is more than its value. They can't be made in a `const` or a `static`: an atomic
+    //! belongs to one execution.
 
     pub use std::sync::atomic::{
         AtomicBool, AtomicI8, AtomicI16, AtomicI32, AtomicI64, AtomicIsize, AtomicPtr, AtomicU8,
-        AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
+        AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering, compiler_fence, fence,
     };
+}
+
+pub mod hint {
+    //! What a loop that waits tells the machine.
+    //!
+    //! In a model [`spin_loop`] lets the other threads run, as
+    //! [`yield_now`](crate::thread::yield_now) does: a loop that calls neither never ends there.
+
+    pub use std::hint::spin_loop;
 }
 
 pub mod cell {

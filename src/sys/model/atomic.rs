@@ -1,27 +1,79 @@
-//! Atomics: loom's, with loads that can be made read-modify-writes.
+//! Atomics: which write a step reads is loom's choice; what was written is kept here.
+//!
+//! Each write of an [`Atomic`] gets a number, and loom's atomic holds numbers. So the value of the
+//! newest write is known without a step, a pointer keeps its provenance, and a step can be told to
+//! read the newest write: a compare-exchange of loom's with a number that no write has. It fails,
+//! and what it fails with is the newest. It writes nothing.
+//!
+//! # The order of the writes
+//!
+//! A store reads the newest write first, and both are one step: nothing else is tried between the
+//! two. loom orders a store only after what its thread knows of; without that read, a store and
+//! another thread's read-modify-write have no order, and what comes later may read either. No
+//! machine does that. So here every write of an atomic, store or read-modify-write, comes after
+//! those that ran before it. It is still a store: it continues no release sequence.
+//!
+//! # Two modes of loads
 //!
 //! loom keeps one last access per atomic, so for `load; compare_exchange` against another thread's
-//! load it explores one order only. With each load run as `fetch_add(0)` it explores both; but
-//! then no load is ever stale. So every model runs in both modes, see [`Model`](super::Model).
+//! load it explores one order only. It explores both if loads are steps of the same kind as
+//! read-modify-writes, but those are never stale. So every model runs in both modes, see
+//! [`Model`](super::Model):
+//!
+//! | | plain | rmw |
+//! | --- | --- | --- |
+//! | a load reads | any write that the thread may still see | the newest |
+//! | orders of a load and another thread's load, then a write | one | both |
+//! | a store breaks a release sequence | yes | yes |
+//!
+//! The plain mode finds what needs a stale read: a missing fence, a Relaxed load of a flag. The
+//! rmw mode finds what needs an order that the plain mode leaves out. What needs both at once is
+//! found by neither.
+//!
+//! # SeqCst accesses
+//!
+//! To loom they are AcqRel. Here a SeqCst load reads no write that is older than the newest SeqCst
+//! write of the same atomic, where "newest" is the order in which they ran: that is what C++ says,
+//! with the schedule for the one order of all SeqCst operations. If loom's choice is older, the
+//! load is done again and reads the newest; such an execution repeats one that is legal, with more
+//! known to the thread and nothing less checked.
+//!
+//! A fence on each side of the access would be the wrong way: loom has each `fence(SeqCst)` happen
+//! before all later ones, so two SeqCst accesses of different atomics would order the data around
+//! them, and races that are there on the machine would not be found.
+//!
+//! # What this can't see, and what it gets wrong
+//!
+//! - Two atomics whose writes end in an order that no schedule has (each thread writes both, and
+//!   of each the other thread's first write is the last). C++ allows it without SeqCst.
+//! - A store counts as a Relaxed read of what it overwrites. It orders nothing by itself, but a
+//!   `fence(Acquire)` after it orders its thread after a Release store that it overwrote.
+//! - A `fence(SeqCst)` of one thread against SeqCst accesses of another: the access may be stale.
+//!   That is a false alarm where C++ forbids it. Fences against fences and accesses against
+//!   accesses are exact.
+
+mod fetch;
 
 use super::local;
-use std::cell::Cell;
+use loom::sync::atomic::AtomicUsize as Numbers;
+use std::cell::{Cell, RefCell};
 use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 
 pub use loom::sync::atomic::fence;
-pub use std::sync::atomic::Ordering;
+pub use std::sync::atomic::{Ordering, compiler_fence};
 
 std::thread_local! {
-    /// Whether loads run as read-modify-writes on this OS thread, which runs the whole model.
+    /// Whether loads read the newest write on this OS thread, which runs the whole model.
     static RMW_LOADS: Cell<bool> = const { Cell::new(false) };
 }
 
 local! {
-    /// Whether this thread of the model, for the moment, must read the newest value.
+    /// Whether this thread of the model, for the moment, must read the newest write.
     static NEWEST: Cell<bool> = Cell::new(false);
 }
 
-/// Runs `f` with loads as read-modify-writes, or as plain loads.
+/// Runs `f` with loads that are explored as read-modify-writes are, or with plain ones.
 pub(super) fn with_rmw_loads<R>(rmw: bool, f: impl FnOnce() -> R) -> R {
     struct Restore(bool);
     impl Drop for Restore {
@@ -33,7 +85,7 @@ pub(super) fn with_rmw_loads<R>(rmw: bool, f: impl FnOnce() -> R) -> R {
     f()
 }
 
-/// Runs `f` with the calling thread's loads reading the newest value, as under a lock that the
+/// Runs `f` with the calling thread's loads reading the newest write, as under a lock that the
 /// writers' wake-ups take too.
 pub(super) fn with_newest<R>(f: impl FnOnce() -> R) -> R {
     struct Restore;
@@ -48,68 +100,142 @@ pub(super) fn with_newest<R>(f: impl FnOnce() -> R) -> R {
     f()
 }
 
-/// Whether all loads of this run of the model are read-modify-writes.
+/// Whether all loads of this run of the model are explored as read-modify-writes.
 #[cfg(test)]
 pub(super) fn all_loads_are_rmw() -> bool {
     RMW_LOADS.get()
 }
 
-/// Whether the calling thread's next load is to be a read-modify-write.
+/// Whether the calling thread's next load is to read the newest write.
 fn rmw_load() -> bool {
     RMW_LOADS.get() || NEWEST.try_with(Cell::get).unwrap_or(false)
 }
 
-/// One atomic of the model. The public names are aliases of it: [`AtomicUsize`] and its like.
-pub struct Atomic<T: Value>(T::Loom);
+/// While it lives the calling thread goes on: what it does is part of its last step.
+struct SameStep;
 
-/// What an [`Atomic`] can hold.
-pub trait Value: Copy + fmt::Debug {
-    /// loom's atomic for it.
-    type Loom;
-    #[doc(hidden)]
-    fn create(value: Self) -> Self::Loom;
-    #[doc(hidden)]
-    fn load(atomic: &Self::Loom, order: Ordering, rmw: bool) -> Self;
-    #[doc(hidden)]
-    fn store(atomic: &Self::Loom, value: Self, order: Ordering);
-    #[doc(hidden)]
-    fn swap(atomic: &Self::Loom, value: Self, order: Ordering) -> Self;
-    #[doc(hidden)]
-    fn exchange(
-        atomic: &Self::Loom,
-        current: Self,
-        new: Self,
-        success: Ordering,
-        failure: Ordering,
-    ) -> Result<Self, Self>;
+impl SameStep {
+    fn begin() -> Self {
+        loom::stop_exploring();
+        SameStep
+    }
 }
+
+impl Drop for SameStep {
+    fn drop(&mut self) {
+        loom::explore();
+    }
+}
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+/// What an [`Atomic`] can hold: integers, `bool` and raw pointers.
+pub trait Value: Copy + PartialEq + fmt::Debug + sealed::Sealed {}
+
+/// One atomic of the model. The public names are aliases of it: [`AtomicUsize`] and its like.
+pub struct Atomic<T: Value> {
+    /// The number of a write, as loom orders and reads them.
+    numbers: Numbers,
+    /// Never borrowed across a step.
+    history: RefCell<History<T>>,
+}
+
+/// The writes of one atomic, in the order in which they ran.
+struct History<T> {
+    /// By number. A write gets its number before it has run: a step may be switched away.
+    writes: Vec<Write<T>>,
+    /// The number of the newest.
+    newest: usize,
+    /// How many have run.
+    count: usize,
+    /// The rank of the newest SeqCst one.
+    seq_cst: usize,
+}
+
+struct Write<T> {
+    value: T,
+    /// How many writes ran before it.
+    rank: usize,
+}
+
+/// The number of no write.
+const NEVER: usize = usize::MAX;
+
+// SAFETY: a model runs one thread at a time, all on one thread of the system, and a `Value` is an
+// integer, a `bool` or a pointer that is a mere value, as in std's `AtomicPtr`.
+unsafe impl<T: Value> Send for Atomic<T> {}
+// SAFETY: as above; no borrow of the history is held where another thread may run.
+unsafe impl<T: Value> Sync for Atomic<T> {}
+
+impl<T: Value> UnwindSafe for Atomic<T> {}
+impl<T: Value> RefUnwindSafe for Atomic<T> {}
 
 impl<T: Value> Atomic<T> {
     /// Wraps `value`. Not `const` in a model: an atomic belongs to one execution.
     #[track_caller]
     pub fn new(value: T) -> Self {
-        Atomic(T::create(value))
+        let first = Write { value, rank: 0 };
+        let history = History { writes: vec![first], newest: 0, count: 0, seq_cst: 0 };
+        Atomic { numbers: Numbers::new(0), history: RefCell::new(history) }
     }
 
     /// As std's.
+    ///
+    /// # Panics
+    /// If `order` is Release or AcqRel.
     #[track_caller]
     pub fn load(&self, order: Ordering) -> T {
-        T::load(&self.0, order, rmw_load())
+        match order {
+            Ordering::Release => panic!("there is no such thing as a release load"),
+            Ordering::AcqRel => panic!("there is no such thing as an acquire-release load"),
+            _ => {}
+        }
+        if rmw_load() {
+            let newest = self.read_newest(order);
+            return self.value(newest);
+        }
+        let mut read = self.numbers.load(order);
+        if order == Ordering::SeqCst && self.is_before_seq_cst(read) {
+            let _same = SameStep::begin();
+            read = self.read_newest(order);
+        }
+        self.value(read)
     }
 
     /// As std's.
+    ///
+    /// # Panics
+    /// If `order` is Acquire or AcqRel.
     #[track_caller]
     pub fn store(&self, value: T, order: Ordering) {
-        T::store(&self.0, value, order);
+        match order {
+            Ordering::Acquire => panic!("there is no such thing as an acquire store"),
+            Ordering::AcqRel => panic!("there is no such thing as an acquire-release store"),
+            _ => {}
+        }
+        let number = self.reserve(value);
+        // ORDERING: Relaxed: puts the store after every write so far, and takes nothing over.
+        self.read_newest(Ordering::Relaxed);
+        let _same = SameStep::begin();
+        self.numbers.store(number, order);
+        self.wrote(number, order);
     }
 
     /// As std's.
     #[track_caller]
     pub fn swap(&self, value: T, order: Ordering) -> T {
-        T::swap(&self.0, value, order)
+        self.fetch(order, |_| value)
     }
 
     /// As std's.
+    ///
+    /// # Errors
+    /// The value that was there, if it isn't `current`.
+    ///
+    /// # Panics
+    /// If `failure` is Release or AcqRel.
     #[track_caller]
     pub fn compare_exchange(
         &self,
@@ -118,10 +244,39 @@ impl<T: Value> Atomic<T> {
         success: Ordering,
         failure: Ordering,
     ) -> Result<T, T> {
-        T::exchange(&self.0, current, new, success, failure)
+        match failure {
+            Ordering::Release => panic!("there is no such thing as a release failure ordering"),
+            Ordering::AcqRel => {
+                panic!("there is no such thing as an acquire-release failure ordering")
+            }
+            _ => {}
+        }
+        let number = self.reserve(new);
+        let newest = self.history.borrow().newest;
+        let expected = if self.value(newest) == current { newest } else { NEVER };
+        // ORDERING: Relaxed on failure: which of the two it is, is known only below.
+        match self.numbers.compare_exchange(expected, number, success, Ordering::Relaxed) {
+            Ok(_) => self.wrote(number, success),
+            Err(found) if self.value(found) == current => {
+                let _same = SameStep::begin();
+                self.numbers.swap(number, success);
+                self.wrote(number, success);
+            }
+            Err(found) => {
+                if failure != Ordering::Relaxed {
+                    let _same = SameStep::begin();
+                    self.read_newest(failure);
+                }
+                return Err(self.value(found));
+            }
+        }
+        Ok(current)
     }
 
     /// As std's, but it never fails spuriously.
+    ///
+    /// # Errors
+    /// As [`compare_exchange`](Atomic::compare_exchange).
     #[track_caller]
     pub fn compare_exchange_weak(
         &self,
@@ -130,16 +285,7 @@ impl<T: Value> Atomic<T> {
         success: Ordering,
         failure: Ordering,
     ) -> Result<T, T> {
-        T::exchange(&self.0, current, new, success, failure)
-    }
-}
-
-impl<T: Value> Atomic<T> {
-    /// As std's.
-    #[track_caller]
-    pub fn into_inner(self) -> T {
-        // ORDERING: Relaxed: alone with it. A read-modify-write reads the newest value.
-        T::load(&self.0, Ordering::Relaxed, true)
+        self.compare_exchange(current, new, success, failure)
     }
 
     /// As std's.
@@ -148,6 +294,20 @@ impl<T: Value> Atomic<T> {
     /// The value for which `f` gave `None`.
     #[track_caller]
     pub fn fetch_update(
+        &self,
+        set_order: Ordering,
+        fetch_order: Ordering,
+        f: impl FnMut(T) -> Option<T>,
+    ) -> Result<T, T> {
+        self.try_update(set_order, fetch_order, f)
+    }
+
+    /// As std's.
+    ///
+    /// # Errors
+    /// The value for which `f` gave `None`.
+    #[track_caller]
+    pub fn try_update(
         &self,
         set_order: Ordering,
         fetch_order: Ordering,
@@ -162,6 +322,84 @@ impl<T: Value> Atomic<T> {
         }
         Err(seen)
     }
+
+    /// As std's.
+    #[track_caller]
+    pub fn update(
+        &self,
+        set_order: Ordering,
+        fetch_order: Ordering,
+        mut f: impl FnMut(T) -> T,
+    ) -> T {
+        match self.try_update(set_order, fetch_order, |seen| Some(f(seen))) {
+            Ok(before) | Err(before) => before,
+        }
+    }
+
+    /// As std's. No step of the model: nobody else can reach it.
+    pub fn get_mut(&mut self) -> &mut T {
+        let history = self.history.get_mut();
+        &mut history.writes[history.newest].value
+    }
+
+    /// As std's. No step of the model, as [`get_mut`](Atomic::get_mut).
+    pub fn into_inner(mut self) -> T {
+        *self.get_mut()
+    }
+}
+
+/// The parts of the steps.
+impl<T: Value> Atomic<T> {
+    /// Replaces the newest value by what `f` makes of it; the value before.
+    #[track_caller]
+    fn fetch(&self, order: Ordering, f: impl FnOnce(T) -> T) -> T {
+        let number = self.reserve(self.newest());
+        let before = self.value(self.numbers.swap(number, order));
+        self.history.borrow_mut().writes[number].value = f(before);
+        self.wrote(number, order);
+        before
+    }
+
+    /// Reads the newest write, and writes nothing.
+    #[track_caller]
+    fn read_newest(&self, order: Ordering) -> usize {
+        // ORDERING: Relaxed on success, which no write's number allows.
+        match self.numbers.compare_exchange(NEVER, NEVER, Ordering::Relaxed, order) {
+            Ok(number) | Err(number) => number,
+        }
+    }
+
+    /// A number for a write that is about to run.
+    fn reserve(&self, value: T) -> usize {
+        let mut history = self.history.borrow_mut();
+        history.writes.push(Write { value, rank: 0 });
+        history.writes.len() - 1
+    }
+
+    /// Notes that a write has run, right after it.
+    fn wrote(&self, number: usize, order: Ordering) {
+        let history = &mut *self.history.borrow_mut();
+        history.count += 1;
+        history.newest = number;
+        history.writes[number].rank = history.count;
+        if order == Ordering::SeqCst {
+            history.seq_cst = history.count;
+        }
+    }
+
+    fn is_before_seq_cst(&self, number: usize) -> bool {
+        let history = self.history.borrow();
+        history.writes[number].rank < history.seq_cst
+    }
+
+    fn value(&self, number: usize) -> T {
+        self.history.borrow().writes[number].value
+    }
+
+    /// The newest value, without a step.
+    fn newest(&self) -> T {
+        self.value(self.history.borrow().newest)
+    }
 }
 
 impl<T: Value> From<T> for Atomic<T> {
@@ -171,71 +409,32 @@ impl<T: Value> From<T> for Atomic<T> {
     }
 }
 
+/// The newest value. No step of the model, so that printing changes no execution.
 impl<T: Value> fmt::Debug for Atomic<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // A load would be a step of the model.
-        f.write_str("Atomic { .. }")
+        self.newest().fmt(f)
     }
 }
 
-impl<T: Value + Default> Default for Atomic<T> {
-    #[track_caller]
-    fn default() -> Self {
-        Atomic::new(T::default())
-    }
-}
-
-macro_rules! integers {
+macro_rules! aliases {
     ($($name:ident: $t:ty,)*) => { $(
         #[doc = concat!("The model's `", stringify!($name), "`.")]
         pub type $name = Atomic<$t>;
 
-        impl Value for $t {
-            type Loom = loom::sync::atomic::$name;
-            #[track_caller]
-            fn create(value: Self) -> Self::Loom {
-                Self::Loom::new(value)
-            }
-            #[track_caller]
-            fn load(atomic: &Self::Loom, order: Ordering, rmw: bool) -> Self {
-                if rmw { atomic.fetch_add(0, order) } else { atomic.load(order) }
-            }
-            #[track_caller]
-            fn store(atomic: &Self::Loom, value: Self, order: Ordering) {
-                atomic.store(value, order);
-            }
-            #[track_caller]
-            fn swap(atomic: &Self::Loom, value: Self, order: Ordering) -> Self {
-                atomic.swap(value, order)
-            }
-            #[track_caller]
-            fn exchange(
-                atomic: &Self::Loom,
-                current: Self,
-                new: Self,
-                success: Ordering,
-                failure: Ordering,
-            ) -> Result<Self, Self> {
-                atomic.compare_exchange(current, new, success, failure)
-            }
-        }
+        impl sealed::Sealed for $t {}
+        impl Value for $t {}
 
-        integers!(@methods $t: fetch_add, fetch_sub, fetch_and, fetch_nand, fetch_or, fetch_xor, fetch_max, fetch_min);
-    )* };
-    (@methods $t:ty: $($method:ident),*) => {
-        impl Atomic<$t> {
-            $(
-                /// As std's.
-                #[track_caller]
-                pub fn $method(&self, value: $t, order: Ordering) -> $t {
-                    self.0.$method(value, order)
-                }
-            )*
+        impl Default for $name {
+            #[track_caller]
+            fn default() -> Self {
+                Atomic::new(<$t>::default())
+            }
         }
-    };
+    )* };
 }
 
-integers! {
+aliases! {
+    AtomicBool: bool,
     AtomicI8: i8,
     AtomicI16: i16,
     AtomicI32: i32,
@@ -248,102 +447,22 @@ integers! {
     AtomicUsize: usize,
 }
 
-/// The model's `AtomicBool`.
-pub type AtomicBool = Atomic<bool>;
-
-impl Value for bool {
-    type Loom = loom::sync::atomic::AtomicBool;
-    #[track_caller]
-    fn create(value: Self) -> Self::Loom {
-        Self::Loom::new(value)
-    }
-    #[track_caller]
-    fn load(atomic: &Self::Loom, order: Ordering, rmw: bool) -> Self {
-        if rmw { atomic.fetch_or(false, order) } else { atomic.load(order) }
-    }
-    #[track_caller]
-    fn store(atomic: &Self::Loom, value: Self, order: Ordering) {
-        atomic.store(value, order);
-    }
-    #[track_caller]
-    fn swap(atomic: &Self::Loom, value: Self, order: Ordering) -> Self {
-        atomic.swap(value, order)
-    }
-    #[track_caller]
-    fn exchange(
-        atomic: &Self::Loom,
-        current: Self,
-        new: Self,
-        success: Ordering,
-        failure: Ordering,
-    ) -> Result<Self, Self> {
-        atomic.compare_exchange(current, new, success, failure)
-    }
-}
-
-impl Atomic<bool> {
-    /// As std's.
-    #[track_caller]
-    pub fn fetch_or(&self, value: bool, order: Ordering) -> bool {
-        self.0.fetch_or(value, order)
-    }
-
-    /// As std's.
-    #[track_caller]
-    pub fn fetch_and(&self, value: bool, order: Ordering) -> bool {
-        self.0.fetch_and(value, order)
-    }
-
-    /// As std's.
-    #[track_caller]
-    pub fn fetch_xor(&self, value: bool, order: Ordering) -> bool {
-        self.0.fetch_xor(value, order)
-    }
-
-    /// As std's.
-    #[track_caller]
-    pub fn fetch_not(&self, order: Ordering) -> bool {
-        self.0.fetch_xor(true, order)
-    }
-}
-
-/// The model's `AtomicPtr`: the address, so that a load can be a read-modify-write.
+/// The model's `AtomicPtr`.
 pub type AtomicPtr<P> = Atomic<*mut P>;
 
-impl<P> Value for *mut P {
-    type Loom = loom::sync::atomic::AtomicUsize;
+impl<P> sealed::Sealed for *mut P {}
+impl<P> Value for *mut P {}
+
+/// Null, as std's.
+impl<P> Default for AtomicPtr<P> {
     #[track_caller]
-    fn create(value: Self) -> Self::Loom {
-        Self::Loom::new(value.expose_provenance())
+    fn default() -> Self {
+        Atomic::new(std::ptr::null_mut())
     }
-    #[track_caller]
-    fn load(atomic: &Self::Loom, order: Ordering, rmw: bool) -> Self {
-        std::ptr::with_exposed_provenance_mut(<usize as Value>::load(atomic, order, rmw))
-    }
-    #[track_caller]
-    fn store(atomic: &Self::Loom, value: Self, order: Ordering) {
-        atomic.store(value.expose_provenance(), order);
-    }
-    #[track_caller]
-    fn swap(atomic: &Self::Loom, value: Self, order: Ordering) -> Self {
-        std::ptr::with_exposed_provenance_mut(atomic.swap(value.expose_provenance(), order))
-    }
-    #[track_caller]
-    fn exchange(
-        atomic: &Self::Loom,
-        current: Self,
-        new: Self,
-        success: Ordering,
-        failure: Ordering,
-    ) -> Result<Self, Self> {
-        atomic
-            .compare_exchange(
-                current.expose_provenance(),
-                new.expose_provenance(),
-                success,
-                failure,
-            )
-            .map(std::ptr::with_exposed_provenance_mut)
-            .map_err(std::ptr::with_exposed_provenance_mut)
+}
+
+impl<P> fmt::Pointer for AtomicPtr<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.newest().fmt(f)
     }
 }

@@ -1,7 +1,7 @@
 //! The seam in the model: every operation that other threads could notice goes through loom.
 //!
 //! What this rests on, and what loom 0.7 can't see, is told in [`Model`]'s docs. The parts:
-//! [`atomic`] gives loads their two modes, [`park`] the queue that replaces `parking_lot_core`,
+//! [`atomic`] gives loads their two modes and writes their order, [`park`] the queue that replaces `parking_lot_core`,
 //! [`thread`] what loom's threads lack, [`check`] the runs themselves.
 
 pub mod atomic;
@@ -27,6 +27,11 @@ use std::ptr::NonNull;
 pub mod cell {
     //! A cell for what several threads share, accessed through closures.
     pub use loom::cell::UnsafeCell;
+}
+
+pub mod hint {
+    //! What a loop that waits tells the machine: nothing, and in a model to let the others run.
+    pub use loom::hint::spin_loop;
 }
 
 /// In a model every batch has been running for a second: long enough to be shared.

@@ -1,12 +1,15 @@
-//! The stranger's own models. Natively each runs once; under the gate every interleaving.
+//! Models of what is written on phalanx's own types. Natively each runs once; under the gate every interleaving.
 //!
 //! The ignored ones are the planted bugs: they are undefined behaviour or a hang on real threads,
 //! and are run under the gate alone, where each must fail.
 
-use downstream::{
-    Door, LetterBox, LockedPost, Pages, Post, publish, publish_too_early, view_each,
-    view_from_two_tasks,
+use downstream::door::Door;
+use downstream::letters::LetterBox;
+use downstream::pages::Pages;
+use downstream::post::{
+    LockedPost, Post, publish, publish_too_early, view_each, view_from_two_tasks,
 };
+use downstream::queue::Queue;
 use phalanx::{WaitGroup, WorkerPool, model, thread};
 use std::sync::Arc;
 
@@ -175,4 +178,33 @@ fn views_of_a_page_are_all_counted() {
 #[ignore = "planted lost update: fails under the gate"]
 fn planted_lost_update_on_a_store() {
     model(|| view_a_page_from_two_threads(Pages::view_in_two_steps));
+}
+
+/// Two producers, and the main thread for a consumer.
+fn send_through_a_queue(put: fn(&Queue, u32)) {
+    let queue = Queue::new(1);
+    thread::scope(|scope| {
+        for value in [1, 2] {
+            let queue = &queue;
+            scope.spawn(move || put(queue, value));
+        }
+        assert_eq!(queue.take() + queue.take(), 3);
+    });
+}
+
+#[test]
+fn a_queue_hands_every_value_over() {
+    model(|| send_through_a_queue(Queue::put));
+}
+
+#[test]
+#[ignore = "planted lost wake-up: fails under the gate"]
+fn planted_lost_wake_up_of_a_queue() {
+    model(|| send_through_a_queue(Queue::put_and_notify_early));
+}
+
+#[test]
+#[ignore = "planted wrong result: fails under the gate"]
+fn planted_wrong_result_of_a_queue_that_looks_once() {
+    model(|| send_through_a_queue(Queue::put_after_one_look));
 }

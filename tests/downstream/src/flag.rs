@@ -1,0 +1,99 @@
+//! A value that one flag publishes, and one that passes through a second thread's hands.
+
+use phalanx::atomic::{AtomicBool, AtomicUsize, Ordering};
+use phalanx::cell::UnsafeCell;
+
+/// A value that is set once, and read by whoever sees that it is.
+#[derive(Default)]
+pub struct Flagged {
+    ready: AtomicBool,
+    value: UnsafeCell<u64>,
+}
+
+// SAFETY: set once, before the flag; read after it. The weak versions break that promise.
+unsafe impl Sync for Flagged {}
+
+impl Flagged {
+    fn put(&self, value: u64) {
+        // SAFETY: nobody reads before the flag is set.
+        self.value.with_mut(|place| unsafe { *place = value });
+    }
+
+    /// Sets the value. To be called once.
+    pub fn set(&self, value: u64) {
+        self.put(value);
+        // ORDERING: Release: pairs with the Acquire in `get`.
+        self.ready.store(true, Ordering::Release);
+    }
+
+    /// Race: the flag orders nothing.
+    pub fn set_weakly(&self, value: u64) {
+        self.put(value);
+        self.ready.store(true, Ordering::Relaxed);
+    }
+
+    /// Race: the flag comes first.
+    pub fn set_too_early(&self, value: u64) {
+        self.ready.store(true, Ordering::Release);
+        self.put(value);
+    }
+
+    /// The value, if it is set.
+    pub fn get(&self) -> Option<u64> {
+        // ORDERING: Acquire: pairs with the Release in `set`.
+        self.get_if(self.ready.load(Ordering::Acquire))
+    }
+
+    /// Race: a look that orders nothing.
+    pub fn get_weakly(&self) -> Option<u64> {
+        self.get_if(self.ready.load(Ordering::Relaxed))
+    }
+
+    fn get_if(&self, ready: bool) -> Option<u64> {
+        // SAFETY: set, and never written again.
+        ready.then(|| self.value.with(|value| unsafe { *value }))
+    }
+}
+
+/// A value that one thread writes, a second one checks, and a third one reads.
+#[derive(Default)]
+pub struct Checked {
+    /// 0: nothing. 1: written. 2: checked.
+    stage: AtomicUsize,
+    value: UnsafeCell<u64>,
+}
+
+// SAFETY: written at stage 0, read at stage 2.
+unsafe impl Sync for Checked {}
+
+impl Checked {
+    /// Writes the value. To be called once.
+    pub fn write(&self, value: u64) {
+        // SAFETY: stage 0, and nobody else writes.
+        self.value.with_mut(|place| unsafe { *place = value });
+        // ORDERING: Release: pairs with the Acquire in `read`.
+        self.stage.store(1, Ordering::Release);
+    }
+
+    /// Marks a written value as checked.
+    pub fn check(&self) {
+        // ORDERING: Relaxed: a read-modify-write is part of the release sequence that `write`
+        // began, so who reads the 2 is ordered after `write`.
+        let _ = self.stage.compare_exchange(1, 2, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
+    /// Race: a plain store ends the release sequence, though nobody else writes at this stage.
+    pub fn check_with_a_store(&self) {
+        if self.stage.load(Ordering::Relaxed) == 1 {
+            self.stage.store(2, Ordering::Relaxed);
+        }
+    }
+
+    /// The value, if it is checked.
+    pub fn read(&self) -> Option<u64> {
+        // ORDERING: Acquire: pairs with the Release in `write`.
+        let checked = self.stage.load(Ordering::Acquire) == 2;
+        // SAFETY: stage 2, after which nobody writes.
+        checked.then(|| self.value.with(|value| unsafe { *value }))
+    }
+}

@@ -1,0 +1,124 @@
+//! From one producer to one consumer: one slot, and a ring of them.
+
+use phalanx::atomic::{AtomicBool, AtomicUsize, Ordering};
+use phalanx::cell::UnsafeCell;
+use phalanx::thread;
+
+/// A place for one value.
+#[derive(Default)]
+pub struct Mailbox {
+    full: AtomicBool,
+    value: UnsafeCell<Option<u32>>,
+}
+
+// SAFETY: the producer uses the value while it is not full, the consumer while it is.
+unsafe impl Sync for Mailbox {}
+
+impl Mailbox {
+    /// Waits for the place to be empty, and puts a value there.
+    pub fn put(&self, value: u32) {
+        // ORDERING: Acquire: pairs with the Release in `take`.
+        while self.full.load(Ordering::Acquire) {
+            thread::yield_now();
+        }
+        // SAFETY: empty, so it is the producer's.
+        self.value.with_mut(|place| unsafe { *place = Some(value) });
+        // ORDERING: Release: pairs with the Acquire in `take`.
+        self.full.store(true, Ordering::Release);
+    }
+
+    /// Race: doesn't wait for the place to be empty.
+    pub fn put_at_once(&self, value: u32) {
+        // SAFETY: none.
+        self.value.with_mut(|place| unsafe { *place = Some(value) });
+        self.full.store(true, Ordering::Release);
+    }
+
+    /// Waits for a value.
+    pub fn take(&self) -> Option<u32> {
+        self.take_and_free(Ordering::Release)
+    }
+
+    /// Race: says that the place is empty, but not that it is done with it.
+    pub fn take_weakly(&self) -> Option<u32> {
+        self.take_and_free(Ordering::Relaxed)
+    }
+
+    fn take_and_free(&self, freed: Ordering) -> Option<u32> {
+        // ORDERING: Acquire: pairs with the Release in `put`.
+        while !self.full.load(Ordering::Acquire) {
+            thread::yield_now();
+        }
+        // SAFETY: full, so it is the consumer's.
+        let value = self.value.with_mut(|place| unsafe { (*place).take() });
+        // ORDERING: Release in `take`: pairs with the Acquire in `put`.
+        self.full.store(false, freed);
+        value
+    }
+}
+
+const PLACES: usize = 2;
+
+/// A queue of at most two values.
+#[derive(Default)]
+pub struct Ring {
+    /// How many values were taken. Written by the consumer.
+    taken: AtomicUsize,
+    /// How many values were put. Written by the producer.
+    put: AtomicUsize,
+    places: [UnsafeCell<u32>; PLACES],
+}
+
+// SAFETY: places from `taken` to `put` are the consumer's, the others the producer's.
+unsafe impl Sync for Ring {}
+
+impl Ring {
+    /// Puts a value in; `false` if there is no place. For one thread.
+    pub fn put(&self, value: u32) -> bool {
+        self.put_unless(value, |put, taken| put - taken == PLACES, Ordering::Release)
+    }
+
+    /// Race: doesn't publish the place.
+    pub fn put_weakly(&self, value: u32) -> bool {
+        self.put_unless(value, |put, taken| put - taken == PLACES, Ordering::Relaxed)
+    }
+
+    /// Race: takes a full ring for one with a place.
+    pub fn put_one_too_many(&self, value: u32) -> bool {
+        self.put_unless(value, |put, taken| put - taken > PLACES, Ordering::Release)
+    }
+
+    fn put_unless(
+        &self,
+        value: u32,
+        is_full: impl Fn(usize, usize) -> bool,
+        publish: Ordering,
+    ) -> bool {
+        // ORDERING: Relaxed: this thread's own.
+        let put = self.put.load(Ordering::Relaxed);
+        // ORDERING: Acquire: pairs with the Release in `take`.
+        if is_full(put, self.taken.load(Ordering::Acquire)) {
+            return false;
+        }
+        // SAFETY: not between `taken` and `put`, so it is the producer's.
+        self.places[put % PLACES].with_mut(|place| unsafe { *place = value });
+        // ORDERING: Release in `put`: pairs with the Acquire in `take`.
+        self.put.store(put + 1, publish);
+        true
+    }
+
+    /// Takes the oldest value. For one thread.
+    pub fn take(&self) -> Option<u32> {
+        // ORDERING: Relaxed: this thread's own.
+        let taken = self.taken.load(Ordering::Relaxed);
+        // ORDERING: Acquire: pairs with the Release in `put`.
+        if taken == self.put.load(Ordering::Acquire) {
+            return None;
+        }
+        // SAFETY: between `taken` and `put`, so it is the consumer's.
+        let value = self.places[taken % PLACES].with(|place| unsafe { *place });
+        // ORDERING: Release: pairs with the Acquire in `put`.
+        self.taken.store(taken + 1, Ordering::Release);
+        Some(value)
+    }
+}
