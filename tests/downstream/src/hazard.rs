@@ -1,4 +1,4 @@
-//! A pointer that readers announce before they use it, so that its owner doesn't free it.
+//! A pointer that readers announce before they use it, so that its owner doesn't take it away.
 
 use phalanx::atomic::{AtomicPtr, Ordering, fence};
 use phalanx::cell::UnsafeCell;
@@ -6,17 +6,24 @@ use phalanx::thread;
 use std::ptr;
 
 /// A value that is out of reach after `retire`, and a place for one reader's announcement.
-#[derive(Default)]
+///
+/// `retire` takes the value out. Its memory is kept until the end, for a reader that comes too
+/// late to be seen by a model, rather than to read what is freed.
 pub struct Guarded {
+    memory: Box<UnsafeCell<u32>>,
     current: AtomicPtr<UnsafeCell<u32>>,
     announced: AtomicPtr<UnsafeCell<u32>>,
 }
 
+// SAFETY: the value is read while it is announced, and taken when it isn't.
+unsafe impl Sync for Guarded {}
+
 impl Guarded {
-    /// Publishes a value, on the heap until `retire`.
+    /// Publishes a value.
     pub fn new(value: u32) -> Self {
-        let current = Box::into_raw(Box::new(UnsafeCell::new(value)));
-        Guarded { current: AtomicPtr::new(current), announced: AtomicPtr::default() }
+        let memory = Box::new(UnsafeCell::new(value));
+        let current = AtomicPtr::new((&raw const *memory).cast_mut());
+        Guarded { memory, current, announced: AtomicPtr::default() }
     }
 
     /// The value unless it is retired. For one reader.
@@ -39,7 +46,7 @@ impl Guarded {
         // ORDERING: Acquire: pairs with whoever published the pointer.
         let value = if self.current.load(Ordering::Acquire) == seen && !seen.is_null() {
             // SAFETY: announced, and not retired by then.
-            Some(unsafe { &*seen }.with(|value| unsafe { *value }))
+            Some(self.memory.with(|value| unsafe { *value }))
         } else {
             None
         };
@@ -48,7 +55,7 @@ impl Guarded {
         value
     }
 
-    /// Takes the value out, and frees it when the reader is done with it; what was there.
+    /// Puts the value out of reach, and takes it when the reader is done with it.
     pub fn retire(&self) -> u32 {
         // ORDERING: Relaxed: the fence orders it. The value is this thread's own.
         let current = self.current.swap(ptr::null_mut(), Ordering::Relaxed);
@@ -58,10 +65,7 @@ impl Guarded {
         while self.announced.load(Ordering::Acquire) == current {
             thread::yield_now();
         }
-        // SAFETY: from `new`, out of reach, and nobody reads it.
-        let value = unsafe { &*current }.with_mut(|value| unsafe { std::mem::take(&mut *value) });
-        // SAFETY: as above.
-        drop(unsafe { Box::from_raw(current) });
-        value
+        // SAFETY: out of reach, and nobody reads it.
+        self.memory.with_mut(|value| unsafe { std::mem::take(&mut *value) })
     }
 }

@@ -180,15 +180,16 @@ fn planted_lost_update_on_a_store() {
     model(|| view_a_page_from_two_threads(Pages::view_in_two_steps));
 }
 
-/// Two producers, and the main thread for a consumer.
+/// Two producers find the one place taken, and the main thread is the consumer.
 fn send_through_a_queue(put: fn(&Queue, u32)) {
     let queue = Queue::new(1);
+    queue.put(4);
     thread::scope(|scope| {
         for value in [1, 2] {
             let queue = &queue;
             scope.spawn(move || put(queue, value));
         }
-        assert_eq!(queue.take() + queue.take(), 3);
+        assert_eq!(queue.take() + queue.take() + queue.take(), 7);
     });
 }
 
