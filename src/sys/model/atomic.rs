@@ -32,15 +32,15 @@
 //!
 //! # SeqCst accesses
 //!
-//! To loom they are AcqRel. Here a SeqCst load reads no write that is older than the newest SeqCst
-//! write of the same atomic, where "newest" is the order in which they ran: that is what C++ says,
-//! with the schedule for the one order of all SeqCst operations. If loom's choice is older, the
-//! load is done again and reads the newest; such an execution repeats one that is legal, with more
-//! known to the thread and nothing less checked.
+//! To loom they are AcqRel. Here a SeqCst load may read an older write only if there is an order of
+//! all SeqCst accesses in which it does, see [`seq_cst`]. If loom's choice has none, the load is
+//! done again and reads the newest; such an execution repeats one that is legal, with more known
+//! to the thread and nothing less checked.
 //!
-//! A fence on each side of the access would be the wrong way: loom has each `fence(SeqCst)` happen
-//! before all later ones, so two SeqCst accesses of different atomics would order the data around
-//! them, and races that are there on the machine would not be found.
+//! Two simpler ways are wrong. A fence on each side of the access: loom has each `fence(SeqCst)`
+//! happen before all later ones, so two SeqCst accesses of different atomics would order the data
+//! around them. Never reading what is older than the newest SeqCst write: a thread that learnt of
+//! that write by a Relaxed load may still read an older one. Both hide bugs.
 //!
 //! # What this can't see, and what it gets wrong
 //!
@@ -48,12 +48,13 @@
 //!   of each the other thread's first write is the last). C++ allows it without SeqCst.
 //! - A store counts as a Relaxed read of what it overwrites. It orders nothing by itself, but a
 //!   `fence(Acquire)` after it orders its thread after a Release store that it overwrote.
-//! - A `fence(SeqCst)` of one thread against SeqCst accesses of another: the access may be stale.
-//!   That is a false alarm where C++ forbids it. Fences against fences and accesses against
-//!   accesses are exact.
+//! - A `fence(SeqCst)` of one thread against SeqCst accesses of another: the access may be stale,
+//!   which is a false alarm where C++ forbids it. So is what [`seq_cst`] leaves out.
 
 mod fetch;
+mod seq_cst;
 
+use self::seq_cst::Accesses;
 use super::local;
 use loom::sync::atomic::AtomicUsize as Numbers;
 use std::cell::{Cell, RefCell};
@@ -150,8 +151,13 @@ struct History<T> {
     newest: usize,
     /// How many have run.
     count: usize,
-    /// The rank of the newest SeqCst one.
-    seq_cst: usize,
+    seq_cst: Accesses,
+}
+
+impl<T> History<T> {
+    fn may_read_seq_cst(&self, number: usize) -> bool {
+        self.seq_cst.may_read(self.writes[number].rank)
+    }
 }
 
 struct Write<T> {
@@ -177,7 +183,8 @@ impl<T: Value> Atomic<T> {
     #[track_caller]
     pub fn new(value: T) -> Self {
         let first = Write { value, rank: 0 };
-        let history = History { writes: vec![first], newest: 0, count: 0, seq_cst: 0 };
+        let history =
+            History { writes: vec![first], newest: 0, count: 0, seq_cst: Accesses::default() };
         Atomic { numbers: Numbers::new(0), history: RefCell::new(history) }
     }
 
@@ -194,14 +201,14 @@ impl<T: Value> Atomic<T> {
         }
         if rmw_load() {
             let newest = self.read_newest(order);
-            return self.value(newest);
+            return self.read(newest, order);
         }
         let mut read = self.numbers.load(order);
-        if order == Ordering::SeqCst && self.is_before_seq_cst(read) {
+        if order == Ordering::SeqCst && !self.history.borrow().may_read_seq_cst(read) {
             let _same = SameStep::begin();
             read = self.read_newest(order);
         }
-        self.value(read)
+        self.read(read, order)
     }
 
     /// As std's.
@@ -267,7 +274,7 @@ impl<T: Value> Atomic<T> {
                     let _same = SameStep::begin();
                     self.read_newest(failure);
                 }
-                return Err(self.value(found));
+                return Err(self.read(found, failure));
             }
         }
         Ok(current)
@@ -383,13 +390,18 @@ impl<T: Value> Atomic<T> {
         history.newest = number;
         history.writes[number].rank = history.count;
         if order == Ordering::SeqCst {
-            history.seq_cst = history.count;
+            history.seq_cst.wrote(history.count);
         }
     }
 
-    fn is_before_seq_cst(&self, number: usize) -> bool {
-        let history = self.history.borrow();
-        history.writes[number].rank < history.seq_cst
+    /// Notes that a write has been read and nothing written, right after it; its value.
+    fn read(&self, number: usize, order: Ordering) -> T {
+        let history = &mut *self.history.borrow_mut();
+        let Write { value, rank } = history.writes[number];
+        if order == Ordering::SeqCst {
+            history.seq_cst.read(rank);
+        }
+        value
     }
 
     fn value(&self, number: usize) -> T {

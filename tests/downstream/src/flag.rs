@@ -38,6 +38,26 @@ impl Flagged {
         self.put(value);
     }
 
+    /// Sets the value unless it is set. For one thread.
+    pub fn set_if_unset(&self, value: u64) {
+        self.set_if_unset_with(value, Ordering::Release);
+    }
+
+    /// Race: the exchange orders nothing. No stale read shows it, only the exchange before another
+    /// thread's look.
+    pub fn set_if_unset_weakly(&self, value: u64) {
+        self.set_if_unset_with(value, Ordering::Relaxed);
+    }
+
+    fn set_if_unset_with(&self, value: u64, publish: Ordering) {
+        // ORDERING: Relaxed: nobody else sets it.
+        if !self.ready.load(Ordering::Relaxed) {
+            self.put(value);
+            // ORDERING: Release in `set_if_unset`: pairs with the Acquire in `get`.
+            let _ = self.ready.compare_exchange(false, true, publish, Ordering::Relaxed);
+        }
+    }
+
     /// The value, if it is set.
     pub fn get(&self) -> Option<u64> {
         // ORDERING: Acquire: pairs with the Release in `set`.

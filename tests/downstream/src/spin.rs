@@ -64,9 +64,7 @@ impl SpinLock {
     /// Takes the lock if it is free.
     pub fn try_lock(&self) -> bool {
         // ORDERING: Acquire: pairs with the Release in `unlock`. Relaxed: nothing was taken.
-        self.locked
-            .compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed)
-            .is_ok()
+        self.locked.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed).is_ok()
     }
 
     /// Frees the lock.
