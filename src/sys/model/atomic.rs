@@ -52,81 +52,21 @@
 //!   which is a false alarm where C++ forbids it. So is what [`seq_cst`] leaves out.
 
 mod fetch;
+mod modes;
 mod seq_cst;
 
+use self::modes::{SameStep, rmw_load};
 use self::seq_cst::Accesses;
-use super::local;
 use loom::sync::atomic::AtomicUsize as Numbers;
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 
+#[cfg(test)]
+pub(super) use self::modes::all_loads_are_rmw;
+pub(super) use self::modes::{with_newest, with_rmw_loads};
 pub use loom::sync::atomic::fence;
 pub use std::sync::atomic::{Ordering, compiler_fence};
-
-std::thread_local! {
-    /// Whether loads read the newest write on this OS thread, which runs the whole model.
-    static RMW_LOADS: Cell<bool> = const { Cell::new(false) };
-}
-
-local! {
-    /// Whether this thread of the model, for the moment, must read the newest write.
-    static NEWEST: Cell<bool> = Cell::new(false);
-}
-
-/// Runs `f` with loads that are explored as read-modify-writes are, or with plain ones.
-pub(super) fn with_rmw_loads<R>(rmw: bool, f: impl FnOnce() -> R) -> R {
-    struct Restore(bool);
-    impl Drop for Restore {
-        fn drop(&mut self) {
-            RMW_LOADS.set(self.0);
-        }
-    }
-    let _restore = Restore(RMW_LOADS.replace(rmw));
-    f()
-}
-
-/// Runs `f` with the calling thread's loads reading the newest write, as under a lock that the
-/// writers' wake-ups take too.
-pub(super) fn with_newest<R>(f: impl FnOnce() -> R) -> R {
-    struct Restore;
-    impl Drop for Restore {
-        fn drop(&mut self) {
-            // Gone already if the thread is ending.
-            let _ = NEWEST.try_with(|newest| newest.set(false));
-        }
-    }
-    NEWEST.with(|newest| newest.set(true));
-    let _restore = Restore;
-    f()
-}
-
-/// Whether all loads of this run of the model are explored as read-modify-writes.
-#[cfg(test)]
-pub(super) fn all_loads_are_rmw() -> bool {
-    RMW_LOADS.get()
-}
-
-/// Whether the calling thread's next load is to read the newest write.
-fn rmw_load() -> bool {
-    RMW_LOADS.get() || NEWEST.try_with(Cell::get).unwrap_or(false)
-}
-
-/// While it lives the calling thread goes on: what it does is part of its last step.
-struct SameStep;
-
-impl SameStep {
-    fn begin() -> Self {
-        loom::stop_exploring();
-        SameStep
-    }
-}
-
-impl Drop for SameStep {
-    fn drop(&mut self) {
-        loom::explore();
-    }
-}
 
 mod sealed {
     pub trait Sealed {}

@@ -43,8 +43,7 @@ impl Flagged {
         self.set_if_unset_with(value, Ordering::Release);
     }
 
-    /// Race: the exchange orders nothing. No stale read shows it, only the exchange before another
-    /// thread's look.
+    /// Race: the exchange orders nothing.
     pub fn set_if_unset_weakly(&self, value: u64) {
         self.set_if_unset_with(value, Ordering::Relaxed);
     }

@@ -1,0 +1,68 @@
+//! Which write a load reads, and where a step ends.
+
+use super::super::local;
+use std::cell::Cell;
+
+std::thread_local! {
+    /// Whether loads read the newest write on this OS thread, which runs the whole model.
+    static RMW_LOADS: Cell<bool> = const { Cell::new(false) };
+}
+
+local! {
+    /// Whether this thread of the model, for the moment, must read the newest write.
+    static NEWEST: Cell<bool> = Cell::new(false);
+}
+
+/// Runs `f` with loads that are explored as read-modify-writes are, or with plain ones.
+pub(in super::super) fn with_rmw_loads<R>(rmw: bool, f: impl FnOnce() -> R) -> R {
+    struct Restore(bool);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            RMW_LOADS.set(self.0);
+        }
+    }
+    let _restore = Restore(RMW_LOADS.replace(rmw));
+    f()
+}
+
+/// Runs `f` with the calling thread's loads reading the newest write, as under a lock that the
+/// writers' wake-ups take too.
+pub(in super::super) fn with_newest<R>(f: impl FnOnce() -> R) -> R {
+    struct Restore;
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            // Gone already if the thread is ending.
+            let _ = NEWEST.try_with(|newest| newest.set(false));
+        }
+    }
+    NEWEST.with(|newest| newest.set(true));
+    let _restore = Restore;
+    f()
+}
+
+/// Whether all loads of this run of the model are explored as read-modify-writes.
+#[cfg(test)]
+pub(in super::super) fn all_loads_are_rmw() -> bool {
+    RMW_LOADS.get()
+}
+
+/// Whether the calling thread's next load is to read the newest write.
+pub(super) fn rmw_load() -> bool {
+    RMW_LOADS.get() || NEWEST.try_with(Cell::get).unwrap_or(false)
+}
+
+/// While it lives the calling thread goes on: what it does is part of its last step.
+pub(super) struct SameStep;
+
+impl SameStep {
+    pub(super) fn begin() -> Self {
+        loom::stop_exploring();
+        SameStep
+    }
+}
+
+impl Drop for SameStep {
+    fn drop(&mut self) {
+        loom::explore();
+    }
+}
