@@ -37,6 +37,8 @@ pub mod hint {
     //!
     //! In a model [`spin_loop`] lets the other threads run, as
     //! [`yield_now`](crate::thread::yield_now) does: a loop that calls neither never ends there.
+    //! Two threads that spin while a third one holds what they want can take turns for so long that
+    //! the model doesn't end. Model a spin lock with two threads.
 
     pub use std::hint::spin_loop;
 }

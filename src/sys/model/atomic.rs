@@ -48,6 +48,7 @@
 //!   of each the other thread's first write is the last). C++ allows it without SeqCst.
 //! - A store counts as a Relaxed read of what it overwrites. It orders nothing by itself, but a
 //!   `fence(Acquire)` after it orders its thread after a Release store that it overwrote.
+//! - Writes beyond the last seven: loom keeps no more of an atomic, so no load is staler than that.
 //! - A `fence(SeqCst)` of one thread against SeqCst accesses of another: the access may be stale,
 //!   which is a false alarm where C++ forbids it. So is what [`seq_cst`] leaves out.
 
@@ -295,7 +296,7 @@ impl<T: Value> Atomic<T> {
     }
 }
 
-/// The parts of the steps.
+/// The parts of the steps. Orderings are the caller's, where no line says otherwise.
 impl<T: Value> Atomic<T> {
     /// Replaces the newest value by what `f` makes of it; the value before.
     #[track_caller]

@@ -1,8 +1,8 @@
 //! The seam in the model: every operation that other threads could notice goes through loom.
 //!
 //! What this rests on, and what loom 0.7 can't see, is told in [`Model`]'s docs. The parts:
-//! [`atomic`] gives loads their two modes and writes their order, [`park`] the queue that replaces `parking_lot_core`,
-//! [`thread`] what loom's threads lack, [`check`] the runs themselves.
+//! [`atomic`] gives loads their two modes and writes their order, [`park`] the queue that replaces
+//! `parking_lot_core`, [`thread`] what loom's threads lack, [`check`] the runs themselves.
 
 pub mod atomic;
 mod check;
