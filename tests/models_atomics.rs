@@ -122,7 +122,7 @@ fn an_atomic_may_be_shared_and_caught_as_std_lets_it() {
     fn is_as_free_as_std<T: Send + Sync + std::panic::UnwindSafe + std::panic::RefUnwindSafe>() {}
     is_as_free_as_std::<AtomicU64>();
     is_as_free_as_std::<AtomicBool>();
-    is_as_free_as_std::<AtomicPtr<std::cell::Cell<u8>>>();
+    is_as_free_as_std::<AtomicPtr<u8>>();
     compiler_fence(SeqCst);
     model(|| {
         fence(SeqCst);
