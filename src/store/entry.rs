@@ -1,7 +1,12 @@
 //! The entry of one key, for closures that look and then decide.
 
+use super::Store;
+use super::flights::{Flight, Flights};
+use super::shards::Writing;
 use super::table::{Place, Site, Table};
+use crate::sys::Arc;
 use std::fmt;
+use std::hash::{BuildHasher, Hash};
 use std::mem;
 
 /// What is at a key, while the closure of [`Store::entry`](crate::Store::entry) runs.
@@ -16,9 +21,11 @@ pub enum Entry<'a, K, V> {
 
 /// An entry whose key is in the store.
 pub struct OccupiedEntry<'a, K, V> {
-    pub(super) place: Place<'a, K, V>,
-    /// Keeps the key of an entry that is removed, until the lock is gone.
-    pub(super) removed: &'a mut Option<K>,
+    place: Place<'a, K, V>,
+    flights: &'a mut Flights<K, V>,
+    /// The key's, which its removal ends.
+    flight: Option<Arc<Flight<V>>>,
+    removed: &'a mut Removed<K, V>,
 }
 
 /// An entry whose key is not in the store.
@@ -96,16 +103,25 @@ impl<'a, K, V> OccupiedEntry<'a, K, V> {
         mem::replace(self.get_mut(), value)
     }
 
-    /// Takes the entry out of the store, and gives its value.
+    /// Removes the entry from the store, and returns its value.
     pub fn remove(self) -> V {
-        let ((key, value), _) = self.place.remove();
-        *self.removed = Some(key);
+        let removed = self.end_flight();
+        let ((key, value), _) = removed.0.remove();
+        removed.1.key = Some(key);
         value
     }
 
-    /// Takes the entry out of the store, and gives key and value.
+    /// Removes the entry from the store, and returns its key and its value.
     pub fn remove_entry(self) -> (K, V) {
-        self.place.remove().0
+        self.end_flight().0.remove().0
+    }
+
+    /// No value that is being computed for the key is put in after its removal.
+    fn end_flight(self) -> (Place<'a, K, V>, &'a mut Removed<K, V>) {
+        if let Some(flight) = self.flight {
+            self.removed.ended = self.flights.end(&flight);
+        }
+        (self.place, self.removed)
     }
 }
 
@@ -124,6 +140,78 @@ impl<'a, K, V> VacantEntry<'a, K, V> {
     /// Gives the key back.
     pub fn into_key(self) -> K {
         self.key.take().expect("taken by methods that consume the entry")
+    }
+}
+
+/// What an entry's removal takes out, to be dropped when the lock is gone.
+#[derive(Debug)]
+pub(super) struct Removed<K, V> {
+    key: Option<K>,
+    ended: Flights<K, V>,
+}
+
+impl<K, V> Removed<K, V> {
+    pub(super) fn new() -> Self {
+        Removed { key: None, ended: Flights::new() }
+    }
+}
+
+/// A key's shard, locked for writing, while a closure is given the key's entry.
+pub(super) struct Opening<'a, K, V> {
+    shard: Writing<'a, K, V>,
+    /// Where the entry is, if there is one, and the key's flight.
+    found: Option<(usize, Option<Arc<Flight<V>>>)>,
+    /// How many entries the shard had.
+    had: usize,
+}
+
+/// What there is for the key.
+pub(super) enum Opened<'a, K, V> {
+    Occupied(OccupiedEntry<'a, K, V>),
+    /// With room for an entry.
+    Vacant(&'a mut Table<K, V>, &'a Site),
+}
+
+impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
+    /// Locks a key's shard, and finds its entry, or makes room for it.
+    #[track_caller]
+    pub(super) fn open(&self, hash: u64, is_it: impl Fn(&K) -> bool) -> Opening<'_, K, V> {
+        self.open_locked(self.shards.write(true, hash), hash, is_it)
+    }
+
+    /// The same, with the shard locked already.
+    pub(super) fn open_locked<'a>(
+        &self,
+        mut shard: Writing<'a, K, V>,
+        hash: u64,
+        is_it: impl Fn(&K) -> bool,
+    ) -> Opening<'a, K, V> {
+        let index = shard.table.index(hash, &is_it);
+        let found = index.map(|index| (index, shard.flights.find(hash, &is_it).cloned()));
+        if found.is_none() {
+            let (table, site) = shard.table();
+            table.make_room(site, |key| self.hash_inside(key));
+        }
+        let had = shard.table.len();
+        Opening { shard, found, had }
+    }
+
+    pub(super) fn close(&self, opening: Opening<'_, K, V>) {
+        if opening.shard.table.len() < opening.had {
+            self.tidy(opening.shard);
+        }
+    }
+}
+
+impl<K, V> Opening<'_, K, V> {
+    pub(super) fn look<'a>(&'a mut self, removed: &'a mut Removed<K, V>) -> Opened<'a, K, V> {
+        let (table, flights, site) = self.shard.parts();
+        match self.found.take() {
+            Some((index, flight)) => {
+                Opened::Occupied(OccupiedEntry { place: table.place(index), flights, flight, removed })
+            }
+            None => Opened::Vacant(table, site),
+        }
     }
 }
 

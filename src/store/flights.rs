@@ -1,55 +1,119 @@
-//! Values that are being computed: one call computes, the others that want the same key wait.
+//! Single-flight: of the calls that want one key computed, one computes and the others wait for it.
 //!
-//! A *flight* is in its shard's list from when its leader found the key absent until it has *landed*: the
-//! value is in the table, or the leader's function has panicked or failed. Then the waiters look again, and
-//! one of them may be the next leader. Nothing is locked while the function runs.
+//! A *flight* is one computation. Its *leader* is the call that found neither a value nor a flight for the key.
+//! Calls that find the flight wait for it. Nothing is locked while the leader's function runs.
+//!
+//! | state | in the shard's list | outcome | latch | a call that asks for the key |
+//! | --- | --- | --- | --- | --- |
+//! | listed | yes | none | 1 | waits for this flight |
+//! | ended | no | none | 1 | finds another flight, or starts one |
+//! | landed | no | set | 0 | finds the value, or starts a flight |
+//!
+//! ```text
+//! (none) => listed    the leader, under the shard's lock
+//! listed => ended     a removal, under the shard's lock
+//! listed => landed    the leader: off the list, with its value into the table, in one step under the
+//!                     shard's lock; then it sets the outcome; then it drains the latch
+//! ended  => landed    the leader: sets the outcome, drains the latch; puts nothing into the table
+//! ```
+//!
+//! What became of the leader's function, and what those get who asked:
+//!
+//! | the function | in the table | the leader's caller | a waiter |
+//! | --- | --- | --- | --- |
+//! | returned a value | the value | the value | a clone of it |
+//! | the same, and another call has inserted one | the inserted one | a clone of that | a clone of that |
+//! | the same, and a removal has ended the flight | nothing of this flight | the value | a clone of it |
+//! | failed | nothing of this flight | the error | a clone, if its own error is of that type; else it looks again |
+//! | panicked, or the value's or the error's `Clone` did | nothing of this flight | the panic | looks again |
+//!
+//! Of the waiters that look again at least one finds nothing, and leads the next flight; the others wait for
+//! that one.
 //!
 //! A thread that waits for a flight whose leader waits for this thread, directly or through others, would wait
-//! for ever. So each thread that leads or waits has a [`Node`]: it says which landing the thread waits
-//! for, before the thread looks along the chain of leaders for itself.
+//! for ever. So each thread that leads or waits has a [`Node`]. It says which landing the thread waits for, before
+//! the thread follows the chain of leaders to see whether it comes back to itself.
 //!
 //! Invariants:
 //!
-//! 1. A flight is in the list of its key's shard, once, from before its function starts until it has
-//!    landed; both ends under the shard's lock. The `Leader` in `compute.rs` sees to it, also while unwinding.
-//! 2. The list and the leader have the only two references to a flight's key: once it is out of the
-//!    list, the leader can take the key back.
-//! 3. A node's landing is set before its thread looks along the chain, and taken off when the wait is
-//!    over. Of the threads of a circle the last to set it finds the circle whole.
-//! 4. A chain through a landing that is over is no circle: its waiter is on its way. Whoever looks reads the
-//!    leader's next landing first and asks afterwards whether this one is over: a leader that waits for
-//!    another by now has landed before.
+//! 1. A flight gets on the list of its key's shard before its function starts, and gets off it once: all under the
+//!    shard's lock. The `Leader` in `compute.rs` takes it off unless a removal has, also while it unwinds. A key
+//!    has one listed flight at most.
+//! 2. A leader puts its value into the table only in the critical section in which it takes its own flight off the
+//!    list. A removal takes the flight off the list in the critical section in which it removes. So a value that
+//!    was computed from before a removal is never put in after it, and a call that asks after the removal
+//!    doesn't find the flight.
+//! 3. The outcome is set before the latch drains, and never changes. So a waiter finds it.
+//! 4. The list and the leader have the only two references to a flight's key: once a leader has taken its flight
+//!    off the list, the key is the leader's.
+//! 5. A node's landing is set before its thread follows the chain, and taken off when the wait is over. Of the
+//!    threads of a circle the last to set it finds the circle whole.
+//! 6. A chain through a landing that is over is no circle: its waiter is on its way. A thread that follows a chain
+//!    reads the leader's next landing first and asks afterwards whether this one is over. A leader that waits for
+//!    another one by now has landed before.
+//!
+//! Orderings: the list is under the shard's lock. The latch's Release and Acquire order what the leader did
+//! before what its waiters do; the outcome and the nodes are under locks of their own besides.
 
-use crate::sys::{Arc, Mutex, local};
-use crate::wait_group::WaitGroup;
+use crate::latch::{FIRST_BIT, Latch};
+use crate::sys::{Arc, Mutex, Spin, local};
+use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::{iter, mem, ptr};
 
-/// The flights of a shard, under its lock. One word: most shards never have any.
+/// Flights of one shard, as a list. One word: most shards never have any.
+///
+/// What is taken off a shard's list is a list too. It may have the last reference to a key or a value, which are a
+/// user's: it is dropped outside of the lock.
 #[derive(Debug)]
-pub(super) struct Flights<K>(Option<Box<Flight<K>>>);
+pub(super) struct Flights<K, V>(Option<Box<Listed<K, V>>>);
 
 #[derive(Debug)]
-struct Flight<K> {
+struct Listed<K, V> {
     hash: u64,
     key: Arc<K>,
-    landing: Arc<Landing>,
-    next: Flights<K>,
+    flight: Arc<Flight<V>>,
+    next: Flights<K, V>,
 }
 
-/// The end of a flight, as those see it who wait for it.
+/// A flight, as its leader and its waiters share it.
 #[derive(Debug)]
-pub(super) struct Landing {
+pub(super) struct Flight<V> {
+    landing: Arc<Landing>,
+    /// Protects the outcome, which is set once.
+    outcome: Mutex<Option<Arc<Outcome<V>>>>,
+}
+
+/// What became of a flight.
+#[derive(Debug)]
+pub(super) enum Outcome<V> {
+    /// What its callers get.
+    Value(V),
+    /// What its callers get, if they can use an error of that type.
+    Error(Box<dyn Any + Send + Sync>),
+    /// Its waiters look again.
+    Panicked,
+}
+
+/// The end of a flight, of whatever type its value is.
+#[derive(Debug)]
+struct Landing {
     /// Counts one until then.
-    flight: WaitGroup,
+    latch: Latch,
     leader: Arc<Node>,
 }
+
+/// What a flight adds to its latch.
+const ONE: u64 = 1 << FIRST_BIT;
+/// The bits of a latch that keep its waiters waiting.
+const BUSY: u64 = ONE;
 
 /// A thread that leads or waits.
 #[derive(Debug)]
 struct Node {
     /// What tells it from the other threads that are there at the same time.
     thread: usize,
+    /// Protects the landing that the thread waits for.
     waits_for: Mutex<Option<Arc<Landing>>>,
 }
 
@@ -72,68 +136,128 @@ fn node() -> Arc<Node> {
         .unwrap_or_else(|_| new())
 }
 
-impl<K> Flights<K> {
+impl<K, V> Flights<K, V> {
     pub(super) fn new() -> Self {
         Flights(None)
     }
 
-    /// The landing of the key's flight, if there is one.
-    pub(super) fn find(&self, hash: u64, is_it: impl Fn(&K) -> bool) -> Option<Arc<Landing>> {
-        let mut flights = iter::successors(self.0.as_deref(), |flight| flight.next.0.as_deref());
-        let flight = flights.find(|flight| flight.hash == hash && is_it(&flight.key))?;
-        Some(flight.landing.clone())
+    /// The key's flight.
+    #[inline]
+    pub(super) fn find(&self, hash: u64, is_it: impl Fn(&K) -> bool) -> Option<&Arc<Flight<V>>> {
+        let mut flights = iter::successors(self.0.as_deref(), |listed| listed.next.0.as_deref());
+        Some(&flights.find(|listed| listed.hash == hash && is_it(&listed.key))?.flight)
     }
 
-    /// Starts a flight, of which this thread is the leader. Ended by [`Flights::end`], exactly once.
-    pub(super) fn start(&mut self, hash: u64, key: Arc<K>) -> Arc<Landing> {
-        let landing = Arc::new(Landing { flight: WaitGroup::new(), leader: node() });
-        landing.flight.add(1);
-        let next = mem::replace(self, Flights::new());
-        self.0 = Some(Box::new(Flight { hash, key, landing: landing.clone(), next }));
-        landing
+    /// Starts a flight, of which this thread is the leader.
+    pub(super) fn start(&mut self, hash: u64, key: Arc<K>) -> Arc<Flight<V>> {
+        let landing = Arc::new(Landing { latch: Latch::new(ONE), leader: node() });
+        let flight = Arc::new(Flight { landing, outcome: Mutex::new(None) });
+        let next = self.take();
+        self.0 = Some(Box::new(Listed { hash, key, flight: flight.clone(), next }));
+        flight
     }
 
-    /// Takes a flight out, and gives the list's reference to its key. [`Landing::land`] comes next, out of
-    /// the lock.
-    pub(super) fn end(&mut self, landing: &Arc<Landing>) -> Arc<K> {
-        let mut place = &mut self.0;
-        while place.as_ref().is_some_and(|flight| !Arc::ptr_eq(&flight.landing, landing)) {
-            place = place.as_mut().map(|flight| &mut flight.next.0).expect("asked just now");
+    /// Whether a flight is on the list still.
+    pub(super) fn lists(&self, flight: &Arc<Flight<V>>) -> bool {
+        let mut flights = iter::successors(self.0.as_deref(), |listed| listed.next.0.as_deref());
+        flights.any(|listed| Arc::ptr_eq(&listed.flight, flight))
+    }
+
+    /// Takes a flight off the list, if it is there still.
+    pub(super) fn end(&mut self, flight: &Arc<Flight<V>>) -> Self {
+        self.end_first(|listed| Arc::ptr_eq(&listed.flight, flight))
+    }
+
+    /// Takes the key's flight off the list, if there is one.
+    #[inline]
+    pub(super) fn end_of_key(&mut self, hash: u64, is_it: impl Fn(&K) -> bool) -> Self {
+        if self.is_empty() {
+            return Flights::new();
         }
-        let flight =
-            place.take().expect("invariant 1: a flight that has not landed is in the list");
-        *place = flight.next.0;
-        flight.key
+        self.end_first(|listed| listed.hash == hash && is_it(&listed.key))
+    }
+
+    fn end_first(&mut self, is_it: impl Fn(&Listed<K, V>) -> bool) -> Self {
+        let mut place = &mut self.0;
+        while place.as_ref().is_some_and(|listed| !is_it(listed)) {
+            place = place.as_mut().map(|listed| &mut listed.next.0).expect("asked just now");
+        }
+        let mut ended = place.take();
+        if let Some(ended) = &mut ended {
+            *place = ended.next.0.take();
+        }
+        Flights(ended)
+    }
+
+    /// Takes all of them off the list.
+    pub(super) fn take(&mut self) -> Self {
+        mem::replace(self, Flights::new())
+    }
+
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_none()
     }
 }
 
-impl Landing {
-    /// Wakes all who wait. Only for the leader, after [`Flights::end`].
-    pub(super) fn land(&self) {
-        self.flight.done();
+impl<V> Flight<V> {
+    /// Sets the outcome, and wakes all waiters. Only for the leader, once, when the flight is off the list.
+    pub(super) fn land(&self, outcome: Outcome<V>) {
+        *self.outcome.lock() = Some(Arc::new(outcome));
+        self.landing.latch.leave(ONE, BUSY);
     }
 
-    fn is_over(&self) -> bool {
-        self.flight.count() == 0
-    }
-
-    /// Waits for the landing.
+    /// Blocks until the flight has landed.
     ///
     /// # Panics
     /// If it would wait for ever.
     #[track_caller]
-    pub(super) fn wait(self: &Arc<Self>) {
+    pub(super) fn wait(&self) {
+        self.landing.wait();
+    }
+
+    /// What became of it. Only when it has landed.
+    pub(super) fn outcome(self: Arc<Self>) -> Arc<Outcome<V>> {
+        let outcome = self.outcome.lock().clone();
+        outcome.expect("invariant 3: set before the latch drains")
+    }
+}
+
+impl<V: Clone> Outcome<V> {
+    /// The value or the error, or `None` for a panic and an error of another type. The last call of all gets
+    /// the value itself, the others clone it.
+    pub(super) fn result<E: Clone + 'static>(self: Arc<Self>) -> Option<Result<V, E>> {
+        match Arc::try_unwrap(self) {
+            Ok(Outcome::Value(value)) => Some(Ok(value)),
+            Ok(Outcome::Error(error)) => error.downcast().ok().map(|error| Err(*error)),
+            Ok(Outcome::Panicked) => None,
+            Err(shared) => match &*shared {
+                Outcome::Value(value) => Some(Ok(value.clone())),
+                Outcome::Error(error) => error.downcast_ref().cloned().map(Err),
+                Outcome::Panicked => None,
+            },
+        }
+    }
+}
+
+impl Landing {
+    fn is_over(&self) -> bool {
+        self.latch.poll(BUSY).is_some()
+    }
+
+    #[track_caller]
+    fn wait(self: &Arc<Self>) {
         let me = node();
         *me.waits_for.lock() = Some(self.clone());
         let circle = self.waits_for(&me);
         if !circle {
-            self.flight.wait();
+            self.latch.wait_drained(BUSY, Spin::Brief);
         }
         *me.waits_for.lock() = None;
         assert!(!circle, "Store: get_or_compute waits for a value that is computed from its own");
     }
 
-    /// Whether this landing waits for a thread: invariants 3 and 4.
+    /// Whether this landing waits for a thread: invariants 5 and 6.
     fn waits_for(self: &Arc<Self>, thread: &Node) -> bool {
         let mut landing = self.clone();
         loop {

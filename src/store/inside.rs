@@ -7,11 +7,15 @@
 //! whether there is any mark here, and everyone else looks at the slots too. And where it is known that what
 //! runs under a lock calls nothing, as with numbers and strings, nobody can come to ask, so there is none
 //! either: see [`is_plain`].
+//!
+//! The destructors of thread-locals may call stores, and nest them. What is recorded here has no destructor itself,
+//! and so is there until the last of those has run.
 
 use crate::rw_mutex::RawRwMutex;
 use crate::sys::local;
 use std::any::TypeId;
 use std::cell::{Cell, RefCell};
+use std::mem::ManuallyDrop;
 use std::ops::Range;
 
 /// What tells a store from all others, as long as it lives: its first lock's address, and the ids of its
@@ -28,7 +32,47 @@ local! {
 }
 local! {
     /// The others, from the outermost on.
-    static OUTER: RefCell<Vec<usize>> = RefCell::new(Vec::new());
+    static OUTER: RefCell<Outer> = RefCell::new(Outer::new());
+}
+
+/// How many outer stores need no memory.
+const FEW: usize = 4;
+
+/// Stores by their addresses, as a stack. Frees its memory with the last one that needs it, and so needs no
+/// destructor.
+#[derive(Debug)]
+struct Outer {
+    few: [usize; FEW],
+    len: usize,
+    more: ManuallyDrop<Vec<usize>>,
+}
+
+impl Outer {
+    const fn new() -> Self {
+        Outer { few: [0; FEW], len: 0, more: ManuallyDrop::new(Vec::new()) }
+    }
+
+    fn push(&mut self, store: usize) {
+        match self.few.get_mut(self.len) {
+            Some(place) => *place = store,
+            None => self.more.push(store),
+        }
+        self.len += 1;
+    }
+
+    fn pop(&mut self) {
+        self.len -= 1;
+        if self.len == FEW {
+            *self.more = Vec::new();
+        } else {
+            self.more.pop();
+        }
+    }
+
+    fn contains(&self, store: usize) -> bool {
+        let few = &self.few[..self.len.min(FEW)];
+        few.contains(&store) || self.more.contains(&store)
+    }
 }
 
 /// This thread is inside the store, until this is dropped.
@@ -43,7 +87,7 @@ impl Inside {
     #[inline]
     #[track_caller]
     pub(super) fn enter(store: &Identity) -> Self {
-        // A thread that is ending can't be told any more, and is let in.
+        // In a model a thread that is ending can't be told any more, and is let in.
         let outer = INNERMOST.try_with(|innermost| innermost.replace(store.address)).unwrap_or(0);
         let inside = Inside { outer };
         let again = outer != 0 && inside.nests(store.address);
@@ -51,6 +95,11 @@ impl Inside {
             refuse();
         }
         inside
+    }
+
+    /// [`enter`](Inside::enter), or `None` if the thread is inside that store already.
+    pub(super) fn try_enter(store: &Identity) -> Option<Self> {
+        (!is_inside(store)).then(|| Inside::enter(store))
     }
 
     /// The mark, if one `is_needed`: if anything of a user's may run under the lock. Else only the look whether
@@ -82,10 +131,9 @@ impl Inside {
         let again = OUTER.try_with(|others| {
             let mut others = others.borrow_mut();
             others.push(self.outer);
-            others.contains(&store)
+            others.contains(store)
         });
-        // In the destructors of thread-locals the list may be gone: nothing nests there any more.
-        again.unwrap_or(true)
+        again.unwrap_or(false)
     }
 }
 
@@ -150,13 +198,14 @@ pub(super) fn is_plain<T: ?Sized>() -> bool {
 #[cold]
 pub(super) fn is_inside(store: &Identity) -> bool {
     INNERMOST.try_with(|innermost| innermost.get() == store.address).unwrap_or(false)
-        || OUTER.try_with(|others| others.borrow().contains(&store.address)).unwrap_or(false)
+        || OUTER.try_with(|others| others.borrow().contains(store.address)).unwrap_or(false)
         || RawRwMutex::reads_one_of(&store.ids)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::mem::needs_drop;
     use std::panic::catch_unwind;
 
     #[test]
@@ -175,5 +224,37 @@ mod tests {
         drop(inside);
         assert!(!is_inside(&first) && is_nowhere());
         drop(Inside::enter(&first));
+    }
+
+    #[test]
+    fn the_record_of_stores_has_no_destructor() {
+        assert!(!needs_drop::<RefCell<Outer>>() && !needs_drop::<Cell<usize>>());
+    }
+
+    #[test]
+    fn any_number_of_stores_nest_and_leave_nothing() {
+        let stores = [(); 3 * FEW].map(|()| Box::new(0_u64));
+        let identities: Vec<_> = (stores.iter())
+            .map(|it| Identity { address: std::ptr::from_ref(&**it).addr(), ids: 0..0 })
+            .collect();
+        let mut inside = Vec::new();
+        for (depth, store) in identities.iter().enumerate() {
+            inside.push(Inside::enter(store));
+            for (other, store) in identities.iter().enumerate() {
+                assert_eq!(is_inside(store), other <= depth);
+                assert_eq!(Inside::try_enter(store).is_none(), other <= depth);
+            }
+        }
+        for store in &identities {
+            assert!(catch_unwind(|| Inside::enter(store)).is_err());
+        }
+        while inside.pop().is_some() {
+            let left = inside.len();
+            assert!(identities.iter().enumerate().all(|(at, it)| is_inside(it) == (at < left)));
+        }
+        OUTER.with(|outer| {
+            let outer = outer.borrow();
+            assert_eq!((outer.len, outer.more.capacity()), (0, 0));
+        });
     }
 }

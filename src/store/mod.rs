@@ -16,7 +16,9 @@
 // | `entry` | the entry of one key, for closures |
 // | `keyed` | calls on one key that return more than their plain forms |
 // | `many` | calls on several keys |
+// | `borrowed` | calls that make an owned key only when they insert it |
 // | `flights`, `compute` | values that are being computed, and the calls that compute them |
+// | `try_calls` | calls that neither block nor panic |
 // | `whole`, `room`, `equal` | calls on the whole store, on its memory, on two stores |
 // | `error` | what calls return instead of a result |
 //
@@ -29,6 +31,7 @@
 //    made it.
 // 3. A thread that locks several shards locks them in order, and one that locks two stores the older one first.
 
+mod borrowed;
 mod compute;
 mod entry;
 mod equal;
@@ -44,13 +47,17 @@ mod room;
 mod serde;
 mod shards;
 mod table;
+mod try_calls;
 mod whole;
 
+pub use borrowed::{EntryRef, VacantEntryRef};
 pub use entry::{Entry, OccupiedEntry, VacantEntry};
 pub use error::{DuplicateKey, NotRemoved, TryReserveError};
+pub use try_calls::Busy;
 pub use whole::IntoIter;
 
 use crate::sys::{catch, discard, hash_one};
+use entry::{Opened, Removed};
 use inside::{Inside, is_plain};
 use shards::{Shards, Writing};
 use std::borrow::Borrow;
@@ -353,7 +360,9 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
         Q: Hash + Eq + ?Sized,
     {
         let hash = self.hash(key);
+        let _ended;
         let mut shard = self.shards.write(!(is_plain::<K>() && is_plain::<Q>()), hash);
+        _ended = shard.flights.end_of_key(hash, |it| it.borrow() == key);
         let gone = shard.table.remove(hash, |it| it.borrow() == key);
         if gone.is_some() {
             self.tidy(shard);
@@ -402,13 +411,14 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
         Q: Hash + Eq + ?Sized,
     {
         let hash = self.hash(key);
+        let _ended;
         let mut shard = self.shards.write(true, hash);
         let index = shard.table.index(hash, |it| it.borrow() == key).ok_or(NotRemoved::Absent)?;
-        let place = shard.table.place(index);
-        if !f(&place.get().1) {
+        if !f(&shard.table.place(index).get().1) {
             return Err(NotRemoved::Kept);
         }
-        let (gone, _) = place.remove();
+        _ended = shard.flights.end_of_key(hash, |it| it.borrow() == key);
+        let (gone, _) = shard.table.place(index).remove();
         self.tidy(shard);
         Ok(gone.1)
     }
@@ -443,25 +453,17 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
     #[track_caller]
     pub fn entry<R>(&self, key: K, f: impl FnOnce(Entry<'_, K, V>) -> R) -> R {
         let hash = self.hash(&key);
-        // Before the lock, and so dropped after it: the key that was given if it isn't put in, and the
-        // store's own if it is taken out.
-        let (mut key, mut removed) = (Some(key), None);
-        let mut shard = self.shards.write(true, hash);
-        let (table, site) = shard.table();
-        let index = table.index(hash, |it| Some(it) == key.as_ref());
-        let had = table.len();
-        let result = f(match index {
-            Some(index) => {
-                Entry::Occupied(OccupiedEntry { place: table.place(index), removed: &mut removed })
-            }
-            None => {
-                table.make_room(site, |key| self.hash_inside(key));
+        // Before the lock, and so dropped after it: the key that was given if it isn't put in, and what is taken
+        // out.
+        let (mut key, mut removed) = (Some(key), Removed::new());
+        let mut opened = self.open(hash, |it| Some(it) == key.as_ref());
+        let result = f(match opened.look(&mut removed) {
+            Opened::Occupied(entry) => Entry::Occupied(entry),
+            Opened::Vacant(table, site) => {
                 Entry::Vacant(VacantEntry { table, site, hash, key: &mut key })
             }
         });
-        if shard.table.len() < had {
-            self.tidy(shard);
-        }
+        self.close(opened);
         result
     }
 

@@ -16,7 +16,7 @@ use std::ptr;
 #[derive(Debug)]
 pub(super) struct Shard<K, V> {
     pub(super) table: Table<K, V>,
-    pub(super) flights: Flights<K>,
+    pub(super) flights: Flights<K, V>,
 }
 
 /// Which bits of a hash choose the shard: neither hashbrown's tag, the upper seven, nor those that choose
@@ -161,6 +161,21 @@ impl<K, V> Shards<K, V> {
         Writing { guard: self.lock(place), site: &self.sites[place], _inside: inside }
     }
 
+    /// Locks for reading, unless it would have to wait or this thread is inside.
+    pub(super) fn try_read(&self, hash: u64) -> Option<Reading<'_, K, V>> {
+        let inside = Inside::try_enter(&self.identity)?;
+        let guard = self.locks[self.place(hash)].0.try_read()?;
+        Some(Reading { guard, _inside: Some(inside) })
+    }
+
+    /// The same for writing.
+    pub(super) fn try_write(&self, hash: u64) -> Option<Writing<'_, K, V>> {
+        let place = self.place(hash);
+        let inside = Inside::try_enter(&self.identity)?;
+        let guard = self.locks[place].0.try_write()?;
+        Some(Writing { guard, site: &self.sites[place], _inside: Some(inside) })
+    }
+
     /// Only for one that is inside already.
     #[inline]
     pub(super) fn lock(&self, place: usize) -> RwMutexWriteGuard<'_, Shard<K, V>> {
@@ -199,12 +214,13 @@ impl<K, V> Shards<K, V> {
         (inside, self.locks.iter().map(|lock| lock.0.read()).collect())
     }
 
-    /// All entries of a shard, and their memory.
+    /// All entries of a shard, and their memory. Ends all its flights, which are to be dropped by the caller.
     #[track_caller]
-    pub(super) fn take_at(&self, place: usize) -> HashTable<(K, V)> {
+    pub(super) fn take_at(&self, place: usize) -> (HashTable<(K, V)>, Flights<K, V>) {
         let mut shard = self.write_at(place);
+        let flights = shard.flights.take();
         let (table, site) = shard.table();
-        table.take(site)
+        (table.take(site), flights)
     }
 
     pub(super) fn into_tables(self) -> impl Iterator<Item = HashTable<(K, V)>> {
@@ -249,6 +265,13 @@ impl<K, V> Writing<'_, K, V> {
     #[inline]
     pub(super) fn table(&mut self) -> (&mut Table<K, V>, &Site) {
         (&mut self.guard.table, self.site)
+    }
+
+    /// The same, with the flights.
+    #[inline]
+    pub(super) fn parts(&mut self) -> (&mut Table<K, V>, &mut Flights<K, V>, &Site) {
+        let shard = &mut *self.guard;
+        (&mut shard.table, &mut shard.flights, self.site)
     }
 }
 

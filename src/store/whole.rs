@@ -207,7 +207,9 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
     pub fn retain(&self, mut f: impl FnMut(&K, &mut V) -> bool) {
         for place in self.places() {
             let mut gone = Vec::new();
+            let _ended;
             let mut shard = self.shards.write_at(place);
+            _ended = shard.flights.take();
             shard.table.take_if(&mut gone, |key, value| !f(key, value));
             if !gone.is_empty() {
                 self.tidy(shard);
@@ -223,7 +225,8 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
     pub fn drain(&self) -> Vec<(K, V)> {
         let mut all = Vec::new();
         for place in self.places() {
-            all.extend(self.shards.take_at(place));
+            let (entries, _flights) = self.shards.take_at(place);
+            all.extend(entries);
         }
         all
     }
