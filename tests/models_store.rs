@@ -7,8 +7,15 @@
 //! | --- | --- | --- |
 //! | scc#176 (LITMUS 36) | the lock is gone before the closure has finished | `a_closure_is_alone_with_its_value` |
 //! | – | two compute the same value; a waiter is not woken | `one_computes_and_the_other_waits` |
-//! | – | a panic leaves the waiters asleep | `after_a_panic_another_computes` |
+//! | – | a panic leaves the waiters asleep | `after_a_panic_another_computes`, `after_a_panic_one_of_those_that_wait_computes` |
+//! | guava#1881, greptimedb#7825 | a value computed from before a removal is put in after it, or given to a call that asks after it | `nothing_computed_from_before_a_removal_is_found_after_it` |
+//! | the same | a call that waits loses its value to a removal | `a_waiter_from_before_a_removal_gets_the_value_of_its_flight` |
+//! | the same | the same, where a value was inserted and removed meanwhile | `a_removal_of_an_inserted_value_ends_the_flight_before_it` |
+//! | caffeine#521, #287 | calls that wait for one that fails all compute, one after another | `a_failure_is_shared_by_those_that_wait` |
+//! | – | an error is given to a call with another error type | `a_failure_of_another_type_is_not_shared` |
 //! | – | threads wait for one another in a circle | `a_circle_of_two_is_refused_and_ends` |
+//! | – | a wait for a leader that has landed, and waits itself by now, is taken for a circle | `a_leader_that_has_landed_may_wait_for_one_that_waited_for_it` |
+//! | – | a call that doesn't wait waits, or changes something when it is refused | `a_call_that_does_not_wait_changes_all_or_nothing` |
 
 #[path = "common/history.rs"]
 mod history;
@@ -16,6 +23,7 @@ mod history;
 use history::{Clock, Sequential, is_linearizable};
 use phalanx::atomic::{AtomicUsize, Ordering::Relaxed};
 use phalanx::cell::UnsafeCell;
+use phalanx::store::{Busy, Entry};
 use phalanx::{Model, SafeCounter, Store, model, thread};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
@@ -181,6 +189,168 @@ fn a_value_put_in_meanwhile_stays() {
             (value, replaced, left) == (7, Some(7), 5) || (value, replaced, left) == (5, None, 5),
             "{value} {replaced:?} {left}"
         );
+    });
+}
+
+/// A source that changes, and then its value is removed. Whoever began before may get the old one, but it doesn't
+/// stay; whoever asks after the removal computes the new one.
+#[test]
+fn nothing_computed_from_before_a_removal_is_found_after_it() {
+    model(|| {
+        let shared = Arc::new((Store::<u32, usize>::new(), AtomicUsize::new(1)));
+        // ORDERING: Relaxed: what the removal's lock orders is what this is about.
+        let compute = |(store, source): &(Store<u32, usize>, AtomicUsize)| {
+            store.get_or_compute(1, |_| source.load(Relaxed))
+        };
+        let other = spawn(&shared, compute);
+        // ORDERING: as above. A swap, as loom has no order of plain stores and read-modify-writes.
+        shared.1.swap(2, Relaxed);
+        let removed = shared.0.remove(&1);
+        assert_eq!(compute(&shared), 2, "a call that asks after the removal");
+        let theirs = other.join().unwrap();
+        assert!([1, 2].contains(&theirs));
+        assert!(removed.is_none_or(|it| it == theirs));
+        assert_eq!(shared.0.get(&1), Some(2));
+    });
+}
+
+#[test]
+fn a_removal_of_an_inserted_value_ends_the_flight_before_it() {
+    model(|| {
+        let shared = Arc::new((Store::<u32, usize>::new(), AtomicUsize::new(1)));
+        let other = spawn(&shared, |(store, source)| {
+            // ORDERING: Relaxed, and a swap below: as above.
+            store.get_or_compute(1, |_| source.load(Relaxed))
+        });
+        let (store, source) = &*shared;
+        let replaced = store.insert(1, 5);
+        source.swap(2, Relaxed);
+        let removed = store.entry(1, |entry| match entry {
+            Entry::Occupied(entry) => entry.remove(),
+            Entry::Vacant(_) => unreachable!("nobody else removes"),
+        });
+        assert_eq!(removed, 5, "what was inserted stays");
+        let theirs = other.join().unwrap();
+        let left = store.get(&1);
+        // Before the insertion, beside it, or after the removal.
+        match theirs {
+            5 => assert_eq!((replaced, left), (None, None)),
+            2 if left.is_some() => assert_eq!((replaced, left), (None, Some(2))),
+            computed => {
+                assert!([None, Some(computed)].contains(&replaced), "{computed} {replaced:?}");
+                assert_eq!(left, None);
+            }
+        }
+    });
+}
+
+/// Each fails with an error of its own: those that wait get that of the one they waited for.
+#[test]
+fn a_failure_is_shared_by_those_that_wait() {
+    model(|| {
+        let shared = Arc::new((Store::<u32, u32>::new(), AtomicUsize::new(0)));
+        let fail = |own: usize| {
+            move |(store, computed): &(Store<u32, u32>, AtomicUsize)| {
+                store.try_get_or_compute(1, |_| {
+                    // ORDERING: Relaxed: counted, and asked after the joins.
+                    computed.fetch_add(1, Relaxed);
+                    Err(own)
+                })
+            }
+        };
+        let other = spawn(&shared, fail(1));
+        let mine = fail(0)(&shared).unwrap_err();
+        let theirs = other.join().unwrap().unwrap_err();
+        // ORDERING: as above.
+        let computed = shared.1.load(Relaxed);
+        assert_eq!(computed, if mine == theirs { 1 } else { 2 });
+        assert!(mine == theirs || (mine, theirs) == (0, 1));
+        assert!(shared.0.is_empty());
+    });
+}
+
+/// The same with a leader and a waiter, both from before the removal or not.
+#[test]
+fn a_waiter_from_before_a_removal_gets_the_value_of_its_flight() {
+    model(|| {
+        let shared = Arc::new((Store::<u32, usize>::new(), AtomicUsize::new(0)));
+        let compute = |(store, computed): &(Store<u32, usize>, AtomicUsize)| {
+            // ORDERING: Relaxed: counted, and asked after the joins.
+            store.get_or_compute(1, |_| 1 + computed.fetch_add(1, Relaxed))
+        };
+        let others = [spawn(&shared, compute), spawn(&shared, compute)];
+        let removed = shared.0.remove(&1);
+        let values = others.map(|other| other.join().unwrap());
+        let left = shared.0.get(&1);
+        // ORDERING: as above.
+        let computed = shared.1.load(Relaxed);
+        // One removal makes for one more computation at most, and a value is of one flight.
+        assert!((1..=2).contains(&computed), "{computed}");
+        assert_eq!(computed == 1, values[0] == values[1], "{values:?}");
+        assert!(removed.is_none_or(|it| it == 1), "{removed:?}");
+        assert!(left.is_none_or(|it| values.contains(&it)), "{left:?} of {values:?}");
+        assert!(removed.is_none() || left.is_none_or(|it| it == 2), "{removed:?} {left:?}");
+    });
+}
+
+/// A panic among three: of the other two one computes, and the other gets that value.
+#[test]
+fn after_a_panic_one_of_those_that_wait_computes() {
+    model(|| {
+        let shared = Arc::new((Store::<u32, u32>::new(), AtomicUsize::new(0)));
+        let compute = |(store, computed): &(Store<u32, u32>, AtomicUsize)| {
+            // ORDERING: Relaxed: counted, and asked after the joins.
+            store.get_or_compute(1, |_| 10 + computed.fetch_add(1, Relaxed) as u32)
+        };
+        let others = [spawn(&shared, compute), spawn(&shared, compute)];
+        let fails = || shared.0.get_or_compute(1, |_| resume_unwind(Box::new("no value")));
+        let failed = catch_unwind(AssertUnwindSafe(fails));
+        assert!(failed.is_err() || failed.is_ok_and(|value| value == 10));
+        assert_eq!(others.map(|other| other.join().unwrap()), [10, 10]);
+        assert_eq!(shared.0.get(&1), Some(10));
+    });
+}
+
+#[test]
+fn a_failure_of_another_type_is_not_shared() {
+    model(|| {
+        let store: Numbers = Arc::new(Store::new());
+        let fails = spawn(&store, |store| store.try_get_or_compute(1, |_| Err("none")));
+        // Has no error at all.
+        assert_eq!(store.get_or_compute(1, |_| 7), 7);
+        assert!([Ok(7), Err("none")].contains(&fails.join().unwrap()));
+        assert_eq!(store.get(&1), Some(7));
+    });
+}
+
+/// One computes a value and then asks for another one's. That one, while it computes, waits for the first. The
+/// chain leads back, but its first wait is over: nobody is refused.
+#[test]
+fn a_leader_that_has_landed_may_wait_for_one_that_waited_for_it() {
+    Model::new().max_branches(20_000).check(|| {
+        let store: Numbers = Arc::new(Store::new());
+        let other = spawn(&store, |store| {
+            store.get_or_compute(2, |_| 10 + store.get_or_compute(1, |_| 1))
+        });
+        assert_eq!(store.get_or_compute(1, |_| 1), 1);
+        assert_eq!(store.get_or_compute(2, |_| 11), 11);
+        assert_eq!(other.join().unwrap(), 11);
+    });
+}
+
+#[test]
+fn a_call_that_does_not_wait_changes_all_or_nothing() {
+    model(|| {
+        let store: Numbers = Arc::new([(1, 0)].into_iter().collect());
+        let add = |store: &Store<u32, u32>| store.try_update(&1, |it| *it += 1).is_ok();
+        let other = spawn(&store, add);
+        let read = spawn(&store, |store| store.try_get(&1));
+        let added = u32::from(add(&store)) + u32::from(other.join().unwrap());
+        match read.join().unwrap() {
+            Ok(seen) => assert!(seen.is_some_and(|seen| seen <= added)),
+            Err(Busy) => {}
+        }
+        assert_eq!(store.try_get(&1), Ok(Some(added)));
     });
 }
 

@@ -12,7 +12,6 @@ use std::hash::{BuildHasher, Hash};
 /// Returned by [`Store::try_get`] and the calls like it. Nothing has been changed, and no closure called. From inside
 /// it is returned each time, so a loop that tries again might never end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct Busy;
 
 impl fmt::Display for Busy {
