@@ -79,20 +79,24 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
         K: Borrow<Q> + From<&'q Q>,
         Q: Hash + Eq + ?Sized,
     {
+        let hash = self.hash(key);
+        let mut removed = Removed::new();
         // Outside of the lock, as what the other one holds is dropped with it.
         let (mut insert, mut update) = (Some(insert), Some(update));
-        self.entry_by_ref(key, |entry| match entry {
-            EntryRef::Occupied(mut entry) => {
+        // No closure: a key that is not equal is to be blamed on the caller's line.
+        let mut opening = self.open(hash, |it| it.borrow() == key);
+        match opening.look(&mut removed) {
+            Opened::Occupied(mut entry) => {
                 if let Some(update) = update.take() {
                     update(entry.get_mut());
                 }
             }
-            EntryRef::Vacant(entry) => {
+            Opened::Vacant(table, site) => {
                 if let Some(insert) = insert.take() {
-                    entry.insert(insert());
+                    VacantEntryRef { table, site, hash, key }.insert(insert());
                 }
             }
-        });
+        }
     }
 }
 
@@ -202,7 +206,7 @@ impl<'a, 'q, K, Q: ?Sized, V> VacantEntryRef<'a, 'q, K, Q, V> {
         K: Borrow<Q> + From<&'q Q>,
         Q: Eq,
     {
-        &mut self.table.insert_new(self.site, self.hash, (own(self.key), value)).1
+        &mut self.table.insert_new(self.site, self.hash, (own(self.key, K::from), value)).1
     }
 }
 

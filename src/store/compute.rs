@@ -155,7 +155,7 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
         V: Clone,
         E: Clone + Send + Sync + 'static,
     {
-        self.compute(self.hash(key), Asked::Borrowed(key, own), |_| f(key))
+        self.compute(self.hash(key), Asked::Borrowed(key, K::from), |_| f(key))
     }
 
     #[track_caller]
@@ -229,17 +229,17 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
     }
 }
 
-/// An owned key, made of a borrowed one.
+/// An owned key, made of a borrowed one by `from`.
 ///
 /// # Panics
-/// If the two are not equal.
+/// If the two are not equal: no call would find it.
 #[track_caller]
-pub(super) fn own<'q, K, Q>(key: &'q Q) -> K
+pub(super) fn own<'q, K, Q>(key: &'q Q, from: impl FnOnce(&'q Q) -> K) -> K
 where
-    K: Borrow<Q> + From<&'q Q>,
+    K: Borrow<Q>,
     Q: Eq + ?Sized,
 {
-    let owned = K::from(key);
+    let owned = from(key);
     assert!(owned.borrow() == key, "Store: the key made of a borrowed one is not equal to it");
     owned
 }
@@ -262,10 +262,11 @@ impl<K: Eq + Borrow<Q>, Q: Eq + ?Sized> Asked<'_, K, Q> {
         }
     }
 
+    #[track_caller]
     fn share(self) -> Arc<K> {
         match self {
             Asked::Owned(key) => Arc::new(key),
-            Asked::Borrowed(key, own) => Arc::new(own(key)),
+            Asked::Borrowed(key, from) => Arc::new(own(key, from)),
             Asked::Shared(key) => key,
         }
     }
