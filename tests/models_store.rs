@@ -329,9 +329,8 @@ fn a_failure_of_another_type_is_not_shared() {
 fn a_leader_that_has_landed_may_wait_for_one_that_waited_for_it() {
     Model::new().max_branches(20_000).check(|| {
         let store: Numbers = Arc::new(Store::new());
-        let other = spawn(&store, |store| {
-            store.get_or_compute(2, |_| 10 + store.get_or_compute(1, |_| 1))
-        });
+        let other =
+            spawn(&store, |store| store.get_or_compute(2, |_| 10 + store.get_or_compute(1, |_| 1)));
         assert_eq!(store.get_or_compute(1, |_| 1), 1);
         assert_eq!(store.get_or_compute(2, |_| 11), 11);
         assert_eq!(other.join().unwrap(), 11);

@@ -10,8 +10,8 @@
 mod common;
 
 use common::{ignore, panic_of, watchdog};
-use phalanx::{SafeCounter, Store, WorkerPool};
 use phalanx::store::{Busy, Entry};
+use phalanx::{SafeCounter, Store, WorkerPool};
 use std::cell::{Cell, RefCell};
 use std::fmt::Debug;
 use std::hash::{BuildHasher, DefaultHasher, Hash, Hasher, RandomState};

@@ -101,8 +101,7 @@ fn another_thread_is_not_waited_for() {
     type Holds = fn(&dyn Fn());
     let writes: Holds = |f| ignore(STORE.update("key", |_| f()));
     let reads: Holds = |f| ignore(STORE.with("key", |_| f()));
-    let beside_a_reader =
-        Asked { update: Err(Busy), entry: Err(Busy), ..free() };
+    let beside_a_reader = Asked { update: Err(Busy), entry: Err(Busy), ..free() };
     for (holds, expected) in [(writes, busy()), (reads, beside_a_reader)] {
         let both = Arc::new(Barrier::new(2));
         let theirs = both.clone();

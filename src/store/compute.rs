@@ -9,44 +9,20 @@ use std::convert::Infallible;
 use std::hash::{BuildHasher, Hash};
 use std::mem;
 
-/// Calls that compute.
+/// Calls that compute: one for all that ask at the same time.
 ///
-/// **Single-flight.** Of the calls that find no value for a key at the same time, one *leads*: it calls its
-/// function, without any lock. The others wait for it. Then
-///
-/// - the function returns: its value is put in. The leading call returns the value, and each waiting call a clone.
-///   Clones are made without a lock, side by side.
-/// - the function fails: nothing is put in. The leading call returns the error, and each waiting call a clone of it;
-///   their own functions aren't called. A waiting call whose error is of another type
-///   ([`get_or_compute`](Store::get_or_compute) has none) computes by its own function.
-/// - the function panics: nothing is put in, and the panic reaches the leading call's caller alone. One of the
-///   waiting calls leads next, with its own function, and the others wait for that one. So it goes on until one
-///   function returns or fails.
-/// - another call inserts a value meanwhile: the inserted value stays, and is what the leading call and the waiting
-///   calls return. The computed value is dropped. An error is returned all the same.
-/// - the key is removed meanwhile, also if there was no value yet: the computed value goes to the leading call and
-///   to the calls that were waiting by then, but it isn't put in. A call that asks after the removal doesn't wait
-///   for it, and computes anew. No removal waits for a function.
-///
-/// [`remove`](Store::remove) and [`remove_entry`](Store::remove_entry) are such removals in any case.
-/// [`remove_if`](Store::remove_if) and [`entry`](Store::entry) are if they remove a value: of a value that isn't
-/// there yet they know nothing, and leave its computation alone. [`clear`](Store::clear),
-/// [`drain`](Store::drain) and [`retain`](Store::retain) are for all keys: `retain` can't ask its function about a
-/// value that is still being computed, and so doesn't let it in.
-///
-/// - the function asks for the same key: that call would wait for itself, and panics. So does one that would close a
-///   circle of threads in which each waits for the next. (After a removal the same key may be asked for.)
+/// Who computes, who waits, and what each returns is told under [single-flight](Store#single-flight).
 impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
     /// Returns a clone of the key's value, which `f` computes if there is none.
     ///
-    /// Of several calls at a time one calls its `f`, and the others wait for the value:
-    /// see [above](Store#impl-Store<K,+V,+S>-1).
+    /// Of several calls at a time one calls its `f`, without a lock, and the others wait for the value. See
+    /// [single-flight](Store#single-flight).
     ///
     /// # Blocking
     /// While another call computes the value.
     ///
     /// # Panics
-    /// Whatever `f` panics with. If it would wait for itself: `f` asks for the same key in the same way, or
+    /// Whatever `f` panics with. If the call would wait for itself: `f` asks for the same key in the same way, or
     /// for one whose function, in another thread, waits for this one. (Other ways to wait for oneself are
     /// not seen: `f` must not join a thread that asks for the key.) From inside this store.
     ///
@@ -338,9 +314,8 @@ impl<K, V> Leader<'_, K, V> {
 
 impl<K, V> Drop for Leader<'_, K, V> {
     fn drop(&mut self) {
-        let ended = self
-            .is_listed
-            .then(|| self.shards.write(true, self.hash).flights.end(&self.flight));
+        let ended =
+            self.is_listed.then(|| self.shards.write(true, self.hash).flights.end(&self.flight));
         self.flight.land(mem::replace(&mut self.outcome, Outcome::Panicked));
         // A key is dropped outside of the lock, and when nobody waits any more: its drop may panic.
         drop(ended);

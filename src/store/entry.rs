@@ -207,9 +207,12 @@ impl<K, V> Opening<'_, K, V> {
     pub(super) fn look<'a>(&'a mut self, removed: &'a mut Removed<K, V>) -> Opened<'a, K, V> {
         let (table, flights, site) = self.shard.parts();
         match self.found.take() {
-            Some((index, flight)) => {
-                Opened::Occupied(OccupiedEntry { place: table.place(index), flights, flight, removed })
-            }
+            Some((index, flight)) => Opened::Occupied(OccupiedEntry {
+                place: table.place(index),
+                flights,
+                flight,
+                removed,
+            }),
             None => Opened::Vacant(table, site),
         }
     }

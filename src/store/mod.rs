@@ -25,8 +25,8 @@
 // Invariants:
 //
 // 1. User code runs under a lock (closures, `Hash` while a table grows, `Eq`, `Clone`), or without any (`Hash` of a
-//    key that is looked for, `Drop` of what is replaced or removed, what `get_or_compute` computes). Under a lock its
-//    thread is marked as inside: no call then waits for a lock of the same store.
+//    key that is looked for, `Drop` of what is replaced or removed, what `get_or_compute` computes, and the
+//    clones of that). Under a lock its thread is marked as inside: no call then waits for a lock of the same store.
 // 2. No change to a table is half done while user code runs: a panic leaves every entry as it was, or as the code has
 //    made it.
 // 3. A thread that locks several shards locks them in order, and one that locks two stores the older one first.
@@ -123,8 +123,40 @@ use std::mem;
 /// these may call the store.
 ///
 /// A closure may call *another* store. But two threads that go from store to store in opposite directions can
-/// deadlock, as with any two locks, and so can a closure that waits for another thread that calls the store. In the
-/// destructors of thread-locals even calls on another store may be refused.
+/// deadlock, as with any two locks, and so can a closure that waits for another thread that calls the store. All this
+/// holds in the destructors of thread-locals, too.
+///
+/// A panic hook runs inside whatever has panicked, and a panic there ends the process. In a panic hook, and wherever
+/// else it isn't known what the thread is inside of, use [`try_get`](Store::try_get),
+/// [`try_with`](Store::try_with), [`try_contains_key`](Store::try_contains_key),
+/// [`try_update`](Store::try_update) and [`try_entry`](Store::try_entry): they return [`Busy`] from inside the same
+/// store, and where they would have to wait.
+///
+/// # Single-flight
+/// Of the calls to [`get_or_compute`](Store::get_or_compute) and its like that find no value for a key at the same
+/// time, one *leads*: it calls its function, without any lock. The others wait for it.
+///
+/// | what happens | the store then has | the leading call | a waiting call |
+/// | --- | --- | --- | --- |
+/// | the function returns | the value | returns it | returns a clone |
+/// | it fails | nothing | returns the error | returns a clone of the error, if its own is of that type; else asks again |
+/// | it panics | nothing | panics | asks again |
+/// | it returns, but another call has inserted a value | the inserted value | returns a clone of that | returns a clone of that |
+/// | it returns, but the key has been removed | nothing | returns what it computed | returns a clone of that |
+///
+/// Waiting calls clone the value side by side and without a lock. Of those that ask again one leads, with its own
+/// function, and the others wait for that one. An error goes to the calls that waited for it, also if a value was
+/// inserted meanwhile; the store doesn't remember it.
+///
+/// **Removals.** After a removal nothing is put in that was computed from before it, and a call that asks after it
+/// computes anew, though the function from before may still run. No removal waits for a function.
+/// [`remove`](Store::remove), [`remove_entry`](Store::remove_entry), [`clear`](Store::clear) and
+/// [`drain`](Store::drain) are such removals, whether there is a value yet or not. [`remove_if`](Store::remove_if) and
+/// an [entry](Store::entry) are only if they remove a value: a value that isn't there yet is none of theirs.
+/// [`retain`](Store::retain) can't ask about the values that are being computed, and lets none of them in.
+///
+/// **Circles.** A function that asks for its own key would wait for itself. That call panics, and so does one that
+/// closes a circle of threads each of which waits for the next.
 ///
 /// # Panics
 /// A panic of a closure, of a hasher, or of a `Hash`, `Eq` or `Clone` reaches the caller, and the
@@ -207,7 +239,7 @@ pub struct Store<K, V, S = RandomState> {
 /// Calls on one key.
 ///
 /// Each is one step, as seen by all other calls on that key (linearizable); `get_or_compute` is one step when
-/// it looks, and one when it puts its value in.
+/// it looks, and one when it puts its value in, see [there](Store#single-flight).
 impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
     /// Returns a copy of the key's value, or `None` if the key is absent.
     ///

@@ -16,7 +16,9 @@ pub struct Busy;
 
 impl fmt::Display for Busy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the Store is in use, by another thread or by a call that this one is inside of")
+        f.write_str(
+            "the Store is in use, by another thread or by a call that this one is inside of",
+        )
     }
 }
 
@@ -112,7 +114,8 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
     /// be done, as inserting and removing. `f` runs under the lock for writing.
     ///
     /// # Errors
-    /// [`Busy`] from inside this store, or while another thread reads or writes in the key's shard.
+    /// [`Busy`] from inside this store, or while another thread reads or writes in the key's shard. Key and `f` are
+    /// dropped.
     ///
     /// # Panics
     /// Whatever `f` panics with: the entry stays as `f` has left it.

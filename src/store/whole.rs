@@ -61,7 +61,8 @@ impl<K, V, S> Store<K, V, S> {
     /// Removes everything, shard by shard, and gives the memory back. The entries are dropped without a lock.
     ///
     /// Each shard is emptied in one step. What others put in there afterwards stays, so beside them the store may
-    /// not be empty when this returns, nor have been at any moment.
+    /// not be empty when this returns, nor have been at any moment. Values that are being computed in that step are
+    /// [not put in](Store#single-flight).
     #[track_caller]
     pub fn clear(&self) {
         for place in self.places() {
@@ -198,7 +199,7 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
     /// [calls from inside](Store#calls-from-inside).
     ///
     /// Others see a shard as it was, or with all changes made. What they put in a shard that is done is not asked
-    /// about.
+    /// about. Values that are being computed can't be asked about, and are [not put in](Store#single-flight).
     ///
     /// # Panics
     /// Whatever `f` panics with: the entries for which it has not returned `false` stay. If called from inside this
