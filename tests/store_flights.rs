@@ -212,7 +212,7 @@ fn what_removes_nothing_of_a_key_leaves_its_flight_alone() {
         ("remove of another key", |it| ignore(it.remove("other"))),
         ("remove_if of a value that isn't there yet", |it| ignore(it.remove_if("key", |_| true))),
         ("entry", |it| {
-            it.entry("key".to_owned(), |entry| assert!(matches!(entry, Entry::Vacant(_))))
+            it.entry("key".to_owned(), |entry| assert!(matches!(entry, Entry::Vacant(_))));
         }),
         ("entry of another key", |it| {
             it.entry("other".to_owned(), |entry| match entry {
