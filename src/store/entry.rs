@@ -39,7 +39,7 @@ pub struct VacantEntry<'a, K, V> {
 }
 
 impl<'a, K, V> Entry<'a, K, V> {
-    /// The key: the store's own if it is there, else the one that was asked for.
+    /// Returns the key: the store's own if it is there, else the one that was asked for.
     pub fn key(&self) -> &K {
         match self {
             Entry::Occupied(entry) => entry.key(),
@@ -47,7 +47,7 @@ impl<'a, K, V> Entry<'a, K, V> {
         }
     }
 
-    /// Changes the value, if there is one.
+    /// Changes the value by `f`, if there is one.
     pub fn and_modify(mut self, f: impl FnOnce(&mut V)) -> Self {
         if let Entry::Occupied(entry) = &mut self {
             f(entry.get_mut());
@@ -55,12 +55,12 @@ impl<'a, K, V> Entry<'a, K, V> {
         self
     }
 
-    /// The value, which is `value` if there was none.
+    /// Returns the value. Inserts `value` if there was none.
     pub fn or_insert(self, value: V) -> &'a mut V {
         self.or_insert_with(|| value)
     }
 
-    /// The value, which is that of `f` if there was none.
+    /// Returns the value. Inserts that of `f` if there was none.
     pub fn or_insert_with(self, f: impl FnOnce() -> V) -> &'a mut V {
         match self {
             Entry::Occupied(entry) => entry.into_mut(),
@@ -68,7 +68,7 @@ impl<'a, K, V> Entry<'a, K, V> {
         }
     }
 
-    /// The value, which is the default if there was none.
+    /// Returns the value. Inserts the default if there was none.
     pub fn or_default(self) -> &'a mut V
     where
         V: Default,
@@ -78,27 +78,27 @@ impl<'a, K, V> Entry<'a, K, V> {
 }
 
 impl<'a, K, V> OccupiedEntry<'a, K, V> {
-    /// The key, as the store has it.
+    /// Returns the key, as the store has it.
     pub fn key(&self) -> &K {
         &self.place.get().0
     }
 
-    /// The value.
+    /// Returns the value.
     pub fn get(&self) -> &V {
         &self.place.get().1
     }
 
-    /// The value, to be changed.
+    /// Returns the value, to be changed.
     pub fn get_mut(&mut self) -> &mut V {
         &mut self.place.get_mut().1
     }
 
-    /// The value, to be changed as long as the closure runs.
+    /// Returns the value, to be changed as long as the closure runs.
     pub fn into_mut(self) -> &'a mut V {
         &mut self.place.into_mut().1
     }
 
-    /// Puts `value` in place of the old one, which it gives.
+    /// Replaces the value, and returns the old one.
     pub fn insert(&mut self, value: V) -> V {
         mem::replace(self.get_mut(), value)
     }
@@ -126,18 +126,18 @@ impl<'a, K, V> OccupiedEntry<'a, K, V> {
 }
 
 impl<'a, K, V> VacantEntry<'a, K, V> {
-    /// The key that was asked for.
+    /// Returns the key that was asked for.
     pub fn key(&self) -> &K {
         self.key.as_ref().expect("taken by methods that consume the entry")
     }
 
-    /// Puts the key in, with this value.
+    /// Inserts the key with this value, which is returned to be changed.
     pub fn insert(self, value: V) -> &'a mut V {
         let key = self.key.take().expect("taken by methods that consume the entry");
         &mut self.table.insert_new(self.site, self.hash, (key, value)).1
     }
 
-    /// Gives the key back.
+    /// Returns the key, and inserts nothing.
     pub fn into_key(self) -> K {
         self.key.take().expect("taken by methods that consume the entry")
     }
@@ -180,6 +180,7 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
     }
 
     /// The same, with the shard locked already.
+    #[track_caller]
     pub(super) fn open_locked<'a>(
         &self,
         mut shard: Writing<'a, K, V>,
@@ -196,6 +197,7 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
         Opening { shard, found, had }
     }
 
+    /// Gives memory back if an entry was removed, and then the lock.
     pub(super) fn close(&self, opening: Opening<'_, K, V>) {
         if opening.shard.table.len() < opening.had {
             self.tidy(opening.shard);
@@ -204,6 +206,7 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
 }
 
 impl<K, V> Opening<'_, K, V> {
+    /// Once: what the closure is to be given.
     pub(super) fn look<'a>(&'a mut self, removed: &'a mut Removed<K, V>) -> Opened<'a, K, V> {
         let (table, flights, site) = self.shard.parts();
         match self.found.take() {
