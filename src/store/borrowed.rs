@@ -44,14 +44,16 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
     {
         let hash = self.hash(key);
         let mut removed = Removed::new();
-        let mut opening = self.open(hash, |it| it.borrow() == key);
-        let result = f(match opening.look(&mut removed) {
+        let mut shard = self.shards.write(true, hash);
+        let had = shard.table.len();
+        let is_it = |it: &K| it.borrow() == key;
+        let result = f(match self.open(&mut shard, hash, is_it, &mut removed) {
             Opened::Occupied(entry) => EntryRef::Occupied(entry),
             Opened::Vacant(table, site) => {
                 EntryRef::Vacant(VacantEntryRef { table, site, hash, key })
             }
         });
-        self.close(opening);
+        self.close(shard, had);
         result
     }
 
@@ -84,8 +86,8 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
         // Outside of the lock, as what the other one holds is dropped with it.
         let (mut insert, mut update) = (Some(insert), Some(update));
         // No closure: a key that is not equal is to be blamed on the caller's line.
-        let mut opening = self.open(hash, |it| it.borrow() == key);
-        match opening.look(&mut removed) {
+        let mut shard = self.shards.write(true, hash);
+        match self.open(&mut shard, hash, |it| it.borrow() == key, &mut removed) {
             Opened::Occupied(mut entry) => {
                 if let Some(update) = update.take() {
                     update(entry.get_mut());

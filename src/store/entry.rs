@@ -1,10 +1,9 @@
 //! The entry of one key, for closures that look and then decide.
 
 use super::Store;
-use super::flights::{Flight, Flights};
+use super::flights::Flights;
 use super::shards::Writing;
 use super::table::{Place, Site, Table};
-use crate::sys::Arc;
 use std::fmt;
 use std::hash::{BuildHasher, Hash};
 use std::mem;
@@ -22,9 +21,10 @@ pub enum Entry<'a, K, V> {
 /// An entry whose key is in the store.
 pub struct OccupiedEntry<'a, K, V> {
     place: Place<'a, K, V>,
+    /// Among them the key's, which its removal ends; found by hash and by this comparison.
     flights: &'a mut Flights<K, V>,
-    /// The key's, which its removal ends.
-    flight: Option<Arc<Flight<V>>>,
+    hash: u64,
+    is_same: fn(&K, &K) -> bool,
     removed: &'a mut Removed<K, V>,
 }
 
@@ -118,8 +118,9 @@ impl<'a, K, V> OccupiedEntry<'a, K, V> {
 
     /// No value that is being computed for the key is put in after its removal.
     fn end_flight(self) -> (Place<'a, K, V>, &'a mut Removed<K, V>) {
-        if let Some(flight) = self.flight {
-            self.removed.ended = self.flights.end(&flight);
+        if !self.flights.is_empty() {
+            let key = &self.place.get().0;
+            self.removed.ended = self.flights.end_of_key(self.hash, |it| (self.is_same)(it, key));
         }
         (self.place, self.removed)
     }
@@ -156,16 +157,7 @@ impl<K, V> Removed<K, V> {
     }
 }
 
-/// A key's shard, locked for writing, while a closure is given the key's entry.
-pub(super) struct Opening<'a, K, V> {
-    shard: Writing<'a, K, V>,
-    /// Where the entry is, if there is one, and the key's flight.
-    found: Option<(usize, Option<Arc<Flight<V>>>)>,
-    /// How many entries the shard had.
-    had: usize,
-}
-
-/// What there is for the key.
+/// What there is for a key.
 pub(super) enum Opened<'a, K, V> {
     Occupied(OccupiedEntry<'a, K, V>),
     /// With room for an entry.
@@ -173,50 +165,30 @@ pub(super) enum Opened<'a, K, V> {
 }
 
 impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
-    /// Locks a key's shard, and finds its entry, or makes room for it.
+    /// Finds a key's entry in its shard, or makes room for it.
+    #[inline]
     #[track_caller]
-    pub(super) fn open(&self, hash: u64, is_it: impl Fn(&K) -> bool) -> Opening<'_, K, V> {
-        self.open_locked(self.shards.write(true, hash), hash, is_it)
-    }
-
-    /// The same, with the shard locked already.
-    #[track_caller]
-    pub(super) fn open_locked<'a>(
+    pub(super) fn open<'a>(
         &self,
-        mut shard: Writing<'a, K, V>,
+        shard: &'a mut Writing<'_, K, V>,
         hash: u64,
         is_it: impl Fn(&K) -> bool,
-    ) -> Opening<'a, K, V> {
-        let index = shard.table.index(hash, &is_it);
-        let found = index.map(|index| (index, shard.flights.find(hash, &is_it).cloned()));
-        if found.is_none() {
-            let (table, site) = shard.table();
+        removed: &'a mut Removed<K, V>,
+    ) -> Opened<'a, K, V> {
+        let (table, flights, site) = shard.parts();
+        let Some(index) = table.index(hash, is_it) else {
             table.make_room(site, |key| self.hash_inside(key));
-        }
-        let had = shard.table.len();
-        Opening { shard, found, had }
+            return Opened::Vacant(table, site);
+        };
+        let place = table.place(index);
+        Opened::Occupied(OccupiedEntry { place, flights, hash, is_same: K::eq, removed })
     }
 
-    /// Gives memory back if an entry was removed, and then the lock.
-    pub(super) fn close(&self, opening: Opening<'_, K, V>) {
-        if opening.shard.table.len() < opening.had {
-            self.tidy(opening.shard);
-        }
-    }
-}
-
-impl<K, V> Opening<'_, K, V> {
-    /// Once: what the closure is to be given.
-    pub(super) fn look<'a>(&'a mut self, removed: &'a mut Removed<K, V>) -> Opened<'a, K, V> {
-        let (table, flights, site) = self.shard.parts();
-        match self.found.take() {
-            Some((index, flight)) => Opened::Occupied(OccupiedEntry {
-                place: table.place(index),
-                flights,
-                flight,
-                removed,
-            }),
-            None => Opened::Vacant(table, site),
+    /// Gives memory back if there are fewer entries than before, and then the lock.
+    #[inline]
+    pub(super) fn close(&self, shard: Writing<'_, K, V>, before: usize) {
+        if shard.table.len() < before {
+            self.tidy(shard);
         }
     }
 }

@@ -488,14 +488,16 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
         // Before the lock, and so dropped after it: the key that was given if it isn't put in, and what is taken
         // out.
         let (mut key, mut removed) = (Some(key), Removed::new());
-        let mut opened = self.open(hash, |it| Some(it) == key.as_ref());
-        let result = f(match opened.look(&mut removed) {
+        let mut shard = self.shards.write(true, hash);
+        let had = shard.table.len();
+        let is_it = |it: &K| Some(it) == key.as_ref();
+        let result = f(match self.open(&mut shard, hash, is_it, &mut removed) {
             Opened::Occupied(entry) => Entry::Occupied(entry),
             Opened::Vacant(table, site) => {
                 Entry::Vacant(VacantEntry { table, site, hash, key: &mut key })
             }
         });
-        self.close(opened);
+        self.close(shard, had);
         result
     }
 
