@@ -9,7 +9,7 @@
 //! | – | two compute the same value; a waiter is not woken | `one_computes_and_the_other_waits` |
 //! | – | a panic leaves the waiters asleep | `after_a_panic_another_computes`, `after_a_panic_one_of_those_that_wait_computes` |
 //! | guava#1881, greptimedb#7825 | a value computed from before a removal is put in after it, or given to a call that asks after it | `nothing_computed_from_before_a_removal_is_found_after_it` |
-//! | the same | a call that waits loses its value to a removal | `a_waiter_from_before_a_removal_gets_the_value_of_its_flight` |
+//! | the same | a removal makes more than one call compute again, or lets values be mixed up | `a_removal_beside_two_calls_makes_for_one_more_computation_at_most` |
 //! | the same | the same, where a value was inserted and removed meanwhile | `a_removal_of_an_inserted_value_ends_the_flight_before_it` |
 //! | caffeine#521, #287 | calls that wait for one that fails all compute, one after another | `a_failure_is_shared_by_those_that_wait` |
 //! | – | an error is given to a call with another error type | `a_failure_of_another_type_is_not_shared` |
@@ -269,9 +269,9 @@ fn a_failure_is_shared_by_those_that_wait() {
     });
 }
 
-/// The same with a leader and a waiter, both from before the removal or not.
+/// The same with two calls, that share a flight or not.
 #[test]
-fn a_waiter_from_before_a_removal_gets_the_value_of_its_flight() {
+fn a_removal_beside_two_calls_makes_for_one_more_computation_at_most() {
     model(|| {
         let shared = Arc::new((Store::<u32, usize>::new(), AtomicUsize::new(0)));
         let compute = |(store, computed): &(Store<u32, usize>, AtomicUsize)| {
