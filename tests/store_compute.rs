@@ -1,9 +1,15 @@
-//! Values that are computed once, by one of those who want them.
+//! Values that are computed once, by one of the calls that want them.
+//!
+//! | told in | the bug | test |
+//! | --- | --- | --- |
+//! | guava#1881, greptimedb#7825 | a value computed from before a removal is put in after it | `a_key_removed_while_it_is_computed_stays_away` |
 
 mod common;
 
-use common::{panic_of, watchdog};
+use common::{ignore, panic_of, watchdog};
+use phalanx::store::{Entry, EntryRef};
 use phalanx::{Store, WaitGroup};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Barrier};
@@ -59,6 +65,146 @@ fn a_value_put_in_meanwhile_stays() {
     assert_eq!((value, store.get("key")), ("inserted", Some("inserted")));
 }
 
+type Removal = (&'static str, fn(&Store<String, u32>));
+
+/// Those that remove whatever is there.
+const REMOVALS: [Removal; 5] = [
+    ("remove", |it| ignore(it.remove("key"))),
+    ("remove_entry", |it| ignore(it.remove_entry("key"))),
+    ("clear", |it| it.clear()),
+    ("drain", |it| ignore(it.drain())),
+    ("retain", |it| it.retain(|_, _| false)),
+];
+
+/// Those that remove what they find.
+const REMOVALS_OF_A_VALUE: [Removal; 6] = [
+    ("remove_if", |it| assert!(it.remove_if("key", |_| true).is_some())),
+    ("entry, remove", |it| {
+        it.entry("key".to_owned(), |entry| match entry {
+            Entry::Occupied(entry) => ignore(entry.remove()),
+            Entry::Vacant(_) => unreachable!("was inserted"),
+        });
+    }),
+    ("entry, remove_entry", |it| {
+        it.entry("key".to_owned(), |entry| match entry {
+            Entry::Occupied(entry) => ignore(entry.remove_entry()),
+            Entry::Vacant(_) => unreachable!("was inserted"),
+        });
+    }),
+    ("entry that panics", |it| {
+        let removes = || {
+            it.entry("key".to_owned(), |entry| {
+                if let Entry::Occupied(entry) = entry {
+                    entry.remove();
+                }
+                resume_unwind(Box::new("removed"))
+            })
+        };
+        assert!(catch_unwind(AssertUnwindSafe(removes)).is_err());
+    }),
+    ("entry_by_ref", |it| {
+        it.entry_by_ref("key", |entry| match entry {
+            EntryRef::Occupied(entry) => ignore(entry.remove()),
+            EntryRef::Vacant(_) => unreachable!("was inserted"),
+        });
+    }),
+    ("try_entry", |it| {
+        let removed = it.try_entry("key".to_owned(), |entry| match entry {
+            Entry::Occupied(entry) => ignore(entry.remove()),
+            Entry::Vacant(_) => unreachable!("was inserted"),
+        });
+        removed.unwrap();
+    }),
+];
+
+fn stays_away(name: &str, remove: impl Fn(&Store<String, u32>)) {
+    let store = Store::with_shards(1);
+    let computed = store.get_or_compute("key".to_owned(), |_| {
+        remove(&store);
+        1
+    });
+    assert_eq!((computed, store.get("key"), store.len()), (1, None, 0), "{name}");
+    assert_eq!(store.get_or_compute("key".to_owned(), |_| 2), 2, "{name}");
+    assert_eq!(store.get("key"), Some(2), "{name}");
+    // Asked for again before the function is done: not taken to wait for itself, and its value stays.
+    store.clear();
+    let computed = store.get_or_compute("key".to_owned(), |_| {
+        remove(&store);
+        assert_eq!(store.get_or_compute("key".to_owned(), |_| 2), 2, "{name}");
+        1
+    });
+    assert_eq!((computed, store.get("key")), (1, Some(2)), "{name}");
+}
+
+#[test]
+fn a_key_removed_while_it_is_computed_stays_away() {
+    watchdog(|| {
+        REMOVALS.iter().for_each(|(name, remove)| stays_away(name, remove));
+        for (name, remove) in REMOVALS.iter().chain(&REMOVALS_OF_A_VALUE) {
+            stays_away(name, |store| {
+                store.insert("key".to_owned(), 5);
+                remove(store);
+            });
+        }
+    });
+}
+
+#[test]
+fn what_removes_nothing_of_a_key_leaves_its_flight_alone() {
+    let calls: [Removal; 7] = [
+        ("remove of another key", |it| ignore(it.remove("other"))),
+        ("remove_if of a value that isn't there yet", |it| ignore(it.remove_if("key", |_| true))),
+        ("entry", |it| {
+            it.entry("key".to_owned(), |entry| assert!(matches!(entry, Entry::Vacant(_))));
+        }),
+        ("entry of another key", |it| {
+            it.entry("other".to_owned(), |entry| match entry {
+                Entry::Occupied(entry) => ignore(entry.remove()),
+                Entry::Vacant(_) => unreachable!("is there"),
+            });
+        }),
+        ("get", |it| ignore(it.get("key"))),
+        ("shrink_to_fit", |it| it.shrink_to_fit()),
+        ("reserve", |it| it.reserve(1000)),
+    ];
+    watchdog(move || {
+        for (name, call) in calls {
+            let store = Store::with_shards(1);
+            store.insert("other".to_owned(), 1);
+            let computed = store.get_or_compute("key".to_owned(), |_| {
+                call(&store);
+                7
+            });
+            assert_eq!((computed, store.get("key")), (7, Some(7)), "{name}");
+        }
+        // A refused removal of a value that was inserted meanwhile.
+        let store = Store::new();
+        let computed = store.get_or_compute("key", |_| {
+            store.insert("key", 5);
+            assert_eq!(store.remove_if("key", |_| false), None);
+            7
+        });
+        assert_eq!((computed, store.get("key")), (5, Some(5)));
+    });
+}
+
+#[test]
+fn a_value_that_nobody_waits_for_is_cloned_once() {
+    #[derive(Debug)]
+    struct Value(Arc<AtomicUsize>);
+    impl Clone for Value {
+        fn clone(&self) -> Self {
+            self.0.fetch_add(1, SeqCst);
+            Value(self.0.clone())
+        }
+    }
+    let (store, clones) = (Store::new(), Arc::new(AtomicUsize::new(0)));
+    ignore(store.get_or_compute(1, |_| Value(clones.clone())));
+    assert_eq!(clones.load(SeqCst), 1);
+    ignore(store.get_or_compute(1, |_| unreachable!("is there")));
+    assert_eq!(clones.load(SeqCst), 2);
+}
+
 #[test]
 fn after_a_panic_the_next_one_computes() {
     watchdog(|| {
@@ -70,7 +216,7 @@ fn after_a_panic_the_next_one_computes() {
                     computing.send(()).unwrap();
                     // Once the others are on their way; they may be late, and compute at once.
                     (0..100).for_each(|_| thread::yield_now());
-                    std::panic::resume_unwind(Box::new("no value"))
+                    resume_unwind(Box::new("no value"))
                 })
             });
             started.recv().unwrap();
@@ -127,7 +273,7 @@ fn threads_that_wait_for_one_another_in_a_circle_are_refused() {
                     let (stores, all_compute, refused) = (&stores, &all_compute, &refused);
                     let of = |key: usize| &stores[key % 2];
                     s.spawn(move || {
-                        let asked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                        let asked = catch_unwind(AssertUnwindSafe(|| {
                             of(thread).get_or_compute(thread, |_| {
                                 all_compute.wait();
                                 let next = (thread + 1) % 3;

@@ -2,14 +2,13 @@
 //!
 //! | told in | the bug | test |
 //! | --- | --- | --- |
-//! | guava#1881, greptimedb#7825 | a value computed from before a removal is put in after it | `a_key_removed_while_it_is_computed_stays_away` |
+//! | guava#1881, greptimedb#7825 | a call that asks after a removal gets a value computed from before it | `a_removal_parts_those_that_asked_before_it_from_those_that_ask_after_it` |
 //! | caffeine#521, #287 | calls that wait for one that fails compute one after another | `those_that_wait_for_a_failure_share_it` |
 
 mod common;
 
-use common::{Counted, ignore, watchdog};
+use common::{Counted, watchdog};
 use phalanx::Store;
-use phalanx::store::{Entry, EntryRef};
 use std::hash::{Hash, Hasher};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
@@ -120,129 +119,6 @@ impl<V: Clone + Send + Sync> Gate<V> {
 
 fn results<R>(threads: Vec<ScopedJoinHandle<'_, R>>) -> Vec<R> {
     threads.into_iter().map(|thread| thread.join().unwrap()).collect()
-}
-
-type Removal = (&'static str, fn(&Store<String, u32>));
-
-/// Those that remove whatever is there.
-const REMOVALS: [Removal; 5] = [
-    ("remove", |it| ignore(it.remove("key"))),
-    ("remove_entry", |it| ignore(it.remove_entry("key"))),
-    ("clear", |it| it.clear()),
-    ("drain", |it| ignore(it.drain())),
-    ("retain", |it| it.retain(|_, _| false)),
-];
-
-/// Those that remove what they find.
-const REMOVALS_OF_A_VALUE: [Removal; 6] = [
-    ("remove_if", |it| assert!(it.remove_if("key", |_| true).is_some())),
-    ("entry, remove", |it| {
-        it.entry("key".to_owned(), |entry| match entry {
-            Entry::Occupied(entry) => ignore(entry.remove()),
-            Entry::Vacant(_) => unreachable!("was inserted"),
-        });
-    }),
-    ("entry, remove_entry", |it| {
-        it.entry("key".to_owned(), |entry| match entry {
-            Entry::Occupied(entry) => ignore(entry.remove_entry()),
-            Entry::Vacant(_) => unreachable!("was inserted"),
-        });
-    }),
-    ("entry that panics", |it| {
-        let removes = || {
-            it.entry("key".to_owned(), |entry| {
-                if let Entry::Occupied(entry) = entry {
-                    entry.remove();
-                }
-                resume_unwind(Box::new("removed"))
-            })
-        };
-        assert!(catch_unwind(AssertUnwindSafe(removes)).is_err());
-    }),
-    ("entry_by_ref", |it| {
-        it.entry_by_ref("key", |entry| match entry {
-            EntryRef::Occupied(entry) => ignore(entry.remove()),
-            EntryRef::Vacant(_) => unreachable!("was inserted"),
-        });
-    }),
-    ("try_entry", |it| {
-        let removed = it.try_entry("key".to_owned(), |entry| match entry {
-            Entry::Occupied(entry) => ignore(entry.remove()),
-            Entry::Vacant(_) => unreachable!("was inserted"),
-        });
-        removed.unwrap();
-    }),
-];
-
-fn stays_away(name: &str, remove: impl Fn(&Store<String, u32>)) {
-    let store = Store::with_shards(1);
-    let computed = store.get_or_compute("key".to_owned(), |_| {
-        remove(&store);
-        1
-    });
-    assert_eq!((computed, store.get("key"), store.len()), (1, None, 0), "{name}");
-    assert_eq!(store.get_or_compute("key".to_owned(), |_| 2), 2, "{name}");
-    assert_eq!(store.get("key"), Some(2), "{name}");
-    // Asked for again before the function is done: not taken to wait for itself, and its value stays.
-    store.clear();
-    let computed = store.get_or_compute("key".to_owned(), |_| {
-        remove(&store);
-        assert_eq!(store.get_or_compute("key".to_owned(), |_| 2), 2, "{name}");
-        1
-    });
-    assert_eq!((computed, store.get("key")), (1, Some(2)), "{name}");
-}
-
-#[test]
-fn a_key_removed_while_it_is_computed_stays_away() {
-    watchdog(|| {
-        REMOVALS.iter().for_each(|(name, remove)| stays_away(name, remove));
-        for (name, remove) in REMOVALS.iter().chain(&REMOVALS_OF_A_VALUE) {
-            stays_away(name, |store| {
-                store.insert("key".to_owned(), 5);
-                remove(store);
-            });
-        }
-    });
-}
-
-#[test]
-fn what_removes_nothing_of_a_key_leaves_its_flight_alone() {
-    let calls: [Removal; 7] = [
-        ("remove of another key", |it| ignore(it.remove("other"))),
-        ("remove_if of a value that isn't there yet", |it| ignore(it.remove_if("key", |_| true))),
-        ("entry", |it| {
-            it.entry("key".to_owned(), |entry| assert!(matches!(entry, Entry::Vacant(_))));
-        }),
-        ("entry of another key", |it| {
-            it.entry("other".to_owned(), |entry| match entry {
-                Entry::Occupied(entry) => ignore(entry.remove()),
-                Entry::Vacant(_) => unreachable!("is there"),
-            });
-        }),
-        ("get", |it| ignore(it.get("key"))),
-        ("shrink_to_fit", |it| it.shrink_to_fit()),
-        ("reserve", |it| it.reserve(1000)),
-    ];
-    watchdog(move || {
-        for (name, call) in calls {
-            let store = Store::with_shards(1);
-            store.insert("other".to_owned(), 1);
-            let computed = store.get_or_compute("key".to_owned(), |_| {
-                call(&store);
-                7
-            });
-            assert_eq!((computed, store.get("key")), (7, Some(7)), "{name}");
-        }
-        // A refused removal of a value that was inserted meanwhile.
-        let store = Store::new();
-        let computed = store.get_or_compute("key", |_| {
-            store.insert("key", 5);
-            assert_eq!(store.remove_if("key", |_| false), None);
-            7
-        });
-        assert_eq!((computed, store.get("key")), (5, Some(5)));
-    });
 }
 
 /// Waiters from before the removal get the old value, a call after it computes anew, and the old value isn't put
@@ -435,23 +311,6 @@ fn those_that_wait_clone_the_value_side_by_side_and_without_a_lock() {
         gate.store.clear();
         assert_eq!(drops.load(SeqCst), cloned + 1);
     });
-}
-
-#[test]
-fn a_value_that_nobody_waits_for_is_cloned_once() {
-    #[derive(Debug)]
-    struct Value(Arc<AtomicUsize>);
-    impl Clone for Value {
-        fn clone(&self) -> Self {
-            self.0.fetch_add(1, SeqCst);
-            Value(self.0.clone())
-        }
-    }
-    let (store, clones) = (Store::new(), Arc::new(AtomicUsize::new(0)));
-    ignore(store.get_or_compute(1, |_| Value(clones.clone())));
-    assert_eq!(clones.load(SeqCst), 1);
-    ignore(store.get_or_compute(1, |_| unreachable!("is there")));
-    assert_eq!(clones.load(SeqCst), 2);
 }
 
 /// A waiter's `Clone` that panics is that waiter's: the value is in the store, and the others get theirs.
