@@ -59,6 +59,7 @@ use crate::latch::{FIRST_BIT, Latch};
 use crate::sys::{Arc, Mutex, Spin, local};
 use std::any::Any;
 use std::cell::{Cell, RefCell};
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::{iter, mem, ptr};
 
 /// Flights of one shard, as a list. One word: most shards never have any.
@@ -67,6 +68,15 @@ use std::{iter, mem, ptr};
 /// user's: it is dropped outside of the lock.
 #[derive(Debug)]
 pub(super) struct Flights<K, V>(Option<Box<Listed<K, V>>>);
+
+// SAFETY: a flight is on the list while its leader's call borrows the store, and no longer (invariant 1), so a store
+// that moves to another thread has none. Calls of several threads share a flight's key and value only through a
+// shared store, which asks for `Sync` of both.
+unsafe impl<K: Send, V: Send> Send for Flights<K, V> {}
+
+// No panic leaves a flight half landed: its leader lands it while it unwinds.
+impl<K, V> UnwindSafe for Flights<K, V> {}
+impl<K, V> RefUnwindSafe for Flights<K, V> {}
 
 #[derive(Debug)]
 struct Listed<K, V> {

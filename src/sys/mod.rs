@@ -59,7 +59,7 @@ mod model;
 #[cfg(all(phalanx_loom, feature = "loom"))]
 use model as build;
 #[cfg(all(phalanx_loom, feature = "loom"))]
-pub(crate) use model::PerExecution;
+pub(crate) use model::{Local, PerExecution};
 #[cfg(all(phalanx_loom, feature = "loom"))]
 pub use model::{RawMutex, RawRwMutex};
 

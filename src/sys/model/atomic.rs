@@ -58,7 +58,7 @@ mod seq_cst;
 
 use self::modes::{SameStep, rmw_load};
 use self::seq_cst::Accesses;
-use loom::sync::atomic::AtomicUsize as Numbers;
+use super::objects::Number as Numbers;
 use std::cell::RefCell;
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
@@ -66,7 +66,7 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 #[cfg(test)]
 pub(super) use self::modes::all_loads_are_rmw;
 pub(super) use self::modes::{with_newest, with_rmw_loads};
-pub use loom::sync::atomic::fence;
+pub use super::objects::fence;
 pub use std::sync::atomic::{Ordering, compiler_fence};
 
 mod sealed {

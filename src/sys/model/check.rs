@@ -2,12 +2,14 @@
 
 use super::super::{numbers, tasks};
 use super::atomic::with_rmw_loads;
-use super::{locks, park};
-use std::any::Any;
-use std::cell::{Cell, RefCell};
+use super::guard::{self, Report, Run, Settings};
+use super::run::{explore, is_running};
+use super::{locks, park, verdict};
+use std::cell::RefCell;
 use std::env;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Runs `f` under the model checker: once for every interleaving within the bound.
 ///
@@ -17,40 +19,14 @@ use std::sync::Arc;
 /// explored, and what is not.
 ///
 /// # Panics
-/// Whatever `f` panics with, and when loom finds a race, a deadlock or a leak. A failed model may
-/// also abort the process: run models one a process.
+/// Whatever `f` panics with, and when a race, a deadlock, a leak or an exceeded bound is found: the
+/// message says which, and where.
 #[track_caller]
 pub fn model(f: impl Fn() + Send + Sync + 'static) {
     Model::new().check(f);
 }
 
-/// The settings of a [`model`] run.
-///
-/// # What is explored
-/// Every schedule of up to five threads, the closure's own included, with at most
-/// [`preemption_bound`](Model::preemption_bound) preemptions: 2 unless the environment's
-/// `LOOM_MAX_PREEMPTIONS` or the setting says otherwise. A bug that needs more preemptions than
-/// the bound is not found. Relaxed, Acquire and Release are modelled, with stale reads;
-/// `fence(SeqCst)` is too, but a SeqCst *access* counts as AcqRel.
-///
-/// The closure is run through twice. Once as written; and once with every load as a
-/// read-modify-write, because loom explores only one order of a load and another thread's
-/// compare-exchange. `PHALANX_MODEL_LOADS` set to `plain` or `rmw` picks one of the two.
-///
-/// # What is not
-/// - A thread spins by calling [`yield_now`](crate::thread::yield_now); a loop without it runs
-///   into the branch limit.
-/// - Time: a wait with a deadline may time out at any moment, however long the deadline, or never
-///   with [`without_deadlines`](Model::without_deadlines).
-/// - A compare_exchange_weak or a [`park`](crate::thread::park) that returns spuriously, memory
-///   use, and anything outside the seam.
-/// - A notification of a [`Condvar`](crate::Condvar) orders what came before it with what the
-///   woken thread does, which on the machine only the mutex promises.
-/// - std's `Arc` and locks add no order that loom sees; a plain `std::thread_local!` is one for all
-///   threads of a model, which run on one thread of the system.
-/// - Wake-ups of futures are ordered with one another, as on the machine only some are.
-///
-/// `LOOM_MAX_DURATION` and `LOOM_MAX_PERMUTATIONS` are ignored: loom ends such a run in success.
+#[doc = include_str!("../model.md")]
 #[derive(Clone, Debug)]
 pub struct Model {
     preemption_bound: Option<usize>,
@@ -103,116 +79,122 @@ impl Model {
     }
 
     /// Runs `f` once for every interleaving within the bound, in both modes of loads.
+    ///
+    /// # Panics
+    /// As [`model`]. Also if it is called inside a model.
     #[track_caller]
     pub fn check(&self, f: impl Fn() + Send + Sync + 'static) {
+        assert!(
+            guard::current_run().is_none(),
+            "phalanx: a model inside of a model. `phalanx::model` and `Model::check` are for a test's own thread"
+        );
         let f = Arc::new(f);
         let loads = env::var("PHALANX_MODEL_LOADS");
-        for rmw in [false, true] {
+        for rmw_loads in [false, true] {
             match loads.as_deref() {
-                Ok("plain") if rmw => continue,
-                Ok("rmw") if !rmw => continue,
+                Ok("plain") if rmw_loads => continue,
+                Ok("rmw") if !rmw_loads => continue,
                 Ok("plain" | "rmw") | Err(_) => {}
                 Ok(other) => panic!("PHALANX_MODEL_LOADS is `plain` or `rmw`, not `{other}`"),
             }
-            let (f, before) = (f.clone(), EXECUTION.get());
-            with_rmw_loads(rmw, || self.explore(move || f()));
+            let settings = Settings {
+                rmw_loads,
+                preemption_bound: self.preemption_bound,
+                max_branches: self.max_branches,
+                no_deadlines: self.no_deadlines,
+            };
+            let f = f.clone();
+            let (report, executions) = explore(settings, move || f());
             // Seen with `--nocapture`, or when the test fails.
-            let (loads, executions) = (if rmw { "rmw" } else { "plain" }, EXECUTION.get() - before);
+            let loads = if rmw_loads { "rmw" } else { "plain" };
             eprintln!("model: {executions} executions with {loads} loads");
+            match report {
+                Report::Holds => {}
+                Report::Verdict(text) => panic!("{text}"),
+                // The hook has told it, with its place.
+                Report::Panicked(payload) => resume_unwind(payload),
+            }
         }
     }
-
-    fn explore(&self, f: impl Fn() + Send + Sync + 'static) {
-        park::NO_DEADLINES.set(self.no_deadlines);
-        let mut builder = loom::model::Builder::new();
-        builder.preemption_bound = self.preemption_bound;
-        builder.max_branches = self.max_branches;
-        builder.max_duration = None;
-        builder.max_permutations = None;
-        builder.check(move || {
-            EXECUTION.set(EXECUTION.get() + 1);
-            report_verdict();
-            // Made here, by the thread from which all others descend.
-            park::lot();
-            tasks::table();
-            numbers::owned();
-            locks::orders();
-            f();
-            report_verdict();
-        });
-        // Threads that outlived the last execution's closure.
-        report_verdict();
-    }
 }
 
-/// Fails the model if loom found a failure that user code swallowed.
-fn report_verdict() {
-    if let Some(verdict) = VERDICT.take() {
-        panic!("{verdict}");
-    }
-}
-
-std::thread_local! {
-    /// Counts the executions that this OS thread has run.
-    static EXECUTION: Cell<u64> = const { Cell::new(0) };
-    /// The first failure that loom raised in this execution, should user code swallow the panic.
-    static VERDICT: RefCell<Option<String>> = const { RefCell::new(None) };
+/// Explores `f` on this thread, which is the one of `run`.
+pub(super) fn with_settings(run: &'static Run, f: impl Fn() + Send + Sync + 'static) {
+    park::NO_DEADLINES.set(run.settings.no_deadlines);
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = run.settings.preemption_bound;
+    builder.max_branches = run.settings.max_branches;
+    builder.max_duration = None;
+    builder.max_permutations = None;
+    builder.location = true;
+    let execute = move || {
+        guard::set_in_loom(false);
+        guard::next_execution(run);
+        // Made here, by the thread from which all others descend.
+        park::lot();
+        tasks::table();
+        numbers::owned();
+        locks::orders();
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(&f)) {
+            // Other threads of the model may be in the middle of anything: nothing of it goes on.
+            run.end(Report::Panicked(payload));
+        }
+        guard::set_in_loom(true);
+    };
+    with_rmw_loads(run.settings.rmw_loads, || builder.check(execute));
 }
 
 /// A value made anew in each execution, and kept until the next one starts.
 ///
 /// Not loom's `lazy_static`, which is gone when the closure returns: threads may run on after it.
-pub(crate) struct PerExecution<T>(RefCell<Option<(u64, Box<T>)>>);
+///
+/// One in a `static` is for one exploration at a time: `owner` is the one that uses it.
+pub(crate) struct PerExecution<T> {
+    owner: AtomicU64,
+    slot: RefCell<Option<(u64, Box<T>)>>,
+}
 
 impl<T> PerExecution<T> {
     pub(crate) const fn new() -> Self {
-        PerExecution(RefCell::new(None))
+        PerExecution { owner: AtomicU64::new(0), slot: RefCell::new(None) }
     }
 
     /// This execution's value. `'static` stands for "until the next execution".
+    #[track_caller]
     pub(crate) fn get(&self, make: impl FnOnce() -> T) -> &'static T {
-        let execution = EXECUTION.get();
-        let mut slot = self.0.borrow_mut();
+        self.own();
+        let execution = guard::execution();
+        let mut slot = self.slot.borrow_mut();
         if slot.as_ref().is_none_or(|(made_in, _)| *made_in != execution) {
             *slot = Some((execution, Box::new(make())));
         }
         let value: *const T = &*slot.as_ref().expect("made above").1;
         // SAFETY: the box stays where it is until the next execution, when every thread of this one
-        // has ended; the model runs on one OS thread.
+        // has ended; the model runs on one OS thread, and no other model may use it meanwhile.
         unsafe { &*value }
     }
-}
 
-/// How loom's own failures begin, or what they hold.
-const VERDICTS: [&str; 8] = [
-    "Causality violation",
-    "deadlock; threads",
-    "Model exceeded",
-    "currently writing to cell",
-    "currently reading from cell",
-    "use after free",
-    "freed twice",
-    "[loom internal bug]",
-];
-
-/// Runs `f`, and gives its panic back as a value.
-///
-/// A panic that is loom's verdict fails the execution even if the value is then dropped.
-pub(crate) fn catch<R>(f: impl FnOnce() -> R) -> std::thread::Result<R> {
-    catch_unwind(AssertUnwindSafe(f)).inspect_err(|payload| {
-        let message = message(payload.as_ref());
-        if VERDICTS.iter().any(|verdict| message.contains(verdict)) {
-            VERDICT.with_borrow_mut(|found| {
-                found.get_or_insert_with(|| message.to_owned());
-            });
+    /// Makes sure that no other exploration uses it.
+    #[track_caller]
+    fn own(&self) {
+        let Some(run) = guard::current_run() else { guard::outside() };
+        // ORDERING: Acquire, in all of them: pairs with the Release of the exchange, by which the last
+        // owner's uses come before: it had ended when `is_running` was asked, which is a lock.
+        let mut owner = self.owner.load(Ordering::Acquire);
+        while owner != run.id {
+            if owner != 0 && is_running(owner) {
+                run.end(Report::Verdict(verdict::shared(Location::caller())));
+            }
+            let (success, failure) = (Ordering::AcqRel, Ordering::Acquire);
+            match self.owner.compare_exchange(owner, run.id, success, failure) {
+                Ok(_) => return,
+                Err(now) => owner = now,
+            }
         }
-    })
+    }
 }
 
-fn message(payload: &(dyn Any + Send)) -> &str {
-    if let Some(text) = payload.downcast_ref::<String>() {
-        text
-    } else {
-        payload.downcast_ref::<&str>().copied().unwrap_or("")
-    }
+/// Runs `f`, and returns its panic as a value. A verdict doesn't come this way: see `guard.rs`.
+pub(crate) fn catch<R>(f: impl FnOnce() -> R) -> std::thread::Result<R> {
+    catch_unwind(AssertUnwindSafe(f))
 }

@@ -18,9 +18,10 @@
 
 use super::super::Parked;
 use super::PerExecution;
+use super::objects::Number;
 use super::park::lot;
+use super::waits::Room;
 use lock_api::GuardSend;
-use loom::sync::atomic::AtomicUsize;
 use std::cell::Cell;
 use std::fmt;
 use std::ops::Range;
@@ -32,8 +33,8 @@ use std::time::{Duration, Instant};
 const ORDERS: usize = 12;
 
 struct Order {
-    writers: AtomicUsize,
-    readers: AtomicUsize,
+    writers: Number,
+    readers: Number,
 }
 
 pub(super) struct Orders {
@@ -45,7 +46,7 @@ pub(super) fn orders() -> &'static Orders {
     std::thread_local! {
         static ALL: PerExecution<Orders> = const { PerExecution::new() };
     }
-    let order = |_| Order { writers: AtomicUsize::new(0), readers: AtomicUsize::new(0) };
+    let order = |_| Order { writers: Number::new(0), readers: Number::new(0) };
     ALL.with(|all| all.get(|| Orders { pairs: std::array::from_fn(order), given: Cell::new(0) }))
 }
 
@@ -70,7 +71,10 @@ fn after(timeout: Duration) -> Wait {
 }
 
 /// The specification of phalanx's locks. A mutex is one that is only written.
-struct Spec(PerExecution<State>);
+struct Spec {
+    state: PerExecution<State>,
+    room: Room,
+}
 
 // SAFETY: a model runs one thread at a time, all on one thread of the system.
 unsafe impl Sync for Spec {}
@@ -78,12 +82,13 @@ unsafe impl Sync for Spec {}
 unsafe impl Send for Spec {}
 
 impl Spec {
-    const fn new() -> Self {
-        Spec(PerExecution::new())
+    const fn new(room: Room) -> Self {
+        Spec { state: PerExecution::new(), room }
     }
 
+    #[track_caller]
     fn state(&self) -> &State {
-        self.0.get(|| {
+        self.state.get(|| {
             let orders = orders();
             let given = orders.given.replace(orders.given.get() + 1);
             State {
@@ -96,7 +101,7 @@ impl Spec {
     }
 
     fn address(&self) -> usize {
-        (&raw const self.0).addr()
+        (&raw const self.state).addr()
     }
 
     /// Runs `enter` until it is `true`, asleep in between, as far as `wait` allows.
@@ -110,7 +115,7 @@ impl Spec {
             }
             let Wait::Until(deadline) = wait else { return false };
             let ticket = lot().enqueue(self.address());
-            if lot().sleep(self.address(), ticket, deadline) == Parked::TimedOut {
+            if lot().sleep(self.address(), ticket, deadline, self.room) == Parked::TimedOut {
                 // As the real lock, it doesn't look again: another may have been woken for it.
                 return false;
             }
@@ -255,7 +260,7 @@ impl fmt::Debug for RawMutex {
 
 // SAFETY: `Spec` lets one writer in at a time.
 unsafe impl lock_api::RawMutex for RawMutex {
-    const INIT: Self = RawMutex(Spec::new());
+    const INIT: Self = RawMutex(Spec::new(Room::Mutex));
     type Guard = GuardSend;
 
     #[track_caller]
@@ -312,7 +317,7 @@ impl RawRwMutex {
         // Of the whole process: within each execution the same locks come first.
         static IDS: AtomicU64 = AtomicU64::new(0);
         let first = IDS.fetch_add(count as u64, Relaxed);
-        ((0..count).map(|_| RawRwMutex(Spec::new())), first..first + count as u64)
+        ((0..count).map(|_| RawRwMutex(Spec::new(Room::RwMutex))), first..first + count as u64)
     }
 
     pub(crate) fn reads_one_of(_: &Range<u64>) -> bool {
@@ -351,7 +356,7 @@ impl fmt::Debug for RawRwMutex {
 
 // SAFETY: `Spec` lets in one writer alone, or readers beside at most one upgradable reader.
 unsafe impl lock_api::RawRwLock for RawRwMutex {
-    const INIT: Self = RawRwMutex(Spec::new());
+    const INIT: Self = RawRwMutex(Spec::new(Room::RwMutex));
     type SharedGuard = GuardSend;
     type ExclusiveGuard = GuardSend;
 

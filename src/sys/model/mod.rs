@@ -2,20 +2,29 @@
 //!
 //! What this rests on, and what loom 0.7 can't see, is told in [`Model`]'s docs. The parts:
 //! [`atomic`] gives loads their two modes and writes their order, [`park`] the queue that replaces
-//! `parking_lot_core`, [`thread`] what loom's threads lack, [`check`] the runs themselves.
+//! `parking_lot_core`, [`thread`] what loom's threads lack, [`guard`] and [`objects`] the calls of loom, [`waits`] and
+//! [`verdict`] what a verdict says, [`run`] and [`watch`] the two threads of an exploration, [`check`] the settings.
 
 pub mod atomic;
 mod check;
+mod guard;
 mod locks;
 mod mutex;
+mod objects;
 mod park;
+mod run;
 mod slot;
 pub mod thread;
+mod verdict;
+mod waits;
+mod watch;
 
 pub use check::{Model, model};
 pub(crate) use check::{PerExecution, catch};
+use check::with_settings;
 pub use locks::{RawMutex, RawRwMutex};
 pub(crate) use mutex::Mutex;
+pub(crate) use objects::Local;
 pub(crate) use park::{park, unpark_one, unpark_threads};
 #[cfg(test)]
 pub(crate) use slot::let_light_marks_be_stores;
@@ -26,12 +35,12 @@ use std::ptr::NonNull;
 
 pub mod cell {
     //! A cell for what several threads share, accessed through closures.
-    pub use loom::cell::UnsafeCell;
+    pub use super::objects::UnsafeCell;
 }
 
 pub mod hint {
     //! What a loop that waits tells the machine: nothing, and in a model to let the others run.
-    pub use loom::hint::spin_loop;
+    pub use super::objects::yield_now as spin_loop;
 }
 
 /// In a model every batch has been running for a second: long enough to be shared.
@@ -59,7 +68,10 @@ pub(crate) const IS_MODEL: bool = true;
 /// A thread-local that needs no destructor.
 macro_rules! local {
     ($(#[$attr:meta])* static $name:ident: $t:ty = $init:expr;) => {
-        loom::thread_local! { $(#[$attr])* static $name: $t = $init; }
+        $(#[$attr])* static $name: $crate::sys::Local<$t> = {
+            loom::thread_local! { static KEY: $t = $init; }
+            $crate::sys::Local(&KEY)
+        };
     };
 }
 pub(crate) use local;
@@ -155,7 +167,7 @@ impl Backoff {
     }
 
     pub(crate) fn pause(&mut self) {
-        loom::thread::yield_now();
+        objects::yield_now();
     }
 
     pub(crate) fn pause_while(&mut self, _same: impl Fn() -> bool) {
@@ -215,12 +227,12 @@ impl Hint {
 
 /// Stands for memory whose accesses loom is to check.
 #[derive(Debug)]
-pub(crate) struct Tracked(loom::cell::UnsafeCell<()>);
+pub(crate) struct Tracked(objects::UnsafeCell<()>);
 
 impl Tracked {
     #[track_caller]
     pub(crate) fn new() -> Self {
-        Tracked(loom::cell::UnsafeCell::new(()))
+        Tracked(objects::UnsafeCell::new(()))
     }
 
     /// Marks a use that others may share.
@@ -249,8 +261,9 @@ pub(crate) struct Heap<T> {
 }
 
 impl<T> Heap<T> {
+    #[track_caller]
     pub(crate) fn new(value: T) -> NonNull<Self> {
-        let state = std::cell::UnsafeCell::new(Some(loom::alloc::Track::new(value)));
+        let state = std::cell::UnsafeCell::new(Some(objects::track(value)));
         NonNull::from(Box::leak(Box::new(Heap { life: Tracked::new(), state })))
     }
 

@@ -1,22 +1,24 @@
 //! loom's mutex, with the face of the machine's: no poisoning.
 
+use super::objects;
+use super::waits::{Room, waits};
 use std::fmt;
-use std::sync::PoisonError;
 
 /// A lock of the seam's users.
-pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
+pub(crate) struct Mutex<T>(objects::Mutex<T>);
 
-pub(crate) type MutexGuard<'a, T> = loom::sync::MutexGuard<'a, T>;
+pub(crate) type MutexGuard<'a, T> = objects::MutexGuard<'a, T>;
 
 impl<T> Mutex<T> {
     #[track_caller]
     pub(crate) fn new(value: T) -> Self {
-        Mutex(loom::sync::Mutex::new(value))
+        Mutex(objects::Mutex::new(value))
     }
 
     #[track_caller]
     pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        let _waits = waits(Room::Inside);
+        self.0.lock()
     }
 }
 

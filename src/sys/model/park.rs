@@ -22,8 +22,9 @@
 
 use super::super::{Dequeued, Handing, Parked};
 use super::atomic::with_newest;
+use super::objects::{self, Number, yield_now};
+use super::waits::{Room, waits};
 use super::{PerExecution, local};
-use loom::sync::atomic::AtomicUsize;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::sync::atomic::Ordering::Relaxed;
@@ -48,7 +49,7 @@ struct Waiting {
 }
 
 pub(super) struct Lot {
-    turnstiles: [AtomicUsize; TURNSTILES],
+    turnstiles: [Number; TURNSTILES],
     queue: RefCell<Queue>,
     /// Who waits for a queue that somebody holds.
     at_gate: RefCell<Vec<(usize, loom::thread::Thread)>>,
@@ -59,7 +60,7 @@ pub(super) struct Lot {
 impl Lot {
     fn new() -> Self {
         Lot {
-            turnstiles: std::array::from_fn(|_| AtomicUsize::new(0)),
+            turnstiles: std::array::from_fn(|_| Number::new(0)),
             queue: RefCell::new(Queue {
                 known: HashMap::new(),
                 held: Vec::new(),
@@ -71,6 +72,7 @@ impl Lot {
         }
     }
 
+    #[track_caller]
     pub(super) fn pass_turnstile(&self, address: usize) {
         let index = {
             let mut queue = self.queue.borrow_mut();
@@ -82,11 +84,13 @@ impl Lot {
     }
 
     /// Holds the queue of `address` while `f` runs.
+    #[track_caller]
     fn holding<R>(&self, address: usize, f: impl FnOnce() -> R) -> R {
         self.pass_turnstile(address);
         while self.queue.borrow().held.contains(&address) {
-            self.at_gate.borrow_mut().push((address, loom::thread::current()));
-            loom::thread::park();
+            self.at_gate.borrow_mut().push((address, objects::current()));
+            let _waits = waits(Room::Inside);
+            objects::park();
         }
         self.queue.borrow_mut().held.push(address);
         let result = f();
@@ -100,8 +104,9 @@ impl Lot {
     }
 
     /// Puts the calling thread in the queue.
+    #[track_caller]
     pub(super) fn enqueue(&self, address: usize) -> u64 {
-        let thread = loom::thread::current();
+        let thread = objects::current();
         let mut queue = self.queue.borrow_mut();
         let ticket = queue.next_ticket;
         queue.next_ticket += 1;
@@ -130,11 +135,17 @@ impl Lot {
 
     /// Sleeps until the ticket is out of the queue, or its deadline.
     #[track_caller]
-    pub(super) fn sleep(&self, address: usize, ticket: u64, deadline: Option<Instant>) -> Parked {
+    pub(super) fn sleep(
+        &self,
+        address: usize,
+        ticket: u64,
+        deadline: Option<Instant>,
+        room: Room,
+    ) -> Parked {
         let timed = deadline.is_some() && !NO_DEADLINES.get();
         if timed {
             if TIME_OUTS.with(|row| row.replace(row.get() + 1)) > 0 {
-                loom::thread::yield_now();
+                yield_now();
             }
             self.pass_turnstile(address);
         }
@@ -153,7 +164,8 @@ impl Lot {
                 return Parked::TimedOut;
             }
             drop(queue);
-            loom::thread::park();
+            let _waits = waits(room);
+            objects::park();
         }
     }
 }
@@ -163,6 +175,7 @@ local! {
     static TIME_OUTS: Cell<u32> = Cell::new(0);
 }
 
+#[track_caller]
 pub(super) fn lot() -> &'static Lot {
     std::thread_local! {
         static LOT: PerExecution<Lot> = const { PerExecution::new() };
@@ -182,10 +195,10 @@ pub(crate) fn park(
     validate: impl FnOnce() -> bool,
     deadline: Option<Instant>,
 ) -> Parked {
-    let lot = lot();
+    let (lot, room) = (lot(), Room::of(&validate));
     let ticket = lot.holding(address, || with_newest(validate).then(|| lot.enqueue(address)));
     let Some(ticket) = ticket else { return Parked::Invalid };
-    lot.sleep(address, ticket, deadline)
+    lot.sleep(address, ticket, deadline, room)
 }
 
 /// Wakes every thread parked on `address`.

@@ -2,8 +2,9 @@
 
 use super::super::{Parked, unpark_threads};
 use super::atomic::{AtomicUsize, Ordering};
+use super::objects::{self, Condvar, Mutex};
+use super::waits::{Room, waits};
 use super::{catch, local, park as park_on};
-use loom::sync::{Condvar, Mutex};
 use std::cell::RefCell;
 use std::io;
 use std::marker::PhantomData;
@@ -11,7 +12,8 @@ use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use loom::thread::{ThreadId, yield_now};
+pub use super::objects::yield_now;
+pub use loom::thread::ThreadId;
 pub use std::thread::{Result, available_parallelism, panicking};
 
 /// What a thread leaves behind, and who waits for it.
@@ -27,30 +29,33 @@ enum Outcome<T> {
 }
 
 impl<T> Packet<T> {
+    #[track_caller]
     fn new() -> Arc<Self> {
         Arc::new(Packet { state: Mutex::new(Outcome::Running), finished: Condvar::new() })
     }
 
     fn finish(&self, result: Result<T>) {
-        *self.state.lock().unwrap_or_else(|e| e.into_inner()) = Outcome::Done(Some(result));
+        *self.state.lock() = Outcome::Done(Some(result));
         self.finished.notify_all();
     }
 
     /// Blocks until the thread is done; the result, if nobody took it before.
+    #[track_caller]
     fn wait(&self) -> Option<Result<T>> {
-        let mut state = self.state.lock().unwrap_or_else(|e| e.into_inner());
+        let mut state = self.state.lock();
         loop {
             match &mut *state {
                 Outcome::Done(result) => return result.take(),
                 Outcome::Running => {
-                    state = self.finished.wait(state).unwrap_or_else(|e| e.into_inner());
+                    state = self.finished.wait(state);
                 }
             }
         }
     }
 
+    #[track_caller]
     fn is_finished(&self) -> bool {
-        matches!(*self.state.lock().unwrap_or_else(|e| e.into_inner()), Outcome::Done(_))
+        matches!(*self.state.lock(), Outcome::Done(_))
     }
 }
 
@@ -95,9 +100,15 @@ local! {
     static CURRENT: RefCell<Option<Thread>> = RefCell::new(None);
 }
 
+#[track_caller]
 fn handle(name: Option<String>) -> Thread {
-    let id = loom::thread::current().id();
+    let id = objects::current().id();
     Thread(Arc::new(Handle { id, name, token: AtomicUsize::new(0) }))
+}
+
+/// The calling thread's handle, if it has one by now.
+pub(super) fn known() -> Option<Thread> {
+    CURRENT.try_with(|current| current.borrow().clone()).ok().flatten()
 }
 
 /// The calling thread's handle.
@@ -118,6 +129,7 @@ pub fn park() {
 }
 
 /// In a model time doesn't pass: a sleep lets the others run.
+#[track_caller]
 pub fn sleep(_duration: Duration) {
     yield_now();
 }
@@ -132,6 +144,7 @@ impl<T> JoinHandle<T> {
     /// Waits for the thread to end; its panic is the `Err`.
     #[track_caller]
     pub fn join(self) -> Result<T> {
+        let _waits = waits(Room::Thread);
         self.packet.wait().expect("a JoinHandle is joined once")
     }
 
@@ -141,6 +154,7 @@ impl<T> JoinHandle<T> {
     }
 
     /// Whether the thread has returned.
+    #[track_caller]
     pub fn is_finished(&self) -> bool {
         self.packet.is_finished()
     }
@@ -245,8 +259,8 @@ where
     let body: Box<dyn FnOnce() + 'static> = unsafe { std::mem::transmute(body) };
     // Made before the thread is: its first use has to come after.
     let token = AtomicUsize::new(0);
-    let spawned = loom::thread::spawn(body);
-    let thread = Thread(Arc::new(Handle { id: spawned.thread().id(), name, token }));
+    let id = objects::spawn(body);
+    let thread = Thread(Arc::new(Handle { id, name, token }));
     if let Ok(mut slot) = slot.lock() {
         *slot = Some(thread.clone());
     }
@@ -318,6 +332,7 @@ impl<T> ScopedJoinHandle<'_, T> {
     }
 
     /// Whether the thread has returned.
+    #[track_caller]
     pub fn is_finished(&self) -> bool {
         self.inner.is_finished()
     }
@@ -361,9 +376,11 @@ where
     let scope = Scope { started: Default::default(), scope: PhantomData, env: PhantomData };
     let result = catch(|| f(&scope));
     let mut panicked = false;
+    let waiting = waits(Room::Scope);
     while let Some(thread) = scope.started.lock().ok().and_then(|mut list| list.pop()) {
         panicked |= thread.wait();
     }
+    drop(waiting);
     match result {
         Err(payload) => resume_unwind(payload),
         Ok(_) if panicked => panic!("a scoped thread panicked"),

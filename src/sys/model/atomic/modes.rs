@@ -1,5 +1,6 @@
 //! Which write a load reads, and where a step ends.
 
+use super::super::guard::Call;
 use super::super::local;
 use std::cell::Cell;
 
@@ -55,14 +56,19 @@ pub(super) fn rmw_load() -> bool {
 pub(super) struct SameStep;
 
 impl SameStep {
+    #[track_caller]
     pub(super) fn begin() -> Self {
+        let call = Call::begin();
         loom::stop_exploring();
+        call.end();
         SameStep
     }
 }
 
 impl Drop for SameStep {
     fn drop(&mut self) {
+        let call = Call::begin();
         loom::explore();
+        call.end();
     }
 }

@@ -15,7 +15,8 @@
 //! allows.
 
 use super::super::PerExecution;
-use loom::thread::{ThreadId, current};
+use super::super::objects::current;
+use loom::thread::ThreadId;
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 

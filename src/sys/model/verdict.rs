@@ -1,0 +1,148 @@
+//! loom's verdicts, in words that name the fault, the places, and what to do.
+
+use super::guard::Run;
+use super::waits;
+use std::fmt::Write;
+use std::panic::Location;
+use std::sync::atomic::Ordering;
+
+type Place = Option<&'static Location<'static>>;
+
+/// Makes of what loom said, in the call at `at`, what the test says.
+pub(super) fn translate(said: Option<&str>, at: Place, run: &Run) -> String {
+    let waiting = waits::describe();
+    let mut text = match said {
+        Some(said) => explain(said, at, run, &waiting),
+        None if waiting.is_empty() => format!(
+            "the model found a fault{}. A panic hook set by the test has kept what loom says of it away",
+            place(at)
+        ),
+        None => format!("deadlock, or another fault{}. Threads that wait:{waiting}", place(at)),
+    };
+    found_in(&mut text, run);
+    text
+}
+
+/// A value of phalanx's that is used in an execution it wasn't made in.
+pub(super) fn foreign(at: &Location<'_>, run: &Run) -> String {
+    let mut text = format!(
+        "a value made in another execution, or in another model, is used at {at}.\n  \
+         Atomics, cells, and phalanx's types belong to one execution of the closure: make them inside it, not \
+         in a `static` or a `LazyLock`"
+    );
+    found_in(&mut text, run);
+    text
+}
+
+/// A lock that two models use at once.
+pub(super) fn shared(at: &Location<'_>) -> String {
+    format!(
+        "a lock used at {at} is in use by another model that runs at the same time.\n  Make it inside the \
+         closure rather than in a `static`, or run these tests with `--test-threads=1`"
+    )
+}
+
+fn found_in(text: &mut String, run: &Run) {
+    // ORDERING: Relaxed: a count, of this thread.
+    let execution = run.executions.load(Ordering::Relaxed);
+    let loads = if run.settings.rmw_loads { "rmw" } else { "plain" };
+    let _ = write!(text, "\n  (found in execution {execution}, with PHALANX_MODEL_LOADS={loads})");
+}
+
+fn place(at: Place) -> String {
+    at.map_or(String::new(), |at| format!(" at {at}"))
+}
+
+fn explain(said: &str, at: Place, run: &Run, waiting: &str) -> String {
+    let said = said.trim();
+    let has = |words: &str| said.contains(words);
+    if has("deadlock; threads") {
+        deadlock(waiting)
+    } else if has("Causality violation") {
+        race(said)
+    } else if has("currently writing to cell") || has("currently reading from cell") {
+        format!(
+            "data race: an UnsafeCell is accessed{} while an access of it is under way ({said})",
+            place(at)
+        )
+    } else if has("exceeded maximum number of branches") {
+        too_long(at, run)
+    } else if has("self.threads.len() < self.max") || has("threads.len() < self.max_threads") {
+        format!("too many threads{}: a model has at most 5, the closure's own included", place(at))
+    } else if has("leaked.") {
+        leak(said)
+    } else if has("fully deterministic") || has("unexpected object stored at reference") {
+        format!(
+            "the closure didn't do the same as before{} (loom: {said}).\n  Given the same schedule it must: no \
+             clock, no random numbers, no order of a `HashMap`, no values kept from one execution to the next",
+            place(at)
+        )
+    } else if has("index out of bounds") || has("cannot access Loom execution state") {
+        format!(
+            "a value made in another execution, or in another model, is used{} (loom: {said}).\n  Make it \
+             inside the closure",
+            place(at)
+        )
+    } else {
+        format!("the model found a fault{}: {said}", place(at))
+    }
+}
+
+fn deadlock(waiting: &str) -> String {
+    let mut text = "deadlock: every thread that hasn't ended waits".to_owned();
+    text.push_str(waiting);
+    text.push_str(
+        "\n  Either they wait for one another, or for a wake-up that came before the wait, or never comes",
+    );
+    text
+}
+
+/// loom's lines are `key: thread #1 @ path:line:column`.
+fn race(said: &str) -> String {
+    let mut lines = said.lines().map(str::trim);
+    let first = lines.next().unwrap_or_default();
+    let mut text = format!("data race: two accesses that nothing orders ({})", first.trim_end_matches('.'));
+    for line in lines.filter(|line| !line.is_empty()) {
+        let (key, rest) = line.split_once(": ").unwrap_or(("", line));
+        let _ = match (key, rest.strip_prefix("thread #").and_then(|it| it.split_once(" @ "))) {
+            (_, Some((thread, place))) => write!(text, "\n  {key} by thread {thread} at {place}"),
+            ("created", None) => write!(text, "\n  of what was made at {rest}"),
+            _ => write!(text, "\n  {line}"),
+        };
+    }
+    text
+}
+
+fn too_long(at: Place, run: &Run) -> String {
+    let most = run.settings.max_branches;
+    format!(
+        "an execution passed more than {most} points of choice. The last of them was{}.\n  Usually a loop \
+         waits there for another thread and doesn't call `phalanx::thread::yield_now` in each round. If the \
+         closure really takes so many steps, raise `Model::max_branches`",
+        if at.is_some() { place(at) } else { " the end of a thread".to_owned() }
+    )
+}
+
+fn leak(said: &str) -> String {
+    let made = said.lines().find_map(|line| line.trim().strip_prefix("Allocated: "));
+    let made = made.map_or(String::new(), |made| format!(", made at {made},"));
+    format!(
+        "leak: a value{made} was never dropped, or a task of it is still counted: a guard that was forgotten, \
+         or an `Arc` that holds itself"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::race;
+
+    #[test]
+    fn a_race_names_both_accesses() {
+        let said = "Causality violation: Concurrent read and write accesses.\n    created: src/a.rs:1:2\n       \
+                    read: thread #1 @ src/b.rs:3:4\n      write: thread #0 @ src/c.rs:5:6";
+        let text = race(said);
+        assert!(text.contains("\n  read by thread 1 at src/b.rs:3:4\n"), "{text}");
+        assert!(text.contains("\n  write by thread 0 at src/c.rs:5:6"), "{text}");
+        assert!(text.contains("of what was made at src/a.rs:1:2"), "{text}");
+    }
+}
