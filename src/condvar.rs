@@ -146,6 +146,7 @@ impl Condvar {
     ///
     /// Change the condition under the mutex before; the mutex need not be locked now.
     #[inline]
+    #[track_caller]
     pub fn notify_one(&self) -> bool {
         // ORDERING: Relaxed: invariant 2; what makes a waiter's flag visible here is the mutex.
         self.waiting.load(Ordering::Relaxed) && self.wake_one()
@@ -155,6 +156,7 @@ impl Condvar {
     ///
     /// Change the condition under the mutex before; the mutex need not be locked now.
     #[inline]
+    #[track_caller]
     pub fn notify_all(&self) -> usize {
         // ORDERING: Relaxed: as in `notify_one`.
         if self.waiting.load(Ordering::Relaxed) { self.wake_all() } else { 0 }
@@ -164,6 +166,7 @@ impl Condvar {
     ///
     /// # Blocking
     /// Until a notification, then until the mutex is locked.
+    #[track_caller]
     pub fn wait<R: RawMutex, T: ?Sized>(&self, guard: &mut MutexGuard<'_, R, T>) {
         let _ = self.sleep(guard, None);
     }
@@ -172,6 +175,7 @@ impl Condvar {
     ///
     /// # Blocking
     /// Until a notification or the deadline, then until the mutex is locked.
+    #[track_caller]
     pub fn wait_until<R: RawMutex, T: ?Sized>(
         &self,
         guard: &mut MutexGuard<'_, R, T>,
@@ -184,6 +188,7 @@ impl Condvar {
     ///
     /// # Blocking
     /// Until a notification or the end of that time, then until the mutex is locked.
+    #[track_caller]
     pub fn wait_for<R: RawMutex, T: ?Sized>(
         &self,
         guard: &mut MutexGuard<'_, R, T>,
@@ -199,6 +204,7 @@ impl Condvar {
     ///
     /// # Panics
     /// Whatever `condition` panics with. The guard has the mutex then.
+    #[track_caller]
     pub fn wait_while<R: RawMutex, T: ?Sized>(
         &self,
         guard: &mut MutexGuard<'_, R, T>,
@@ -215,6 +221,7 @@ impl Condvar {
     ///
     /// # Panics
     /// Whatever `condition` panics with. The guard has the mutex then.
+    #[track_caller]
     pub fn wait_while_until<R: RawMutex, T: ?Sized>(
         &self,
         guard: &mut MutexGuard<'_, R, T>,
@@ -232,6 +239,7 @@ impl Condvar {
     ///
     /// # Panics
     /// Whatever `condition` panics with. The guard has the mutex then.
+    #[track_caller]
     pub fn wait_while_for<R: RawMutex, T: ?Sized>(
         &self,
         guard: &mut MutexGuard<'_, R, T>,
@@ -241,6 +249,7 @@ impl Condvar {
         self.sleep_while(guard, condition, Instant::now().checked_add(timeout))
     }
 
+    #[track_caller]
     fn sleep_while<R: RawMutex, T: ?Sized>(
         &self,
         guard: &mut MutexGuard<'_, R, T>,
@@ -257,6 +266,7 @@ impl Condvar {
         WaitTimeoutResult(false)
     }
 
+    #[track_caller]
     fn sleep<R: RawMutex, T: ?Sized>(
         &self,
         guard: &mut MutexGuard<'_, R, T>,
@@ -281,6 +291,7 @@ impl Condvar {
         WaitTimeoutResult(timed_out)
     }
 
+    #[track_caller]
     fn enter(&self, node: &Node) {
         let mut queue = self.queue.lock();
         queue.push_back(Entry(node));
@@ -290,6 +301,7 @@ impl Condvar {
     }
 
     /// Takes the node out of the queue; `false` if a notification was faster.
+    #[track_caller]
     fn leave(&self, node: &Node) -> bool {
         let mut queue = self.queue.lock();
         let Some(at) = queue.iter().position(|entry| ptr::eq(entry.0, node)) else { return false };

@@ -59,6 +59,7 @@ const MARKS: u64 = THREADS | TASKS;
 pub(crate) const FIRST_BIT: u32 = 2;
 
 impl Latch {
+    #[track_caller]
     pub(crate) fn new(word: u64) -> Self {
         Latch { word: AtomicU64::new(word) }
     }
@@ -117,6 +118,7 @@ impl Latch {
     /// `Ok` is the word as it was seen drained, and everything before each leave has happened;
     /// `Err` the word as it was seen busy, after the deadline.
     #[inline]
+    #[track_caller]
     pub(crate) fn wait(
         &self,
         busy: u64,
@@ -131,6 +133,7 @@ impl Latch {
 
     /// [`wait`](Latch::wait) without a deadline: the word as it was seen drained.
     #[inline]
+    #[track_caller]
     pub(crate) fn wait_drained(&self, busy: u64, spin: Spin) -> u64 {
         match self.wait(busy, spin, None) {
             Ok(word) => word,
@@ -147,6 +150,7 @@ impl Latch {
     }
 
     #[cold]
+    #[track_caller]
     fn wait_contended(&self, busy: u64, spin: Spin, deadline: Option<Instant>) -> Result<u64, u64> {
         if let Some(word) = spin.poll(|| self.poll(busy)) {
             return Ok(word);

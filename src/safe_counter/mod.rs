@@ -159,24 +159,28 @@ impl SafeCounter {
 
     /// Adds one.
     #[inline]
+    #[track_caller]
     pub fn increment(&self) {
         self.add(1);
     }
 
     /// Subtracts one.
     #[inline]
+    #[track_caller]
     pub fn decrement(&self) {
         self.add(-1);
     }
 
     /// Adds `n`, which may be negative.
     #[inline]
+    #[track_caller]
     pub fn add(&self, n: i64) {
         self.count(n as u64);
     }
 
     /// Adds `n`, and gives what the part of the count that it went to is now.
     #[inline]
+    #[track_caller]
     pub(crate) fn count(&self, n: u64) -> u64 {
         let number = mine();
         // ORDERING: Relaxed: this thread's own store if it is the owner; else it isn't, whatever it reads.
@@ -202,6 +206,7 @@ impl SafeCounter {
     /// assert_eq!(count.get(), 2);
     /// ```
     #[must_use]
+    #[track_caller]
     pub fn get(&self) -> i64 {
         // ORDERING: Acquire: invariant 4. Relaxed: the parts' Acquire keeps it behind them.
         let taken = self.taken.load(Ordering::Acquire);
@@ -224,6 +229,7 @@ impl SafeCounter {
     /// count.add(3);
     /// assert_eq!((count.take(), count.get()), (3, 0));
     /// ```
+    #[track_caller]
     pub fn take(&self) -> i64 {
         let _alone = self.takes.lock();
         // ORDERING: Relaxed: written under the lock.
@@ -235,6 +241,7 @@ impl SafeCounter {
         sum.wrapping_sub(taken) as i64
     }
 
+    #[track_caller]
     fn get_between_takes(&self) -> i64 {
         let _alone = self.takes.lock();
         // ORDERING: Relaxed: written under the lock.
@@ -243,6 +250,7 @@ impl SafeCounter {
     }
 
     /// All parts, in the order of invariant 3.
+    #[track_caller]
     fn sum(&self) -> u64 {
         let cells = self.cells.get().map_or(0, Cells::sum);
         // ORDERING: Acquire: pairs with the Release of those that add, invariant 4.
@@ -252,6 +260,7 @@ impl SafeCounter {
     }
 
     #[cold]
+    #[track_caller]
     fn count_slowly(&self, n: u64) -> u64 {
         let number = Some(mine()).filter(|&number| number < NUMBERS).or_else(claim_mine);
         if number.is_some_and(|number| self.owns_first(number)) {

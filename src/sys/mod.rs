@@ -72,8 +72,9 @@ pub(crate) mod testing;
 pub(crate) use build::let_light_marks_be_stores;
 pub(crate) use build::{
     Backoff, Heap, Hint, IS_MODEL, Mutex, Patience, Slot, Spin, Stopwatch, Tracked, array,
-    by_build, catch, const_fn, cores, global_array, has_heavy_fence, hash_one, heavy_fence, local,
-    park, prefetch, prefetch_to_write, prepare_heavy_fence, store, unpark_one, unpark_threads,
+    by_build, calling, catch, const_fn, cores, global_array, has_heavy_fence, hash_one,
+    heavy_fence, local, park, prefetch, prefetch_to_write, prepare_heavy_fence, store, unpark_one,
+    unpark_threads,
 };
 pub use build::{Model, atomic, cell, hint, model, thread};
 pub(crate) use std::sync::Arc;

@@ -103,6 +103,7 @@ const SMALL: usize = 1 << 16;
 
 impl WaitGroup {
     /// A group that counts nothing.
+    #[track_caller]
     pub fn new() -> Self {
         let inner = Inner { latch: CachePadded::new(Latch::new(OWNED)), panic: Mutex::new(None) };
         WaitGroup { inner: Heap::new(inner) }
@@ -218,6 +219,7 @@ impl WaitGroup {
     /// finds it takes it, and later waits return. A wait in a thread that is itself unwinding
     /// leaves it for another.
     #[inline]
+    #[track_caller]
     pub fn wait(&self) {
         self.finish(self.inner().latch.wait_drained(BUSY, Spin::Brief));
     }
@@ -230,6 +232,7 @@ impl WaitGroup {
     ///
     /// # Panics
     /// As [`wait`](WaitGroup::wait).
+    #[track_caller]
     pub fn wait_timeout(&self, timeout: Duration) -> Result<(), WaitTimeout> {
         self.wait_until(Instant::now().checked_add(timeout))
     }
@@ -241,11 +244,13 @@ impl WaitGroup {
     ///
     /// # Panics
     /// As [`wait`](WaitGroup::wait).
+    #[track_caller]
     pub fn wait_deadline(&self, deadline: Instant) -> Result<(), WaitTimeout> {
         self.wait_until(Some(deadline))
     }
 
     #[inline]
+    #[track_caller]
     fn wait_until(&self, deadline: Option<Instant>) -> Result<(), WaitTimeout> {
         match self.inner().latch.wait(BUSY, Spin::Brief, deadline) {
             Ok(word) => {
@@ -260,6 +265,7 @@ impl WaitGroup {
     ///
     /// After a 0 everything before each `done` and each guard's drop has happened, as after a
     /// wait; but no panic is resumed.
+    #[track_caller]
     pub fn count(&self) -> usize {
         // ORDERING: Acquire: whoever reads zero here may go on as after a wait.
         total(self.inner().latch.word().load(Ordering::Acquire))
@@ -274,6 +280,7 @@ impl WaitGroup {
     }
 
     #[inline]
+    #[track_caller]
     fn inner(&self) -> &Inner {
         // SAFETY: by invariant 5 the allocation lives as long as the group, which `&self` borrows.
         unsafe { self.inner.as_ref() }.get_borrowed()

@@ -18,7 +18,7 @@ mod slots;
 
 pub use builder::WorkerPoolBuilder;
 
-use crate::sys::{Arc, Stopwatch};
+use crate::sys::{Arc, Stopwatch, calling};
 use batch::{Batch, Grain, Header, STOPPED};
 use builder::StartUp;
 use crew::Crew;
@@ -297,6 +297,7 @@ impl WorkerPool {
         F: Fn(usize, V) -> T + Sync,
         T: Send,
     {
+        let _call = calling();
         let len = values.len();
         // Only values without a size can be so many.
         assert!(len <= STOPPED, "WorkerPool: a batch holds at most {STOPPED} tasks");

@@ -209,6 +209,15 @@ impl<T> Heap<T> {
     }
 }
 
+/// Notes where the calling thread called this crate, for a verdict of a model to name. Here it is nothing.
+#[inline(always)]
+pub(crate) fn calling() -> Calling {
+    Calling
+}
+
+/// As long as it lives the call goes on.
+pub(crate) struct Calling;
+
 /// The key of an address in the queues, which all of the program's users of `parking_lot_core`
 /// share: on 64 bits one that no object's own address is, on 32 hardly ever one in use. A late unpark of a freed word would otherwise be a
 /// spurious wake-up of whoever parks on an object that stands there now, and parking_lot's

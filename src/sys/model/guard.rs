@@ -24,7 +24,7 @@ use std::cell::{Cell, RefCell};
 use std::panic::{self, Location, PanicHookInfo};
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Mutex, PoisonError};
 use std::{mem, ptr, thread};
 
 /// How an exploration ended.
@@ -97,6 +97,8 @@ std::thread_local! {
     static EXECUTION: Cell<u64> = const { Cell::new(0) };
     /// Whether loom runs, rather than the model's code.
     static IN_LOOM: Cell<bool> = const { Cell::new(true) };
+    /// Whether the next panic only asks for the hook, which says so by taking this back.
+    static ASKS: Cell<bool> = const { Cell::new(false) };
     /// What loom's last panic said.
     static SAID: RefCell<Option<String>> = const { RefCell::new(None) };
     /// What the last panic of the model's code said, and where.
@@ -211,26 +213,33 @@ impl Made {
     }
 }
 
-/// Sets the panic hook, unless it is there already.
+/// Sets the panic hook, unless it is the one that is called already.
 pub(super) fn listen() {
-    static OURS: Mutex<Weak<()>> = Mutex::new(Weak::new());
-    let mut ours = OURS.lock().unwrap_or_else(PoisonError::into_inner);
-    if ours.upgrade().is_some() {
+    static IS_SET: Mutex<bool> = Mutex::new(false);
+    let mut is_set = IS_SET.lock().unwrap_or_else(PoisonError::into_inner);
+    if mem::replace(&mut *is_set, true) && is_listening() {
         return;
     }
-    let alive = Arc::new(());
-    *ours = Arc::downgrade(&alive);
     let before = panic::take_hook();
     panic::set_hook(Box::new(move |info| {
-        let _alive = &alive;
         if !heard(info) {
             before(info);
         }
     }));
 }
 
+/// Whether a panic would be heard. Only a panic can tell: a test may have set another hook since.
+fn is_listening() -> bool {
+    ASKS.set(true);
+    let asked = panic::catch_unwind(|| panic!("phalanx asks whether its panic hook is set still"));
+    asked.is_err() && !ASKS.replace(false)
+}
+
 /// Notes a panic of a model's thread; `true` for loom's own.
 fn heard(info: &PanicHookInfo<'_>) -> bool {
+    if ASKS.replace(false) {
+        return true;
+    }
     if RUN.get().is_none() {
         return false;
     }

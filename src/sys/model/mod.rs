@@ -19,9 +19,9 @@ mod verdict;
 mod waits;
 mod watch;
 
+use check::with_settings;
 pub use check::{Model, model};
 pub(crate) use check::{PerExecution, catch};
-use check::with_settings;
 pub use locks::{RawMutex, RawRwMutex};
 pub(crate) use mutex::Mutex;
 pub(crate) use objects::Local;
@@ -29,6 +29,7 @@ pub(crate) use park::{park, unpark_one, unpark_threads};
 #[cfg(test)]
 pub(crate) use slot::let_light_marks_be_stores;
 pub(crate) use slot::{Slot, has_heavy_fence, heavy_fence, prepare_heavy_fence};
+pub(crate) use waits::calling;
 
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hash};
 use std::ptr::NonNull;

@@ -101,7 +101,8 @@ fn deadlock(waiting: &str) -> String {
 fn race(said: &str) -> String {
     let mut lines = said.lines().map(str::trim);
     let first = lines.next().unwrap_or_default();
-    let mut text = format!("data race: two accesses that nothing orders ({})", first.trim_end_matches('.'));
+    let mut text =
+        format!("data race: two accesses that nothing orders ({})", first.trim_end_matches('.'));
     for line in lines.filter(|line| !line.is_empty()) {
         let (key, rest) = line.split_once(": ").unwrap_or(("", line));
         let _ = match (key, rest.strip_prefix("thread #").and_then(|it| it.split_once(" @ "))) {
@@ -109,6 +110,14 @@ fn race(said: &str) -> String {
             ("created", None) => write!(text, "\n  of what was made at {rest}"),
             _ => write!(text, "\n  {line}"),
         };
+    }
+    // What loom says of an atomic whose making another thread is not ordered after.
+    if said.contains("and mut accesses") {
+        text.push_str(
+            "\n  An atomic, or what holds one, came to another thread in a way that orders nothing: by a `static`, a \
+             `LazyLock`, or a lock of std's? Make it inside the closure, and move it, or a clone of its `Arc`, into \
+             the thread",
+        );
     }
     text
 }
@@ -128,7 +137,7 @@ fn leak(said: &str) -> String {
     let made = made.map_or(String::new(), |made| format!(", made at {made},"));
     format!(
         "leak: a value{made} was never dropped, or a task of it is still counted: a guard that was forgotten, \
-         or an `Arc` that holds itself"
+         an `Arc` that holds itself, or a value in a `static`"
     )
 }
 

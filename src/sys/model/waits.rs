@@ -6,8 +6,8 @@
 //! The seam knows the *room* a thread waits in, and the line of the user's that called. The call's name stands
 //! in that line, at the location's column: it is read from the source when there is a verdict to tell.
 
-use super::guard;
 use super::thread::{self, Thread};
+use super::{guard, local};
 use loom::thread::ThreadId;
 use std::any::type_name;
 use std::cell::RefCell;
@@ -44,6 +44,8 @@ struct Waiting {
     thread: Option<Thread>,
     room: Room,
     at: &'static Location<'static>,
+    /// Where this crate was called, if the thread said so: see [`calling`].
+    called: Option<&'static Location<'static>>,
 }
 
 #[derive(Default)]
@@ -64,15 +66,39 @@ pub(super) struct Waits(u64);
 #[track_caller]
 pub(super) fn waits(room: Room) -> Waits {
     let (id, thread, at) = (super::objects::current().id(), thread::known(), Location::caller());
+    let called = CALLED.try_with(|called| called.borrow().last().copied()).ok().flatten();
     LIST.with_borrow_mut(|list| {
         if list.execution != guard::execution() {
             *list = List { execution: guard::execution(), ..List::default() };
         }
         let ticket = list.next_ticket;
         list.next_ticket += 1;
-        list.waiting.push(Waiting { ticket, id, thread, room, at });
+        list.waiting.push(Waiting { ticket, id, thread, room, at, called });
         Waits(ticket)
     })
+}
+
+local! {
+    /// The calls of this crate that the thread is in, and that have said so.
+    static CALLED: RefCell<Vec<&'static Location<'static>>> = RefCell::new(Vec::new());
+}
+
+/// Notes where the calling thread called this crate, for what waits where the place doesn't come: in a
+/// destructor.
+#[track_caller]
+pub(crate) fn calling() -> Calling {
+    let at = Location::caller();
+    let _ = CALLED.try_with(|called| called.borrow_mut().push(at));
+    Calling
+}
+
+/// As long as it lives the call goes on.
+pub(crate) struct Calling;
+
+impl Drop for Calling {
+    fn drop(&mut self) {
+        let _ = CALLED.try_with(|called| called.borrow_mut().pop());
+    }
 }
 
 impl Drop for Waits {
@@ -96,11 +122,14 @@ pub(super) fn describe() -> String {
                 None if number(waiting.id) == 0 => " (the closure's own)".to_owned(),
                 None => String::new(),
             };
-            let source = source(waiting.at);
-            let call = source.as_ref().and_then(|line| word_at(line, waiting.at.column()));
-            let at = waiting.at;
-            let call = if is_ours(at) && at.file().contains("worker_pool") {
-                "WorkerPool, as a worker without a task,".to_owned()
+            let (at, is_ours) = match waiting.called {
+                Some(called) if is_ours(waiting.at) => (called, false),
+                _ => (waiting.at, is_ours(waiting.at)),
+            };
+            let source = source(at);
+            let call = source.as_ref().and_then(|line| word_at(line, at.column()));
+            let call = if is_ours && at.file().contains("worker_pool") {
+                "a WorkerPool, as a worker without a task,".to_owned()
             } else {
                 name_of(waiting.room, call.as_deref())
             };
@@ -132,8 +161,7 @@ fn source(at: &Location<'_>) -> Option<String> {
 /// The last name of the path that begins at a column: `park` of `thread::park()`.
 fn word_at(line: &str, column: u32) -> Option<String> {
     let rest = line.chars().skip(column as usize - 1);
-    let path: String =
-        rest.take_while(|&c| c.is_alphanumeric() || c == '_' || c == ':').collect();
+    let path: String = rest.take_while(|&c| c.is_alphanumeric() || c == '_' || c == ':').collect();
     path.rsplit(':').next().filter(|word| !word.is_empty()).map(str::to_owned)
 }
 
@@ -144,16 +172,30 @@ const CALLS: [(&str, &[&str]); 7] = [
     (
         "Condvar",
         &[
-            "wait", "wait_while", "wait_for", "wait_until", "wait_while_for", "wait_while_until",
-            "wait_timeout", "wait_deadline",
+            "wait",
+            "wait_while",
+            "wait_for",
+            "wait_until",
+            "wait_while_for",
+            "wait_while_until",
+            "wait_timeout",
+            "wait_deadline",
         ],
     ),
     ("Mutex", &["lock", "lock_arc", "try_lock_for", "try_lock_until"]),
     (
         "RwMutex",
         &[
-            "read", "write", "upgradable_read", "upgrade", "read_arc", "write_arc", "try_read_for",
-            "try_read_until", "try_write_for", "try_write_until",
+            "read",
+            "write",
+            "upgradable_read",
+            "upgrade",
+            "read_arc",
+            "write_arc",
+            "try_read_for",
+            "try_read_until",
+            "try_write_for",
+            "try_write_until",
         ],
     ),
     ("JoinHandle", &["join"]),
@@ -190,7 +232,8 @@ fn name_of(room: Room, call: Option<&str>) -> String {
     let Some(call) = call else {
         return types.first().map_or("a call".to_owned(), |first| format!("a call of {first}"));
     };
-    let known = |of: &&&str| CALLS.iter().any(|(of_it, calls)| of_it == *of && calls.contains(&call));
+    let known =
+        |of: &&&str| CALLS.iter().any(|(of_it, calls)| of_it == *of && calls.contains(&call));
     match types.iter().find(known) {
         Some(of) => format!("{of}::{call}"),
         // Behind a call that isn't the room's own: a store's, a pool's, or one of the user's that is

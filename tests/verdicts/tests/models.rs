@@ -2,7 +2,7 @@
 //! gate, and reads what each says.
 //!
 //! `// expects NAME: WORDS` has the words that the output of test NAME must hold, `// here: NAME` marks a
-//! line that it must name. A test that has neither must pass.
+//! line that it must name. A test that expects nothing must pass.
 
 use phalanx::atomic::{AtomicBool, Ordering};
 use phalanx::cell::UnsafeCell;
@@ -39,7 +39,7 @@ fn two_mutexes() {
 }
 
 #[test]
-// expects two_rw_mutexes: waits in RwMutex::write at
+// expects two_rw_mutexes: thread 0 (the closure's own) waits in RwMutex::read at
 // expects two_rw_mutexes: thread 1 `reader` waits in RwMutex::read at
 fn two_rw_mutexes() {
     model(|| {
@@ -50,8 +50,8 @@ fn two_rw_mutexes() {
             let _first = theirs.1.write();
             let _second = theirs.0.read(); // here: two_rw_mutexes
         });
-        let first = both.0.read();
-        let second = both.1.write(); // here: two_rw_mutexes
+        let first = both.0.write();
+        let second = both.1.read(); // here: two_rw_mutexes
         drop((first, second));
         other.unwrap().join().unwrap();
     });
@@ -206,9 +206,16 @@ fn std_channel() {
 // expects static_counter: another execution
 fn static_counter() {
     static COUNTER: LazyLock<SafeCounter> = LazyLock::new(SafeCounter::new);
+    model(|| COUNTER.add(1)); // here: static_counter
+}
+
+#[test]
+// expects static_shared: by a `static`, a `LazyLock`
+fn static_shared() {
+    static COUNTER: LazyLock<SafeCounter> = LazyLock::new(SafeCounter::new);
     model(|| {
         let other = thread::spawn(|| COUNTER.add(1));
-        COUNTER.add(1); // here: static_counter
+        COUNTER.add(1);
         let _ = other.join();
     });
 }
@@ -216,14 +223,16 @@ fn static_counter() {
 #[test]
 // expects static_store: another execution
 fn static_store() {
-    static STORE: LazyLock<Store<&str, Arc<WaitGroup>>> = LazyLock::new(Store::new);
-    model(|| {
-        let group = STORE.get_or_compute("group", |_| Arc::new(WaitGroup::new()));
-        let theirs = group.clone();
-        let other = thread::spawn(move || drop(theirs.guard()));
-        group.wait();
-        let _ = other.join();
-    });
+    static STORE: LazyLock<Store<&str, SafeCounter>> = LazyLock::new(Store::new);
+    model(|| STORE.entry("index", |entry| entry.or_default().increment()));
+}
+
+#[test]
+// expects static_group: leak: a value
+// expects static_group: or a value in a `static`
+fn static_group() {
+    static GROUP: LazyLock<WaitGroup> = LazyLock::new(WaitGroup::new);
+    model(|| GROUP.wait());
 }
 
 #[test]
@@ -282,6 +291,7 @@ impl Drop for WaitsAtTheEnd {
 #[test]
 // expects assertion_and_deadlock: assertion `left == right` failed: two and two
 // expects assertion_and_deadlock: while that panic unwinds: deadlock
+// expects assertion_and_deadlock: waits in WaitGroup::wait at
 fn assertion_and_deadlock() {
     model(|| {
         let group = WaitGroup::new();
