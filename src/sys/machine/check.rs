@@ -4,10 +4,15 @@
 ///
 /// This is a native build: `f` runs once, so a test written with `model` is an ordinary test
 /// here. Build with `--cfg phalanx_loom` and the feature `loom` to have every interleaving within
-/// the bound explored instead; see [`Model`] for what that covers.
+/// the bound explored instead. [`Model`] tells what that proves, and what it doesn't.
+///
+/// In a model build `f` must do the same each time, given the same schedule: no clock, no random numbers, no
+/// real threads. All of its threads, atomics and cells come from [`thread`](crate::thread),
+/// [`atomic`](crate::atomic), [`cell`](crate::cell) or phalanx's types.
 ///
 /// # Panics
-/// Whatever `f` panics with. In a model build also when loom finds a race, a deadlock or a leak.
+/// Whatever `f` panics with. In a model build also when a race, a deadlock, a leak or an exceeded bound is
+/// found: the message says which, and where.
 ///
 /// # Examples
 /// ```
@@ -30,10 +35,7 @@ pub fn model(f: impl Fn() + Send + Sync + 'static) {
     f();
 }
 
-/// The settings of a [`model`] run.
-///
-/// This is a native build: [`check`](Model::check) runs the closure once and the settings do
-/// nothing.
+#[doc = include_str!("../model.md")]
 #[derive(Clone, Debug, Default)]
 pub struct Model(());
 
@@ -50,7 +52,7 @@ impl Model {
         self
     }
 
-    /// Fails an execution that passes more than `branches` points of choice.
+    /// Fails an execution that passes more than `branches` points of choice. The default is 10,000.
     pub fn max_branches(self, _branches: usize) -> Self {
         self
     }

@@ -65,7 +65,7 @@ impl Model {
         self
     }
 
-    /// Fails an execution that passes more than `branches` points of choice.
+    /// Fails an execution that passes more than `branches` points of choice. The default is 10,000.
     pub fn max_branches(mut self, branches: usize) -> Self {
         self.max_branches = branches;
         self
