@@ -6,7 +6,9 @@
 
 use phalanx::atomic::{AtomicBool, Ordering};
 use phalanx::cell::UnsafeCell;
-use phalanx::{Condvar, Model, Mutex, RwMutex, SafeCounter, Store, WaitGroup, WorkerPool, model, thread};
+use phalanx::{
+    Condvar, Model, Mutex, RwMutex, SafeCounter, Store, WaitGroup, WorkerPool, model, thread,
+};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, LazyLock, mpsc};
 
@@ -132,11 +134,8 @@ fn never_unparked() {
 // expects scope_of_a_sleeper: waits in thread::park at
 fn scope_of_a_sleeper() {
     model(|| {
-        thread::scope(|scope| { // here: scope_of_a_sleeper
-            scope.spawn(|| {
-                thread::park(); // here: scope_of_a_sleeper
-            });
-        });
+        let sleeper = || thread::park(); // here: scope_of_a_sleeper
+        thread::scope(|scope| drop(scope.spawn(sleeper))); // here: scope_of_a_sleeper
     });
 }
 
