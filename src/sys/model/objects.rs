@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 
 /// An object of loom's.
 #[derive(Debug)]
-pub struct Object<T> {
+pub(super) struct Object<T> {
     made: Made,
     inner: T,
 }
