@@ -1,9 +1,20 @@
 //! A condition variable for any mutex of `lock_api`'s.
 //!
 //! Each waiter has a *node* on its own stack, and the nodes stand in a queue behind a short lock. A
-//! notification takes a node out and sets its flag, both under that lock, and then wakes whoever sleeps
-//! at the node's address. The user's mutex is unlocked in between, by plain code: it may be anyone's,
-//! and may itself sleep, which nothing inside the parking queues may.
+//! notification takes a node out and sets its flag, both under that lock, and then wakes the thread
+//! that sleeps at the node's address. The user's mutex is unlocked in between, by plain code: it may
+//! be anyone's, and may itself sleep, which nothing inside the parking queues may.
+//!
+//! With phalanx's own mutex a notification doesn't wake: it *moves* the sleeping waiter into the mutex's
+//! queue, where the unlock that makes room for it wakes it. So `notify_all` doesn't wake a crowd that
+//! can only get in each other's way. `Word::admit` says when a waiter may be moved.
+//!
+//! ```text
+//! in the queue, asleep at its node ──► flag set, asleep in the mutex's queue ──► unlock: woken, locks
+//!      │          │                        │                                     fair unlock: has the lock
+//!      │          └──► flag set, woken (a foreign mutex, or one that is free) ──► locks
+//!      └──► time-out ──► out of the queue       └──► time-out: notified all the same ──► locks
+//! ```
 //!
 //! Invariants:
 //!
@@ -12,16 +23,25 @@
 //! 2. `waiting` is `false` only while the queue is empty; both change under the lock. So by 1 a
 //!    notification that reads `false`, after its thread has locked the mutex, has nobody to wake.
 //! 3. A node leaves the queue with its flag set, or by its own thread without, which is the time-out.
-//!    So each notification has exactly one waiter, and none is lost.
+//!    So each notification has exactly one waiter, and none is lost. A time-out after the flag is set
+//!    is no time-out: the waiter was notified, and locks the mutex.
 //! 4. A node is in the queue, or not touched by others: its thread leaves only after it has seen the
-//!    flag, or has been in the lock since. What wakes it afterwards needs the address alone.
+//!    flag, or has been in the lock since. What wakes it afterwards needs the address alone. The mutex
+//!    is borrowed by the waiter, so the same holds for its word.
+//! 5. A waiter is moved, and its flag set, in one step as its `park` sees it: under the lock of its
+//!    address's queue, and of the mutex's. So a waiter that is not asleep finds the flag and is not
+//!    moved, and no thread is moved that came to sleep at the same address later.
+//! 6. A waiter of phalanx's mutex that is woken with its flag set holds `WOKEN` of that mutex's word:
+//!    an unlock set it, or the notification did. It locks by `lock_woken`, which gives the bit up.
+//!    (One that is woken spuriously may take the bit for its own, which the word bears.)
 //!
 //! Orderings: a node's flag is set with Release and read with Acquire, so that the last use of the node
 //! comes before its end. A notification promises no order to its users; the mutex does.
 
+use crate::mutex::{Word, word_of};
 use crate::sys::atomic::{AtomicBool, Ordering};
-use crate::sys::{Mutex, Parked, Tracked, const_fn, park, unpark_threads};
-use lock_api::{MutexGuard, RawMutex};
+use crate::sys::{Mutex, Parked, Requeue, Tracked, const_fn, park, requeue_one, unpark_threads};
+use lock_api::{GuardSend, MutexGuard, RawMutex};
 use std::collections::VecDeque;
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
@@ -87,9 +107,14 @@ struct Node {
 }
 
 /// A node in the queue.
-struct Entry(*const Node);
+struct Entry {
+    node: *const Node,
+    /// The word of the mutex that it waits with, if that is phalanx's.
+    word: Option<*const Word>,
+}
 
-// SAFETY: the node is used under the queue's lock, and by its thread only as invariant 4 has it.
+// SAFETY: the node is used under the queue's lock, and by its thread only as invariant 4 has it. The
+// word is made of atomics.
 unsafe impl Send for Entry {}
 
 // A panic of user code, of a condition or of a mutex, leaves the queue whole.
@@ -109,15 +134,33 @@ impl Node {
 }
 
 impl Entry {
-    /// Sets the flag of one that was just taken out of the queue, whose lock is held; where it sleeps.
-    fn notify(self) -> usize {
+    /// Sets the flag of a node that was just taken out of the queue, whose lock is held. Moves its
+    /// waiter to the mutex, or returns the address at which it is yet to be woken.
+    fn notify(self) -> Option<usize> {
         // SAFETY: invariant 4: the lock is held, and the flag not set.
-        let node = unsafe { &*self.0 };
+        let node = unsafe { &*self.node };
         let address = node.address();
         node.life.read();
-        // ORDERING: Release: see `is_notified`. The last use of the node.
-        node.notified.swap(true, Ordering::Release);
-        address
+        // ORDERING: Release: see `is_notified`. The last use of the node, and of the word.
+        let set_flag = || node.notified.swap(true, Ordering::Release);
+        let Some(word) = self.word else {
+            set_flag();
+            return Some(address);
+        };
+        // SAFETY: as above.
+        let word = unsafe { &*word };
+        requeue_one(
+            address,
+            word.queue(),
+            || word.admit(),
+            |done| {
+                if done == Some(Requeue::Wake) {
+                    word.set_woken();
+                }
+                set_flag();
+            },
+        );
+        None
     }
 }
 
@@ -273,28 +316,40 @@ impl Condvar {
         deadline: Option<Instant>,
     ) -> WaitTimeoutResult {
         let mutex = MutexGuard::mutex(guard);
+        // SAFETY: the raw lock is only looked at, and unlocked by its guard.
+        let word = word_of(unsafe { mutex.raw() });
         let node = Node { notified: AtomicBool::new(false), life: Tracked::new() };
-        self.enter(&node);
+        self.enter(Entry { node: &node, word: word.map(ptr::from_ref) });
         let whole = AbortOnUnwind;
         // SAFETY: `guard` is valid for reads, and not used until it is written again below; nobody
         // else sees it meanwhile, as this call has it borrowed mutably and a panic aborts.
         drop(unsafe { ptr::read(guard) });
-        let mut timed_out = false;
+        let (mut timed_out, mut parked) = (false, Parked::Invalid);
         while !timed_out && !node.is_notified() {
-            let parked = park(node.address(), || !node.is_notified(), deadline);
+            parked = park(node.address(), || !node.is_notified(), deadline);
             timed_out = parked == Parked::TimedOut && self.leave(&node);
         }
         node.life.write();
+        let locked = match (word, parked) {
+            (Some(word), Parked::Woken) => {
+                word.lock_woken();
+                // SAFETY: just locked.
+                unsafe { mutex.make_guard_unchecked(own_guard::<R>()) }
+            }
+            // SAFETY: a fair unlock of the mutex has handed this thread the lock.
+            (Some(_), Parked::Handed) => unsafe { mutex.make_guard_unchecked(own_guard::<R>()) },
+            _ => mutex.lock(),
+        };
         // SAFETY: `guard` is valid for writes, and holds what was moved out above.
-        unsafe { ptr::write(guard, mutex.lock()) };
+        unsafe { ptr::write(guard, locked) };
         mem::forget(whole);
         WaitTimeoutResult(timed_out)
     }
 
     #[track_caller]
-    fn enter(&self, node: &Node) {
+    fn enter(&self, entry: Entry) {
         let mut queue = self.queue.lock();
-        queue.push_back(Entry(node));
+        queue.push_back(entry);
         // ORDERING: Relaxed, here and below: changed under the lock; what makes it visible to a
         // notification that must see it is the user's mutex (invariant 2).
         self.waiting.swap(true, Ordering::Relaxed);
@@ -304,7 +359,7 @@ impl Condvar {
     #[track_caller]
     fn leave(&self, node: &Node) -> bool {
         let mut queue = self.queue.lock();
-        let Some(at) = queue.iter().position(|entry| ptr::eq(entry.0, node)) else { return false };
+        let Some(at) = queue.iter().position(|entry| ptr::eq(entry.node, node)) else { return false };
         queue.remove(at);
         if queue.is_empty() {
             self.waiting.swap(false, Ordering::Relaxed);
@@ -321,7 +376,7 @@ impl Condvar {
         }
         let address = entry.notify();
         drop(queue);
-        unpark_threads(address);
+        address.into_iter().for_each(unpark_threads);
         true
     }
 
@@ -329,10 +384,11 @@ impl Condvar {
     fn wake_all(&self) -> usize {
         let mut queue = self.queue.lock();
         self.waiting.swap(false, Ordering::Relaxed);
-        let woken: Vec<usize> = queue.drain(..).map(Entry::notify).collect();
+        let count = queue.len();
+        let foreign: Vec<usize> = queue.drain(..).filter_map(Entry::notify).collect();
         drop(queue);
-        woken.iter().for_each(|&address| unpark_threads(address));
-        woken.len()
+        foreign.into_iter().for_each(unpark_threads);
+        count
     }
 }
 
@@ -349,6 +405,13 @@ impl fmt::Debug for Condvar {
     }
 }
 
+/// What the guard of phalanx's mutex carries.
+fn own_guard<R: RawMutex>() -> R::Guard {
+    assert_eq!(typeid::of::<R::Guard>(), typeid::of::<GuardSend>());
+    // SAFETY: the types are the same.
+    unsafe { mem::transmute_copy(&GuardSend::new()) }
+}
+
 /// A guard whose mutex isn't locked must not be seen: not by whoever catches a panic either.
 struct AbortOnUnwind;
 
@@ -357,3 +420,6 @@ impl Drop for AbortOnUnwind {
         process::abort();
     }
 }
+
+#[cfg(test)]
+mod models;

@@ -3,6 +3,7 @@
 //! The lock itself is `raw.rs`; the types here are [`lock_api`]'s around it.
 
 use crate::sys::by_build;
+use std::ptr;
 
 by_build! {
     machine {
@@ -13,12 +14,22 @@ by_build! {
 
         /// The raw lock of [`Mutex`], for code that is generic over [`lock_api`]'s traits.
         #[derive(Debug)]
-        pub struct RawMutex(raw::Word);
+        pub struct RawMutex(Word);
+
+        /// The word of a raw lock that is phalanx's own; `None` for any other.
+        #[inline]
+        pub(crate) fn word_of<R>(raw: &R) -> Option<&Word> {
+            #[cfg(test)]
+            if let Some(real) = cast::<R, models::RealRaw>(raw) {
+                return Some(real.word());
+            }
+            cast::<R, RawMutex>(raw).map(|raw| &raw.0)
+        }
 
         // SAFETY: the word's invariants 1 and 3: one thread at a time has it. A guard may be sent to
         // another thread, as nothing in the word belongs to one.
         unsafe impl lock_api::RawMutex for RawMutex {
-            const INIT: Self = RawMutex(raw::Word::new());
+            const INIT: Self = RawMutex(Word::new());
             type Guard = GuardSend;
 
             #[inline]
@@ -70,7 +81,28 @@ by_build! {
         mod raw;
 
         pub use crate::sys::RawMutex;
+
+        /// The word of a raw lock that is the real one, which only models have here.
+        pub(crate) fn word_of<R>(raw: &R) -> Option<&Word> {
+            #[cfg(test)]
+            return cast::<R, models::RealRaw>(raw).map(models::RealRaw::word);
+            #[cfg(not(test))]
+            cast::<R, Word>(raw)
+        }
     }
+}
+
+/// A mutex on the real raw lock, also where users have the specification.
+#[cfg(test)]
+pub(crate) type RealMutex<T> = lock_api::Mutex<models::RealRaw, T>;
+
+pub(crate) use raw::Word;
+
+/// The same raw lock, if that is its type.
+#[inline]
+fn cast<R, T>(raw: &R) -> Option<&T> {
+    // SAFETY: the types are the same but for lifetimes, and the borrow is as long.
+    (typeid::of::<R>() == typeid::of::<T>()).then(|| unsafe { &*ptr::from_ref(raw).cast::<T>() })
 }
 
 /// A mutual exclusion lock around a value.
@@ -151,4 +183,4 @@ pub type MappedMutexGuard<'a, T> = lock_api::MappedMutexGuard<'a, RawMutex, T>;
 pub type ArcMutexGuard<T> = lock_api::ArcMutexGuard<RawMutex, T>;
 
 #[cfg(test)]
-mod models;
+pub(crate) mod models;

@@ -84,6 +84,52 @@ impl Subject for Users {
     }
 }
 
+/// The word as a raw mutex of `lock_api`'s, in either build.
+#[derive(Debug)]
+pub(crate) struct RealRaw(Option<Word>);
+
+impl RealRaw {
+    pub(super) fn word(&self) -> &Word {
+        self.0.as_ref().expect("made by `real`")
+    }
+}
+
+// SAFETY: the word's invariants 1 and 3.
+unsafe impl lock_api::RawMutex for RealRaw {
+    /// A model's atomics can't be made in a const: `real` makes them.
+    const INIT: Self = RealRaw(None);
+    type Guard = lock_api::GuardSend;
+
+    fn lock(&self) -> Self::Guard {
+        self.word().lock();
+        lock_api::GuardSend::new()
+    }
+
+    fn try_lock(&self) -> Option<Self::Guard> {
+        self.word().try_lock().then(lock_api::GuardSend::new)
+    }
+
+    unsafe fn unlock(&self, _: Self::Guard) {
+        self.word().unlock();
+    }
+
+    fn is_locked(&self) -> bool {
+        self.word().is_locked()
+    }
+}
+
+// SAFETY: as above.
+unsafe impl lock_api::RawMutexFair for RealRaw {
+    unsafe fn unlock_fair(&self, _: Self::Guard) {
+        self.word().unlock_fair();
+    }
+}
+
+/// For the models of those who build on it.
+pub(crate) fn real<T>(value: T) -> super::RealMutex<T> {
+    lock_api::Mutex::from_raw(RealRaw(Some(Word::new())), value)
+}
+
 struct Guarded<L> {
     lock: L,
     value: Plain,

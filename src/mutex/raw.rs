@@ -42,6 +42,12 @@
 //! 4. The step that unlocks is the last that the unlocking thread takes on the word; what follows
 //!    needs the address alone.
 //!
+//! **Moved waiters.** A condition variable moves the waiters that it notifies into the queue, asleep as
+//! they are (`admit`), on the same terms: `PARKED` is set under the queue's lock, on a word that is
+//! `LOCKED` or has `WOKEN` set. If it is neither, that waiter is woken instead, with `WOKEN` set for
+//! it. So invariants 2 and 3 hold for it as for any other. A moved waiter that is woken takes on
+//! `WOKEN`; one whose time is over has no part in the word.
+//!
 //! **The bound.** Among sections of a few microseconds a waiter is handed the lock at the end of its
 //! looks, after some 20 µs. A waiter that has been waiting for 1 ms, counted from its first sleep, claims
 //! at its next turn awake; with the claim standing, the next unlock is its own. Turns come with each
@@ -55,13 +61,14 @@
 
 use crate::sys::atomic::{AtomicU32, Ordering};
 use crate::sys::{
-    Backoff, Dequeued, Handing, Parked, Patience, Spin, const_fn, park, unpark_one, unpark_threads,
+    Backoff, Dequeued, Handing, Parked, Patience, Requeue, Spin, const_fn, park, unpark_one,
+    unpark_threads,
 };
 use std::time::Instant;
 
 /// See the [module](self).
 #[derive(Debug)]
-pub(super) struct Word(AtomicU32);
+pub(crate) struct Word(AtomicU32);
 
 const LOCKED: u32 = 1;
 const PARKED: u32 = 1 << 1;
@@ -87,8 +94,33 @@ impl Word {
         // ORDERING: Acquire: pairs with the Release of the unlock before. On a word that is
         // LOCKED already it changes nothing.
         if self.0.fetch_or(LOCKED, Ordering::Acquire) & LOCKED != 0 {
-            self.lock_contended(None);
+            self.lock_contended(None, 0);
         }
+    }
+
+    /// [`lock`](Self::lock), for a thread that holds `WOKEN`: see "Moved waiters".
+    pub(crate) fn lock_woken(&self) {
+        self.lock_contended(None, WOKEN);
+    }
+
+    /// Lets a sleeping thread into the queue, or decides that it must be woken instead. Only under the
+    /// queue's lock, which is kept until the thread is in.
+    pub(crate) fn admit(&self) -> Requeue {
+        // ORDERING: Relaxed, here and below: publishes nothing; the step decides.
+        let mut word = self.0.load(Ordering::Relaxed);
+        while word & (LOCKED | WOKEN) != 0 {
+            match self.step(word, word | PARKED, Ordering::Relaxed) {
+                Ok(_) => return Requeue::Move,
+                Err(now) => word = now,
+            }
+        }
+        Requeue::Wake
+    }
+
+    /// Notes that a thread is on its way that was not admitted, before it is woken.
+    pub(crate) fn set_woken(&self) {
+        // ORDERING: Relaxed: publishes nothing.
+        self.0.fetch_or(WOKEN, Ordering::Relaxed);
     }
 
     #[inline]
@@ -101,7 +133,7 @@ impl Word {
     /// Whether it got the lock before the deadline.
     #[inline]
     pub(super) fn lock_until(&self, deadline: Option<Instant>) -> bool {
-        self.try_lock() || self.lock_contended(deadline)
+        self.try_lock() || self.lock_contended(deadline, 0)
     }
 
     /// Only for whoever holds the lock.
@@ -140,7 +172,7 @@ impl Word {
     }
 
     /// The waiters' queue.
-    fn queue(&self) -> usize {
+    pub(crate) fn queue(&self) -> usize {
         (&raw const self.0).addr()
     }
 
@@ -155,9 +187,8 @@ impl Word {
     }
 
     #[cold]
-    fn lock_contended(&self, deadline: Option<Instant>) -> bool {
-        // WOKEN if this thread holds that bit (invariant 3), else nothing.
-        let mut woken = 0;
+    fn lock_contended(&self, deadline: Option<Instant>, mut woken: u32) -> bool {
+        // `woken` is WOKEN if this thread holds that bit (invariant 3), else nothing.
         let mut backoff = Backoff::new();
         let mut patience = Patience::new();
         let mut has_claimed = false;

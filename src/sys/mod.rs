@@ -8,7 +8,7 @@
 //! | --- | --- | --- |
 //! | atomics, cells | std's | loom's, with loads that can be made read-modify-writes |
 //! | threads | std's | loom's, given std's bounds, `scope` and `park` |
-//! | [`park`], [`unpark_one`], [`unpark_threads`] | `parking_lot_core`'s queues | a queue loom can see |
+//! | [`park`], [`unpark_one`], [`unpark_threads`], [`requeue_one`] | `parking_lot_core`'s queues | a queue loom can see |
 //! | [`Mutex`] | parking_lot's | loom's |
 //! | [`Tracked`] | nothing | a cell whose accesses loom checks |
 //! | spinning, [`Backoff`] | bounded, none on one core | none |
@@ -36,6 +36,14 @@
 //!    callback does to the word and who is in the queue change in one step. A thread that it woke
 //!    as [`Parked::Handed`] was meant, never spurious.
 //! 5. An unpark happens before the return of the park that it ends.
+//! 6. [`requeue_one`] runs its callbacks under the locks of both queues. So its decision, the move,
+//!    and whatever the callbacks do to the words behind both addresses are one step, as seen by
+//!    every other call for either address. A moved thread goes on sleeping in the same [`park`],
+//!    with the same deadline.
+//!
+//! The queues' own short locks, like the few others inside the crate, are parking_lot's
+//! [`Mutex`] and never phalanx's: phalanx's mutex sleeps by way of this module and is the subject of
+//! its models, so a lock below it must not be built on it.
 //!
 //! Futures wait on addresses too, on the same terms: [`park_task`] and [`wake_tasks`].
 //!
@@ -73,7 +81,7 @@ pub(crate) use build::let_light_marks_be_stores;
 pub(crate) use build::{
     Backoff, Heap, Hint, IS_MODEL, Mutex, Patience, Slot, Spin, Stopwatch, Tracked, array,
     by_build, calling, catch, const_fn, cores, global_array, has_heavy_fence, hash_one,
-    heavy_fence, local, park, prefetch, prefetch_to_write, prepare_heavy_fence, store, unpark_one,
+    heavy_fence, local, park, prefetch, prefetch_to_write, prepare_heavy_fence, requeue_one, store, unpark_one,
     unpark_threads,
 };
 pub use build::{Model, atomic, cell, hint, model, thread};
@@ -113,6 +121,15 @@ pub(crate) struct Dequeued {
     pub(crate) found: bool,
     /// Others are still in.
     pub(crate) more: bool,
+}
+
+/// What a [`requeue_one`] does with the thread that it finds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Requeue {
+    /// The thread is woken.
+    Wake,
+    /// The thread sleeps on, as the last in the other address's queue.
+    Move,
 }
 
 /// Whether an [`unpark_one`] gives the thread it wakes what that thread waits for.

@@ -17,7 +17,7 @@ const LAYERS: [(&str, u32); 10] = [
     ("latch", 1),
     ("mutex", 1),
     ("rw_mutex", 1),
-    ("condvar", 1),
+    ("condvar", 2),
     ("safe_counter", 1),
     ("wait_group", 2),
     ("store", 3),

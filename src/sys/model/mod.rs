@@ -25,7 +25,7 @@ pub(crate) use check::{PerExecution, catch};
 pub use locks::{RawMutex, RawRwMutex};
 pub(crate) use mutex::Mutex;
 pub(crate) use objects::Local;
-pub(crate) use park::{park, unpark_one, unpark_threads};
+pub(crate) use park::{park, requeue_one, unpark_one, unpark_threads};
 #[cfg(test)]
 pub(crate) use slot::let_light_marks_be_stores;
 pub(crate) use slot::{Slot, has_heavy_fence, heavy_fence, prepare_heavy_fence};

@@ -10,6 +10,8 @@
 //! - `unpark_threads`: turnstile, so that other threads may run between the caller's last step
 //!   and the wake-up, then, without a switch, everyone on the address out of the queue and awake.
 //! - `unpark_one`: turnstile, the queue, one out of it, then the callback, then that one awake.
+//! - `requeue_one`: both turnstiles, both queues, one out of the first, then both callbacks, then that one
+//!   awake or in the second.
 //! - "The queue" is the machine's lock of it: a plain flag, kept over the switches of a `validate` or
 //!   a callback, so that nobody comes in between. Who finds it taken sleeps until it is free, and is
 //!   ordered after the other then, as by the machine's lock; who doesn't is ordered by nothing.
@@ -20,7 +22,7 @@
 //!
 //! An unpark happens before the return of the park that it ends, as on the machine.
 
-use super::super::{Dequeued, Handing, Parked};
+use super::super::{Dequeued, Handing, Parked, Requeue};
 use super::atomic::with_newest;
 use super::objects::{self, Number, yield_now};
 use super::waits::{Room, waits};
@@ -83,20 +85,26 @@ impl Lot {
         self.turnstiles[index].fetch_add(0, Relaxed);
     }
 
-    /// Holds the queue of `address` while `f` runs.
+    /// Holds the queues of all `addresses` while `f` runs.
     #[track_caller]
-    fn holding<R>(&self, address: usize, f: impl FnOnce() -> R) -> R {
-        self.pass_turnstile(address);
-        while self.queue.borrow().held.contains(&address) {
+    fn holding<R>(&self, addresses: &[usize], f: impl FnOnce() -> R) -> R {
+        for &address in addresses {
+            self.pass_turnstile(address);
+        }
+        let taken = || {
+            let queue = self.queue.borrow();
+            addresses.iter().copied().find(|address| queue.held.contains(address))
+        };
+        while let Some(address) = taken() {
             self.at_gate.borrow_mut().push((address, objects::current()));
             let _waits = waits(Room::Inside);
             objects::park();
         }
-        self.queue.borrow_mut().held.push(address);
+        self.queue.borrow_mut().held.extend(addresses);
         let result = f();
-        self.queue.borrow_mut().held.retain(|&held| held != address);
+        self.queue.borrow_mut().held.retain(|held| !addresses.contains(held));
         let next: Vec<_> =
-            self.at_gate.borrow_mut().extract_if(.., |(at, _)| *at == address).collect();
+            self.at_gate.borrow_mut().extract_if(.., |(at, _)| addresses.contains(at)).collect();
         for (_, thread) in next {
             thread.unpark();
         }
@@ -147,7 +155,17 @@ impl Lot {
             if TIME_OUTS.with(|row| row.replace(row.get() + 1)) > 0 {
                 yield_now();
             }
-            self.pass_turnstile(address);
+            // Its time-out and a wake-up come in either order, also once it was moved.
+            let mut at = address;
+            loop {
+                self.pass_turnstile(at);
+                let queue = self.queue.borrow();
+                let now = queue.waiting.iter().find(|waiting| waiting.ticket == ticket);
+                match now.map(|waiting| waiting.address).filter(|&now| now != at) {
+                    Some(now) => at = now,
+                    None => break,
+                }
+            }
         }
         loop {
             if let Some(how) = self.woken.borrow_mut().remove(&ticket) {
@@ -196,7 +214,7 @@ pub(crate) fn park(
     deadline: Option<Instant>,
 ) -> Parked {
     let (lot, room) = (lot(), Room::of(&validate));
-    let ticket = lot.holding(address, || with_newest(validate).then(|| lot.enqueue(address)));
+    let ticket = lot.holding(&[address], || with_newest(validate).then(|| lot.enqueue(address)));
     let Some(ticket) = ticket else { return Parked::Invalid };
     lot.sleep(address, ticket, deadline, room)
 }
@@ -204,7 +222,7 @@ pub(crate) fn park(
 /// Wakes every thread parked on `address`.
 #[track_caller]
 pub(crate) fn unpark_threads(address: usize) {
-    lot().holding(address, || lot().wake(address));
+    lot().holding(&[address], || lot().wake(address));
 }
 
 /// Takes the thread that has been parked on `address` the longest out of the queue, tells `decide`
@@ -212,7 +230,7 @@ pub(crate) fn unpark_threads(address: usize) {
 #[track_caller]
 pub(crate) fn unpark_one(address: usize, decide: impl FnOnce(Dequeued) -> Handing) {
     let lot = lot();
-    lot.holding(address, || {
+    lot.holding(&[address], || {
         let woken = lot.dequeue(address, 1);
         let more = lot.queue.borrow().waiting.iter().any(|waiting| waiting.address == address);
         let how = match decide(Dequeued { found: !woken.is_empty(), more }) {
@@ -220,5 +238,29 @@ pub(crate) fn unpark_one(address: usize, decide: impl FnOnce(Dequeued) -> Handin
             Handing::Over => Parked::Handed,
         };
         lot.unpark(woken, how);
+    });
+}
+
+/// Takes the thread that has been parked on `from` the longest out of its queue, and wakes it or moves
+/// it into the queue of `to`.
+#[track_caller]
+pub(crate) fn requeue_one(
+    from: usize,
+    to: usize,
+    decide: impl FnOnce() -> Requeue,
+    done: impl FnOnce(Option<Requeue>),
+) {
+    let lot = lot();
+    lot.holding(&[from, to], || {
+        let requeue = decide();
+        let mut found = lot.dequeue(from, 1);
+        let what = (!found.is_empty()).then_some(requeue);
+        if requeue == Requeue::Move {
+            found.iter_mut().for_each(|waiting| waiting.address = to);
+            // In the queue again before a switch: it may time out.
+            lot.queue.borrow_mut().waiting.append(&mut found);
+        }
+        done(what);
+        lot.unpark(found, Parked::Woken);
     });
 }
