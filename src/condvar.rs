@@ -12,7 +12,7 @@
 //! ```text
 //! in the queue, asleep at its node ──► flag set, asleep in the mutex's queue ──► unlock: woken, locks
 //!      │          │                        │                                     fair unlock: has the lock
-//!      │          └──► flag set, woken (a foreign mutex, or one that is free) ──► locks
+//!      │          └──► flag set, then woken (a foreign mutex, or one that is free) ──► locks
 //!      └──► time-out ──► out of the queue       └──► time-out: notified all the same ──► locks
 //! ```
 //!
@@ -31,16 +31,19 @@
 //! 5. A waiter is moved, and its flag set, in one step as its `park` sees it: under the lock of its
 //!    address's queue, and of the mutex's. So a waiter that is not asleep finds the flag and is not
 //!    moved, and no thread is moved that came to sleep at the same address later.
-//! 6. A waiter of phalanx's mutex that is woken with its flag set holds `WOKEN` of that mutex's word:
-//!    an unlock set it, or the notification did. It locks by `lock_woken`, which gives the bit up.
-//!    (One that is woken spuriously may take the bit for its own, which the word bears.)
+//! 6. A waiter of phalanx's mutex that an unlock has woken holds `WOKEN` of the mutex's word, and so does
+//!    one that the notification could not move, whose flag says so. It locks by `lock_woken`, which
+//!    gives the bit up. (One that was woken spuriously may take the bit for its own, which the word
+//!    bears.)
+//! 7. No thread is woken under the queue's lock: it could run in place of the one that has the lock,
+//!    and want it.
 //!
 //! Orderings: a node's flag is set with Release and read with Acquire, so that the last use of the node
 //! comes before its end. A notification promises no order to its users; the mutex does.
 
 use crate::mutex::{Word, word_of};
-use crate::sys::atomic::{AtomicBool, Ordering};
-use crate::sys::{Mutex, Parked, Requeue, Tracked, const_fn, park, requeue_one, unpark_threads};
+use crate::sys::atomic::{AtomicBool, AtomicUsize, Ordering};
+use crate::sys::{Mutex, Parked, Tracked, const_fn, park, requeue_one, unpark_threads};
 use lock_api::{GuardSend, MutexGuard, RawMutex};
 use std::collections::VecDeque;
 use std::fmt;
@@ -101,10 +104,17 @@ pub struct Condvar {
 
 /// A waiter, on its own stack.
 struct Node {
-    notified: AtomicBool,
+    /// `WAITING`, `NOTIFIED` or `WOKEN`.
+    flag: AtomicUsize,
     /// In a model: read by each use of another thread, written at the end.
     life: Tracked,
 }
+
+const WAITING: usize = 0;
+/// Notified, and moved to the mutex if it was asleep.
+const NOTIFIED: usize = 1;
+/// Notified, and the holder of `WOKEN` of the mutex's word.
+const WOKEN: usize = 2;
 
 /// A node in the queue.
 struct Entry {
@@ -126,10 +136,14 @@ impl Node {
         ptr::from_ref(self).addr()
     }
 
-    fn is_notified(&self) -> bool {
+    fn flag(&self) -> usize {
         // ORDERING: Acquire: pairs with the Release in `Entry::notify`: the notifier is done with the
         // node.
-        self.notified.load(Ordering::Acquire)
+        self.flag.load(Ordering::Acquire)
+    }
+
+    fn is_waiting(&self) -> bool {
+        self.flag() == WAITING
     }
 }
 
@@ -141,26 +155,21 @@ impl Entry {
         let node = unsafe { &*self.node };
         let address = node.address();
         node.life.read();
-        // ORDERING: Release: see `is_notified`. The last use of the node, and of the word.
-        let set_flag = || node.notified.swap(true, Ordering::Release);
+        // ORDERING: Release: see `flag`. The last use of the node, and of the word.
+        let set_flag = |flag| node.flag.swap(flag, Ordering::Release);
         let Some(word) = self.word else {
-            set_flag();
+            set_flag(NOTIFIED);
             return Some(address);
         };
         // SAFETY: as above.
         let word = unsafe { &*word };
-        requeue_one(
-            address,
-            word.queue(),
-            || word.admit(),
-            |done| {
-                if done == Some(Requeue::Wake) {
-                    word.set_woken();
-                }
-                set_flag();
-            },
-        );
-        None
+        let mut moved = false;
+        requeue_one(address, word.queue(), || {
+            moved = word.admit();
+            set_flag(if moved { NOTIFIED } else { WOKEN });
+            moved
+        });
+        (!moved).then_some(address)
     }
 }
 
@@ -318,26 +327,30 @@ impl Condvar {
         let mutex = MutexGuard::mutex(guard);
         // SAFETY: the raw lock is only looked at, and unlocked by its guard.
         let word = word_of(unsafe { mutex.raw() });
-        let node = Node { notified: AtomicBool::new(false), life: Tracked::new() };
+        let node = Node { flag: AtomicUsize::new(WAITING), life: Tracked::new() };
         self.enter(Entry { node: &node, word: word.map(ptr::from_ref) });
         let whole = AbortOnUnwind;
-        // SAFETY: `guard` is valid for reads, and not used until it is written again below; nobody
-        // else sees it meanwhile, as this call has it borrowed mutably and a panic aborts.
-        drop(unsafe { ptr::read(guard) });
+        match word {
+            Some(word) => word.unlock_to_sleep(),
+            // SAFETY: `guard` is valid for reads, and not used until it is written again below; nobody
+            // else sees it meanwhile, as this call has it borrowed mutably and a panic aborts.
+            None => drop(unsafe { ptr::read(guard) }),
+        }
         let (mut timed_out, mut parked) = (false, Parked::Invalid);
-        while !timed_out && !node.is_notified() {
-            parked = park(node.address(), || !node.is_notified(), deadline);
+        while !timed_out && node.is_waiting() {
+            parked = park(node.address(), || node.is_waiting(), deadline);
             timed_out = parked == Parked::TimedOut && self.leave(&node);
         }
+        let is_woken = !timed_out && (parked == Parked::Woken || node.flag() == WOKEN);
         node.life.write();
-        let locked = match (word, parked) {
-            (Some(word), Parked::Woken) => {
-                word.lock_woken();
-                // SAFETY: just locked.
+        let locked = match word {
+            Some(word) if parked == Parked::Handed || is_woken => {
+                if is_woken {
+                    word.lock_woken();
+                }
+                // SAFETY: just locked, or a fair unlock has handed it to this thread.
                 unsafe { mutex.make_guard_unchecked(own_guard::<R>()) }
             }
-            // SAFETY: a fair unlock of the mutex has handed this thread the lock.
-            (Some(_), Parked::Handed) => unsafe { mutex.make_guard_unchecked(own_guard::<R>()) },
             _ => mutex.lock(),
         };
         // SAFETY: `guard` is valid for writes, and holds what was moved out above.

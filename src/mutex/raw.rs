@@ -43,10 +43,10 @@
 //!    needs the address alone.
 //!
 //! **Moved waiters.** A condition variable moves the waiters that it notifies into the queue, asleep as
-//! they are (`admit`), on the same terms: `PARKED` is set under the queue's lock, on a word that is
-//! `LOCKED` or has `WOKEN` set. If it is neither, that waiter is woken instead, with `WOKEN` set for
-//! it. So invariants 2 and 3 hold for it as for any other. A moved waiter that is woken takes on
-//! `WOKEN`; one whose time is over has no part in the word.
+//! they are, by `admit`: `PARKED` is set under the queue's lock, on a word that is `LOCKED` or has
+//! `WOKEN` set. A word that is neither gets `WOKEN` instead, and that waiter is woken. So invariants 2
+//! and 3 hold for it as for any other. A moved waiter that is woken takes on `WOKEN`; one whose time
+//! is over has no part in the word.
 //!
 //! **The bound.** Among sections of a few microseconds a waiter is handed the lock at the end of its
 //! looks, after some 20 µs. A waiter that has been waiting for 1 ms, counted from its first sleep, claims
@@ -61,7 +61,7 @@
 
 use crate::sys::atomic::{AtomicU32, Ordering};
 use crate::sys::{
-    Backoff, Dequeued, Handing, Parked, Patience, Requeue, Spin, const_fn, park, unpark_one,
+    Backoff, Dequeued, Handing, Parked, Patience, Spin, const_fn, park, unpark_one,
     unpark_threads,
 };
 use std::time::Instant;
@@ -103,24 +103,29 @@ impl Word {
         self.lock_contended(None, WOKEN);
     }
 
-    /// Lets a sleeping thread into the queue, or decides that it must be woken instead. Only under the
-    /// queue's lock, which is kept until the thread is in.
-    pub(crate) fn admit(&self) -> Requeue {
-        // ORDERING: Relaxed, here and below: publishes nothing; the step decides.
+    /// [`unlock`](Self::unlock), for a holder that is about to sleep, and leaves its core to another.
+    pub(crate) fn unlock_to_sleep(&self) {
+        // ORDERING: Relaxed: a hint.
+        if self.0.load(Ordering::Relaxed) & (PARKED | STARVING) == PARKED {
+            self.unlock_waking(false);
+        } else {
+            self.unlock();
+        }
+    }
+
+    /// Lets a sleeping thread into the queue; `false` if it must be woken instead, and holds `WOKEN`.
+    /// Only under the queue's lock, which is kept until the thread is in.
+    pub(crate) fn admit(&self) -> bool {
+        // ORDERING: Relaxed: the step decides, and publishes nothing.
         let mut word = self.0.load(Ordering::Relaxed);
-        while word & (LOCKED | WOKEN) != 0 {
-            match self.step(word, word | PARKED, Ordering::Relaxed) {
-                Ok(_) => return Requeue::Move,
+        loop {
+            let moves = word & (LOCKED | WOKEN) != 0;
+            let mark = if moves { PARKED } else { WOKEN };
+            match self.step(word, word | mark, Ordering::Relaxed) {
+                Ok(_) => return moves,
                 Err(now) => word = now,
             }
         }
-        Requeue::Wake
-    }
-
-    /// Notes that a thread is on its way that was not admitted, before it is woken.
-    pub(crate) fn set_woken(&self) {
-        // ORDERING: Relaxed: publishes nothing.
-        self.0.fetch_or(WOKEN, Ordering::Relaxed);
     }
 
     #[inline]

@@ -36,10 +36,10 @@
 //!    callback does to the word and who is in the queue change in one step. A thread that it woke
 //!    as [`Parked::Handed`] was meant, never spurious.
 //! 5. An unpark happens before the return of the park that it ends.
-//! 6. [`requeue_one`] runs its callbacks under the locks of both queues. So its decision, the move,
-//!    and whatever the callbacks do to the words behind both addresses are one step, as seen by
-//!    every other call for either address. A moved thread goes on sleeping in the same [`park`],
-//!    with the same deadline.
+//! 6. [`requeue_one`] runs its callback under the locks of both queues. So the decision, the move, and
+//!    whatever the callback does to the words behind both addresses are one step, as seen by every
+//!    other call for either address. A moved thread goes on sleeping in the same [`park`], with the
+//!    same deadline.
 //!
 //! The queues' own short locks, like the few others inside the crate, are parking_lot's
 //! [`Mutex`] and never phalanx's: phalanx's mutex sleeps by way of this module and is the subject of
@@ -121,15 +121,6 @@ pub(crate) struct Dequeued {
     pub(crate) found: bool,
     /// Others are still in.
     pub(crate) more: bool,
-}
-
-/// What a [`requeue_one`] does with the thread that it finds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Requeue {
-    /// The thread is woken.
-    Wake,
-    /// The thread sleeps on, as the last in the other address's queue.
-    Move,
 }
 
 /// Whether an [`unpark_one`] gives the thread it wakes what that thread waits for.

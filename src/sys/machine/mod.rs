@@ -11,7 +11,7 @@ pub(crate) use slot::let_light_marks_be_stores;
 pub(crate) use slot::{Slot, has_heavy_fence, heavy_fence, prepare_heavy_fence};
 pub(crate) use spin::{Backoff, Hint, Patience, Spin, cores};
 
-use super::{Dequeued, Handing, Parked, Requeue};
+use super::{Dequeued, Handing, Parked};
 use parking_lot_core::{
     DEFAULT_PARK_TOKEN, DEFAULT_UNPARK_TOKEN, ParkResult, RequeueOp, UnparkResult, UnparkToken,
 };
@@ -274,31 +274,16 @@ pub(crate) fn unpark_one(address: usize, decide: impl FnOnce(Dequeued) -> Handin
     unsafe { parking_lot_core::unpark_one(key(address), decide) };
 }
 
-/// Takes the thread that has been parked on `from` the longest out of its queue, and wakes it or moves
-/// it into the queue of `to`, as `decide` says. `done` learns what was done, or `None` if no thread
-/// was parked on `from`.
+/// Moves the thread that has been parked on `from` the longest, if there is one, to the end of the queue
+/// of `to`, where it sleeps on; not if `decide` returns `false`.
 ///
-/// Both run under both queues' locks and must not unwind, block, park or unpark.
-pub(crate) fn requeue_one(
-    from: usize,
-    to: usize,
-    decide: impl FnOnce() -> Requeue,
-    done: impl FnOnce(Option<Requeue>),
-) {
-    let decide = || match decide() {
-        Requeue::Wake => RequeueOp::UnparkOne,
-        Requeue::Move => RequeueOp::RequeueOne,
-    };
-    let done = |_, result: UnparkResult| {
-        done(match (result.unparked_threads, result.requeued_threads) {
-            (0, 0) => None,
-            (0, _) => Some(Requeue::Move),
-            _ => Some(Requeue::Wake),
-        });
-        DEFAULT_UNPARK_TOKEN
-    };
-    // SAFETY: both keys are phalanx's own; neither callback unwinds, parks or unparks.
-    unsafe { parking_lot_core::unpark_requeue(key(from), key(to), decide, done) };
+/// `decide` runs under both queues' locks and must not unwind, block, park or unpark.
+pub(crate) fn requeue_one(from: usize, to: usize, decide: impl FnOnce() -> bool) {
+    let decide = || if decide() { RequeueOp::RequeueOne } else { RequeueOp::Abort };
+    let token = |_, _| DEFAULT_UNPARK_TOKEN;
+    // SAFETY: both keys are phalanx's own; `decide` neither unwinds nor parks or unparks, the other
+    // callback does nothing.
+    unsafe { parking_lot_core::unpark_requeue(key(from), key(to), decide, token) };
 }
 
 /// Runs `f`, and gives its panic back as a value.

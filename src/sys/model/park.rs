@@ -10,8 +10,8 @@
 //! - `unpark_threads`: turnstile, so that other threads may run between the caller's last step
 //!   and the wake-up, then, without a switch, everyone on the address out of the queue and awake.
 //! - `unpark_one`: turnstile, the queue, one out of it, then the callback, then that one awake.
-//! - `requeue_one`: both turnstiles, both queues, one out of the first, then both callbacks, then that one
-//!   awake or in the second.
+//! - `requeue_one`: both turnstiles, both queues, the callback, then, without a switch, one out of the first
+//!   and into the second.
 //! - "The queue" is the machine's lock of it: a plain flag, kept over the switches of a `validate` or
 //!   a callback, so that nobody comes in between. Who finds it taken sleeps until it is free, and is
 //!   ordered after the other then, as by the machine's lock; who doesn't is ordered by nothing.
@@ -22,7 +22,7 @@
 //!
 //! An unpark happens before the return of the park that it ends, as on the machine.
 
-use super::super::{Dequeued, Handing, Parked, Requeue};
+use super::super::{Dequeued, Handing, Parked};
 use super::atomic::with_newest;
 use super::objects::{self, Number, yield_now};
 use super::waits::{Room, waits};
@@ -241,26 +241,16 @@ pub(crate) fn unpark_one(address: usize, decide: impl FnOnce(Dequeued) -> Handin
     });
 }
 
-/// Takes the thread that has been parked on `from` the longest out of its queue, and wakes it or moves
-/// it into the queue of `to`.
+/// Moves the thread that has been parked on `from` the longest, if there is one, to the end of the queue
+/// of `to`; not if `decide` returns `false`.
 #[track_caller]
-pub(crate) fn requeue_one(
-    from: usize,
-    to: usize,
-    decide: impl FnOnce() -> Requeue,
-    done: impl FnOnce(Option<Requeue>),
-) {
+pub(crate) fn requeue_one(from: usize, to: usize, decide: impl FnOnce() -> bool) {
     let lot = lot();
     lot.holding(&[from, to], || {
-        let requeue = decide();
-        let mut found = lot.dequeue(from, 1);
-        let what = (!found.is_empty()).then_some(requeue);
-        if requeue == Requeue::Move {
-            found.iter_mut().for_each(|waiting| waiting.address = to);
-            // In the queue again before a switch: it may time out.
-            lot.queue.borrow_mut().waiting.append(&mut found);
+        if decide() {
+            let mut moved = lot.dequeue(from, 1);
+            moved.iter_mut().for_each(|waiting| waiting.address = to);
+            lot.queue.borrow_mut().waiting.append(&mut moved);
         }
-        done(what);
-        lot.unpark(found, Parked::Woken);
     });
 }
