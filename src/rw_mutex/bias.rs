@@ -11,6 +11,23 @@
 //! slowed down by biases until it looked like one that is mostly read. No clock is in it, and a
 //! wrong count does no harm.
 //!
+//! **Trying.** A try that fails must not be noticed by anyone: no reader may fail, and no other try, because of
+//! a writer that never was. So one that tries to write, or to upgrade, a biased lock doesn't take the door before
+//! it knows that it may keep it. First it looks at the slots: if one is marked it fails, and has touched nothing.
+//! Else it becomes a *trier*:
+//!
+//! ```text
+//! BIAS      => SUSPENDED, TRIER + 1     starts: readers enter by the word, writers take the door past it
+//! SUSPENDED => WRITER, TRIER - 1        no slot was marked, and nobody is inside by the word: it has the door
+//! SUSPENDED => BIAS, TRIER - 1          goes without, the last one; if a writer has the door, that one resumes the bias
+//! ```
+//!
+//! `BIAS` is not set as long as there are triers. So no reader marks a slot and stays between a trier's look at the
+//! slots and its step to the door, however many triers and writers come and go meanwhile; and that step, taken from
+//! a word without readers, finds the lock free. What a trier keeps from others is the bias, for some tens of
+//! nanoseconds: they go by the word, and none waits or fails. A trier fails because of a reader that was inside,
+//! or on its way in or out, or because of a writer, or of a waiter that claims the lock.
+//!
 //! A lock may be *steered* instead, by somebody who knows more: one of many shards is read too rarely to tell
 //! by itself. Then a reader inside says when to engage the bias, and a writer inside when to end it; and
 //! since the users of such a lock hardly ever meet, those who do are not polite.
@@ -21,7 +38,7 @@ use super::slots::{self, Slot};
 use super::waiting::wake;
 use super::word::*;
 use crate::sys::atomic::{Ordering, fence};
-use crate::sys::{Backoff, Parked, park};
+use crate::sys::{Backoff, Parked, park, thread};
 use std::time::{Duration, Instant};
 
 /// Reads by slots that make up for what a writer pays for the bias.
@@ -192,7 +209,7 @@ impl RawRwMutex {
         }
         // ORDERING: Relaxed: the exchange decides.
         let word = self.word.load(Ordering::Relaxed);
-        if word & (WRITER | BIAS) == 0 {
+        if word & (WRITER | BIAS | SUSPENDED | TRIERS) == 0 {
             // Invariant 3. If somebody came or went meanwhile, the next one to wait will try.
             // ORDERING: Release: publishes the id. What writers did before is published with it:
             // this thread's entry acquired that.
@@ -214,13 +231,83 @@ impl RawRwMutex {
         }
     }
 
-    /// [`drain`](Self::drain) without waiting.
-    pub(super) fn drained_now(&self) -> bool {
-        // ORDERING: Acquire: see `drain_word`.
-        let word = self.word.load(Ordering::Acquire);
-        word & READERS == 0
-            && (word & SUSPENDED == 0
-                || !self.is_marked() && self.drain_slots(word, None, |_, _| false))
+    /// Takes the door of a lock that nobody but this thread is inside of: the word without `bars`. What it
+    /// has in the word itself, `own`, is given up with that. Whether it did; if not, nobody can tell that
+    /// it tried.
+    pub(super) fn try_door(&self, bars: u64, own: u64) -> bool {
+        // ORDERING: Acquire: if this reads the bias, the id is as new. Else the exchange decides.
+        let mut word = self.word.load(Ordering::Acquire);
+        while word & bars == 0 {
+            if word & (BIAS | SUSPENDED) != 0 {
+                return self.try_biased_door(bars, own);
+            }
+            // ORDERING: Acquire, and on failure: pairs with the Release of those that left; see above.
+            let (next, acquire) = (take_unbiased_door(word & !own), Ordering::Acquire);
+            match self.word.compare_exchange_weak(word, next, acquire, acquire) {
+                Ok(_) => return true,
+                Err(now) => word = now,
+            }
+        }
+        false
+    }
+
+    #[cold]
+    fn try_biased_door(&self, bars: u64, own: u64) -> bool {
+        if self.is_marked() {
+            return false;
+        }
+        let Some(word) = self.start_trying(bars) else { return false };
+        self.see_marks(word, None);
+        // ORDERING: Relaxed: the word that had the bias was read with Acquire.
+        let counted = slots::scan(self.id.load(Ordering::Relaxed), |_| false);
+        let Some(counted) = counted else { return self.stop_trying() };
+        // ORDERING: Relaxed: the exchange decides.
+        let mut now = self.word.load(Ordering::Relaxed);
+        while now & bars == 0 {
+            // ORDERING: Acquire: pairs with the Release of those that left.
+            match self.change(now, take_tried_door(now & !own), Ordering::Acquire) {
+                Ok(_) => {
+                    if now & SUSPENDED != 0 {
+                        self.charge_bias(word, counted);
+                    }
+                    return true;
+                }
+                Err(other) => now = other,
+            }
+        }
+        self.stop_trying()
+    }
+
+    /// The word with which this thread became a trier; `None` if it is barred.
+    pub(super) fn start_trying(&self, bars: u64) -> Option<u64> {
+        // ORDERING: Relaxed: the exchange decides.
+        let mut word = self.word.load(Ordering::Relaxed);
+        while word & bars == 0 {
+            let Some(next) = start_trying(word) else {
+                // 63 are at it, each for a moment.
+                thread::yield_now();
+                word = self.word.load(Ordering::Relaxed);
+                continue;
+            };
+            // ORDERING: Acquire: what came with the bias, and what a trier or writer that took `LIGHT` off saw
+            // made visible by its heavy fence (invariant 1 of `light.rs`).
+            match self.change(word, next, Ordering::Acquire) {
+                Ok(_) => return Some(next),
+                Err(now) => word = now,
+            }
+        }
+        None
+    }
+
+    /// Goes without the door, which leaves nobody to be woken: triers keep nobody waiting. Always `false`.
+    pub(super) fn stop_trying(&self) -> bool {
+        // ORDERING: Relaxed: the exchange decides.
+        let mut word = self.word.load(Ordering::Relaxed);
+        // ORDERING: Release: publishes the bias, as in `engage_bias`.
+        while let Err(now) = self.change(word, stop_trying(word), Ordering::Release) {
+            word = now;
+        }
+        false
     }
 
     pub(super) fn drain_word(&self, deadline: Option<Instant>) -> Option<u64> {
@@ -256,15 +343,26 @@ impl RawRwMutex {
         light: Option<&Light>,
         wait: impl Fn(&Slot, u64) -> bool,
     ) -> bool {
+        self.see_marks(word, light);
+        // ORDERING: Relaxed: the word that had the bias was read with Acquire.
+        let id = self.id.load(Ordering::Relaxed);
+        let Some(counted) = slots::scan(id, |slot| wait(slot, id)) else { return false };
+        self.charge_bias(word, counted);
+        true
+    }
+
+    /// Before the look at the slots, after the step that took the bias off or found it off.
+    fn see_marks(&self, word: u64, light: Option<&Light>) {
         // ORDERING: SeqCst: between taking the bias off the word and looking at the slots; the pair
         // is in `Slot::mark` (invariant 2), and in `Light::engage`: before the look at what readers go by.
         fence(Ordering::SeqCst);
         self.make_marks_seen(word, light);
-        // ORDERING: Relaxed: the word that had the bias was read with Acquire.
-        let id = self.id.load(Ordering::Relaxed);
-        let Some(counted) = slots::scan(id, |slot| wait(slot, id)) else { return false };
+    }
+
+    /// Charges the bias for this write, and ends it if it doesn't pay. Only for the writer inside.
+    fn charge_bias(&self, word: u64, counted: u32) {
         if self.is_steered() {
-            return true;
+            return;
         }
         let reads = counted.wrapping_sub(self.counted.get());
         self.counted.set(counted);
@@ -277,7 +375,6 @@ impl RawRwMutex {
             self.end_bias();
         }
         self.balance.set(balance.number());
-        true
     }
 
     pub(super) fn wait_for_slot(&self, slot: &Slot, id: u64, deadline: Option<Instant>) -> bool {

@@ -19,7 +19,8 @@
 //!
 //! 1. A reader stays with a light mark only if it has seen `BIAS` and `LIGHT` after it. While `LIGHT` is set, or
 //!    before the writer that saw it has made its heavy fence, such marks may be unseen. So `LIGHT` stays, with
-//!    the door and when a writer gives the door up, until a heavy fence has come after the door was taken.
+//!    the door and when a writer gives the door up, until a heavy fence has come after the door was taken. The same
+//!    goes for a trier (`bias.rs`): as long as there is one, `BIAS` is off, and so no light mark is new.
 //!
 //! **A [`Light`] for many.** A number that only grows; what it is modulo 4 is its phase:
 //!
@@ -185,8 +186,9 @@ impl RawRwMutex {
     pub(super) fn make_marks_seen(&self, word: u64, light: Option<&Light>) {
         if word & LIGHT != 0 {
             heavy_fence(slots::all_first());
-            // ORDERING: Relaxed: the writer's leave publishes it (invariant 1).
-            self.word.fetch_and(!LIGHT, Ordering::Relaxed);
+            // ORDERING: Release: another at the door, or a trier, that finds the bit gone relies on this fence
+            // (invariant 1). It reads the word with Acquire.
+            self.word.fetch_and(!LIGHT, Ordering::Release);
         } else if let Some(light) = light {
             light.end();
         } else if self.is_steered() && has_heavy_fence() {

@@ -8,6 +8,8 @@
 //!            by the word: readers + 1                    by a slot: mark it, see BIAS still there
 //! reader  ───────────────────────────► inside ◄─────────────────────────────────── reader
 //!
+//! try     ── TRIER + 1 ──► outside ── readers = 0, no slot marked ──► holds; else TRIER - 1 (see `bias.rs`)
+//!
 //! writer  ── WRITER ──► at the door ── readers = 0, no slot marked ──► holds ── WRITER off ──► out
 //!               (BIAS => SUSPENDED)     (DRAINING, to be woken)          (SUSPENDED => BIAS, if it pays)
 //! ```
@@ -21,9 +23,11 @@
 //!    between, or a heavy one between the writer's (`light.rs`). So a reader that the writer overlooks sees
 //!    the bias gone, and leaves.
 //! 3. `BIAS` is set only by one inside (a reader, or the writer that leaves), on a word without
-//!    `WRITER` or in the step that takes `WRITER` off. So nobody holds the lock as a writer under it.
-//! 4. `SUSPENDED` stays until the slots have been seen free, or the door is given up and `BIAS` set
-//!    again: whoever has the door knows whether slots may be marked.
+//!    `WRITER` or in the step that takes `WRITER` off; or by a trier that goes, on a word without `WRITER`. So
+//!    nobody holds the lock as a writer under it. As long as there are triers it isn't set at all: what a trier
+//!    has seen of the slots holds until it takes the door.
+//! 4. `SUSPENDED` stays until whoever has the door has seen the slots free, or until the door is given up, or the
+//!    last trier goes, and `BIAS` is set again. So who takes the door knows whether slots may be marked.
 //! 5. A step to a word that readers could enter (`WRITER` off) wakes all readers that sleep; a step
 //!    to one that a writer could enter wakes one writer, if one sleeps and none is on its way
 //!    (`WOKEN`); a step that takes `WRITER` or `UPGRADABLE` off a claimed word wakes the claimant.
@@ -184,7 +188,8 @@ impl RawRwMutex {
     /// `None` if the deadline came first.
     #[track_caller]
     pub(super) fn read_until(&self, deadline: Option<Instant>) -> Option<Pass> {
-        self.try_read().or_else(|| self.read_contended(deadline))
+        let waits = || if is_over(deadline) { None } else { self.read_contended(deadline) };
+        self.try_read().or_else(waits)
     }
 
     #[track_caller]
@@ -255,7 +260,7 @@ impl RawRwMutex {
         // ORDERING: Relaxed: the exchange decides. Acquire: pairs with the Release of those that left.
         let word = self.word.load(Ordering::Relaxed);
         let inside = take_unbiased_door(word);
-        if word & (TAKEN | STARVING | BIAS) == 0
+        if word & (TAKEN | STARVING | BIAS | SUSPENDED) == 0
             && self.change(word, inside, Ordering::Acquire).is_ok()
         {
             Entered(inside)
@@ -266,20 +271,11 @@ impl RawRwMutex {
 
     /// Whether it got the lock before the deadline.
     pub(super) fn write_until(&self, deadline: Option<Instant>) -> bool {
-        self.try_write() || self.write_contended(deadline, None)
+        self.try_write() || !is_over(deadline) && self.write_contended(deadline, None)
     }
 
     pub(super) fn try_write(&self) -> bool {
-        // ORDERING: Relaxed: the exchange decides.
-        let mut word = self.word.load(Ordering::Relaxed);
-        while word & (TAKEN | STARVING) == 0 {
-            // ORDERING: Relaxed: `drained_now` reads the word with Acquire.
-            match self.change(word, take_door(word), Ordering::Relaxed) {
-                Ok(_) => return self.drained_now() || self.retreat(leave_door),
-                Err(now) => word = now,
-            }
-        }
-        false
+        self.try_door(TAKEN | STARVING, 0)
     }
 
     /// Only for the writer inside.
@@ -320,7 +316,7 @@ impl RawRwMutex {
 
     #[inline]
     pub(super) fn upgradable(&self, deadline: Option<Instant>) -> bool {
-        self.try_upgradable() || self.upgradable_contended(deadline)
+        self.try_upgradable() || !is_over(deadline) && self.upgradable_contended(deadline)
     }
 
     pub(super) fn try_upgradable(&self) -> bool {
@@ -371,23 +367,24 @@ impl RawRwMutex {
     /// UPGRADABLE => WRITER, with nobody in between: the door is free as long as an upgradable
     /// reader is inside. `false`, and upgradable as before, if the deadline came first.
     pub(super) fn upgrade(&self, deadline: Option<Instant>) -> bool {
+        if self.try_upgrade() {
+            return true;
+        }
+        if is_over(deadline) {
+            return false;
+        }
         self.take_door_from_upgradable();
         self.drain(deadline, None) || self.retreat(|word| leave_door(word) | UPGRADABLE)
     }
 
     pub(super) fn try_upgrade(&self) -> bool {
-        // ORDERING: Relaxed: only spares the way to the door. The drain looks again.
-        if self.word.load(Ordering::Relaxed) & READERS != 0 {
-            return false;
-        }
-        self.take_door_from_upgradable();
-        self.drained_now() || self.retreat(|word| leave_door(word) | UPGRADABLE)
+        self.try_door(READERS, UPGRADABLE)
     }
 
     pub(super) fn is_locked(&self) -> bool {
         // ORDERING: Acquire: says nothing about the data, but the id must be the bias's.
         let word = self.word.load(Ordering::Acquire);
-        word & TAKEN != 0 || word & BIAS != 0 && self.is_marked()
+        word & TAKEN != 0 || word & (BIAS | SUSPENDED) != 0 && self.is_marked()
     }
 
     pub(super) fn is_locked_exclusive(&self) -> bool {
@@ -498,6 +495,11 @@ impl RawRwMutex {
         self.step(step);
         false
     }
+}
+
+/// Whether there is no time left to wait: then a wait is a try, and nobody may notice it.
+fn is_over(deadline: Option<Instant>) -> bool {
+    deadline.is_some_and(|deadline| deadline <= Instant::now())
 }
 
 #[cold]

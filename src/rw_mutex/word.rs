@@ -13,11 +13,13 @@
 //! | 8 | `DRAINING` | whoever waits for those inside may be asleep | the writer at the door | the same |
 //! | 9 | `LIGHT` | readers mark their slots without a fence: see `light.rs` | a reader, under `BIAS` | the writer at the door, after a heavy fence |
 //! | 10..32 | readers | how many are inside by the word | each | each |
-//! | 32..48, 48.. | turns | entries of readers and of writers, each modulo 2^16 | each, as it enters | |
+//! | 32..38 | triers | how many look at the slots before they take the door, or don't: see `bias.rs` | each | each |
+//! | 38..48, 48.. | turns | entries of readers, modulo 2^10, and of writers, modulo 2^16 | each, as it enters | |
 //!
 //! Turns steer and decide nothing: they tell one who looks twice whether others were busy meanwhile.
 //!
-//! `SUSPENDED` and `DRAINING` imply `WRITER`; `WRITER` excludes `BIAS` and `UPGRADABLE`; `LIGHT` implies
+//! `DRAINING` implies `WRITER`, and `SUSPENDED` implies `WRITER` or triers; triers and `SUSPENDED` each
+//! exclude `BIAS`; `WRITER` excludes `BIAS` and `UPGRADABLE`; `LIGHT` implies
 //! `BIAS` or `SUSPENDED`.
 
 /// See the [module](self) for these.
@@ -35,8 +37,12 @@ pub(super) const LIGHT: u64 = 1 << 9;
 pub(super) const READER: u64 = 1 << 10;
 /// All of them.
 pub(super) const READERS: u64 = (1 << 32) - READER;
+/// One trier.
+pub(super) const TRIER: u64 = 1 << 32;
+/// All of them.
+pub(super) const TRIERS: u64 = READ_TURN - TRIER;
 /// A turn of a reader. What overflows goes to the writers' turns, which does no harm.
-const READ_TURN: u64 = 1 << 32;
+const READ_TURN: u64 = 1 << 38;
 /// A turn of a writer. What overflows is gone.
 const WRITE_TURN: u64 = 1 << 48;
 
@@ -124,10 +130,32 @@ pub(super) fn no_writes_between(before: u64, now: u64) -> bool {
     (before ^ now) < WRITE_TURN
 }
 
-/// The step of a writer that leaves: the bias comes back, unless the writer has ended it.
+/// The step of a writer that leaves: the bias comes back, unless the writer has ended it. If there are
+/// triers, the last of them brings it back.
 pub(super) fn leave_door(word: u64) -> u64 {
-    let bias = if word & SUSPENDED != 0 { BIAS } else { 0 };
-    word & !(WRITER | SUSPENDED | DRAINING) | bias
+    resume_bias(word & !(WRITER | DRAINING))
+}
+
+/// The bias comes back, if nobody is there for whom it was suspended.
+fn resume_bias(word: u64) -> u64 {
+    let resumes = word & SUSPENDED != 0 && word & (WRITER | TRIERS) == 0;
+    if resumes { word & !SUSPENDED | BIAS } else { word }
+}
+
+/// The step of one that is about to look at the slots; `None` if the word can't count another.
+pub(super) fn start_trying(word: u64) -> Option<u64> {
+    let suspended = if word & BIAS != 0 { SUSPENDED } else { 0 };
+    (word & TRIERS != TRIERS).then(|| (word & !BIAS | suspended) + TRIER)
+}
+
+/// The step of a trier to the door of a lock that nobody is inside of.
+pub(super) fn take_tried_door(word: u64) -> u64 {
+    take_unbiased_door(word - TRIER)
+}
+
+/// The step of a trier that goes without the door.
+pub(super) fn stop_trying(word: u64) -> u64 {
+    resume_bias(word - TRIER)
 }
 
 /// Whether a step to `word` must wake a writer (see the invariants in `raw.rs`).
@@ -157,7 +185,7 @@ mod tests {
 
     #[test]
     fn turns_overflow_into_nothing_else() {
-        assert_eq!(enter_to_read(!0 << 32), READER);
+        assert_eq!(enter_to_read(!0 << 38), READER);
         assert_eq!(take_door(!0 << 48), WRITER);
         assert!(no_writes_between(0, enter_to_read(0)) && !no_writes_between(0, take_door(0)));
     }
@@ -168,6 +196,15 @@ mod tests {
         assert_eq!(inside, WRITE_TURN | WRITER | SUSPENDED | READERS_PARKED);
         assert_eq!(leave_door(inside | DRAINING), WRITE_TURN | BIAS | READERS_PARKED);
         assert_eq!(leave_door(take_door(0)), WRITE_TURN);
+        // Not while a trier counts on it.
+        let tried = start_trying(leave_door(inside)).expect("room for one");
+        assert_eq!(tried & (BIAS | SUSPENDED), SUSPENDED);
+        assert_eq!(leave_door(take_door(tried)) & (BIAS | SUSPENDED | WRITER), SUSPENDED);
+        assert_eq!(stop_trying(take_door(tried)) & (BIAS | SUSPENDED), SUSPENDED);
+        let both = start_trying(tried).expect("room for two");
+        assert_eq!(stop_trying(both), tried);
+        assert_eq!(stop_trying(tried), leave_door(inside));
+        assert_eq!(start_trying(TRIERS), None);
         // What light marks there may be is not forgotten on the way.
         assert_eq!(leave_door(take_door(BIAS | LIGHT)), WRITE_TURN | BIAS | LIGHT);
     }

@@ -23,6 +23,8 @@ pub(super) trait Subject: Send + Sync + 'static {
     fn write(&self) -> Self::Entered;
     fn try_write(&self) -> bool;
     fn write_in_time(&self) -> bool;
+    /// With a limit of no time.
+    fn write_at_once(&self) -> bool;
     fn unwrite(&self);
     /// With what its entry gave.
     fn unwrite_as(&self, entered: Self::Entered);
@@ -84,6 +86,10 @@ impl Subject for RawRwMutex {
 
     fn write_in_time(&self) -> bool {
         self.write_until(some_time())
+    }
+
+    fn write_at_once(&self) -> bool {
+        self.write_until(Some(Instant::now()))
     }
 
     fn unwrite(&self) {
@@ -197,6 +203,10 @@ impl Subject for Users {
 
     fn write_in_time(&self) -> bool {
         self.0.try_lock_exclusive_for(Duration::from_secs(60)).is_some()
+    }
+
+    fn write_at_once(&self) -> bool {
+        self.0.try_lock_exclusive_for(Duration::ZERO).is_some()
     }
 
     fn unwrite(&self) {

@@ -7,8 +7,7 @@
 //!   waiting writer waits, so a recursive one shows as the deadlock it is.
 //! - What happens before what: a writer's section before everything after it, a reader's before the
 //!   next writer's. Readers are not ordered with one another.
-//! - A writer that only tries is at the door for a moment too: so beside one, another's try may fail
-//!   that it would not have kept out by being inside.
+//! - A try that fails changes nothing: no other call can tell that there was one.
 //! - A waiter may be overtaken by any other, any number of times; a deadline may pass at any moment.
 //!
 //! Before each stretch a lock passes its address's turnstile (see `park.rs`), so that loom tries both
@@ -65,7 +64,17 @@ enum Wait {
     Until(Option<Instant>),
 }
 
+impl Wait {
+    /// Whether to take the door: a try takes it only to keep it.
+    fn allows(self, state: &State) -> bool {
+        matches!(self, Wait::Until(_)) || state.readers.get() == 0
+    }
+}
+
 fn after(timeout: Duration) -> Wait {
+    if timeout.is_zero() {
+        return Wait::No;
+    }
     // Too long to represent: for ever.
     Wait::Until(Instant::now().checked_add(timeout))
 }
@@ -165,25 +174,19 @@ impl Spec {
     #[track_caller]
     fn write(&self, wait: Wait) -> bool {
         let at_door = |state: &State| {
-            let free = !state.door.get() && !state.upgradable.get();
+            let free = !state.door.get() && !state.upgradable.get() && wait.allows(state);
             state.door.set(state.door.get() || free);
             free
         };
         self.wait_until(wait, at_door) && self.drain(wait, |_| {})
     }
 
-    /// Waits at the door for readers to leave; at the deadline, or if it is not to wait, opens it again
-    /// and takes `back`.
+    /// Waits at the door for readers to leave; at the deadline opens it again and takes `back`.
     #[track_caller]
     fn drain(&self, wait: Wait, back: impl Fn(&State)) -> bool {
         let alone = |state: &State| state.readers.get() == 0;
-        // Who doesn't wait looks in the stretch in which it took the door: no reader could come since,
-        // and one that has left since was there when it looked.
-        let alone = match wait {
-            Wait::No => alone(self.state()),
-            Wait::Until(_) => self.wait_until(wait, alone),
-        };
-        if !alone {
+        // A try took the door in a stretch in which it was alone.
+        if matches!(wait, Wait::Until(_)) && !self.wait_until(wait, alone) {
             self.step(|state| {
                 state.door.set(false);
                 back(state);
@@ -230,9 +233,12 @@ impl Spec {
     #[track_caller]
     fn upgrade(&self, wait: Wait) -> bool {
         let at_door = |state: &State| {
-            state.upgradable.set(false);
-            state.door.set(true);
-            true
+            let free = wait.allows(state);
+            if free {
+                state.upgradable.set(false);
+                state.door.set(true);
+            }
+            free
         };
         self.wait_until(wait, at_door) && self.drain(wait, |state| state.upgradable.set(true))
     }
