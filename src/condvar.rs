@@ -63,15 +63,17 @@ use std::{mem, process, ptr};
 /// [`WaitGroup`](crate::WaitGroup).
 ///
 /// # Fairness
-/// [`notify_one`](Condvar::notify_one) wakes the thread that has been waiting the longest. It then
-/// locks the mutex like any other.
+/// [`notify_one`](Condvar::notify_one) notifies the thread that has been waiting the longest. It then
+/// locks the mutex like any other. With phalanx's [`Mutex`](crate::Mutex), a notified thread sleeps on
+/// until an unlock makes room for it. So [`notify_all`](Condvar::notify_all) lets the threads in one after
+/// another, and doesn't wake them all at once.
 ///
 /// # Spurious wake-ups
 /// There are none, in this version. Another thread may still have been faster to change the condition
 /// back: ask it again, or let [`wait_while`](Condvar::wait_while) do it.
 ///
 /// # Aborts
-/// If unlocking or locking the mutex panics during a wait, which phalanx's and parking_lot's don't:
+/// A wait aborts the process if unlocking or locking the mutex panics, which phalanx's and parking_lot's don't:
 /// the guard would be of a mutex that isn't locked.
 ///
 /// # Memory ordering
@@ -181,6 +183,7 @@ pub struct WaitTimeoutResult(bool);
 impl WaitTimeoutResult {
     /// Whether the time was over before a notification came; for the `wait_while` methods, before
     /// the condition did.
+    #[must_use]
     pub fn timed_out(self) -> bool {
         self.0
     }
@@ -188,13 +191,14 @@ impl WaitTimeoutResult {
 
 impl Condvar {
     const_fn! {
-        /// A condition variable that nobody waits on. `const`, but for a model build.
+        /// Returns a condition variable that nobody waits on. `const`, but for a model build.
+        #[must_use]
         pub fn new() -> Self {
             Condvar { waiting: AtomicBool::new(false), queue: Mutex::new(VecDeque::new()) }
         }
     }
 
-    /// Wakes the thread that has been waiting the longest; whether there was one.
+    /// Notifies the thread that has been waiting the longest. Returns whether there was one.
     ///
     /// Change the condition under the mutex before; the mutex need not be locked now.
     #[inline]
@@ -204,7 +208,7 @@ impl Condvar {
         self.waiting.load(Ordering::Relaxed) && self.wake_one()
     }
 
-    /// Wakes all threads that wait, and says how many.
+    /// Notifies all threads that wait. Returns how many there were.
     ///
     /// Change the condition under the mutex before; the mutex need not be locked now.
     #[inline]
@@ -372,7 +376,9 @@ impl Condvar {
     #[track_caller]
     fn leave(&self, node: &Node) -> bool {
         let mut queue = self.queue.lock();
-        let Some(at) = queue.iter().position(|entry| ptr::eq(entry.node, node)) else { return false };
+        let Some(at) = queue.iter().position(|entry| ptr::eq(entry.node, node)) else {
+            return false;
+        };
         queue.remove(at);
         if queue.is_empty() {
             self.waiting.swap(false, Ordering::Relaxed);

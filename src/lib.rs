@@ -1,5 +1,27 @@
 //! Go's concurrency toolbox for Rust threads, as typed APIs.
 //!
+//! ```
+//! use phalanx::{RwMutex, SafeCounter, Store, WaitGroup, WorkerPool};
+//!
+//! let group = WaitGroup::new();
+//! for name in ["Task 1", "Task 2"] {
+//!     group.go(move || println!("{name} completed"));
+//! }
+//! group.wait();
+//! println!("All tasks completed");
+//!
+//! let doubled = WorkerPool::new(3).run((1..=5).map(|task| move || task * 2));
+//! assert_eq!(doubled, [2, 4, 6, 8, 10]);
+//!
+//! let post = RwMutex::new(("A title", 0));
+//! post.write().1 += 1;
+//! assert_eq!(post.read().1, 1);
+//!
+//! let views: Store<&str, SafeCounter> = Store::new();
+//! views.entry("index", |entry| entry.or_default().increment());
+//! assert_eq!(views.with("index", SafeCounter::get), Some(1));
+//! ```
+//!
 //! | to do this | use | instead of |
 //! | --- | --- | --- |
 //! | wait until everything that was started is done | [`WaitGroup`] | a counter, a mutex and a condvar |
@@ -35,7 +57,7 @@
 //! **Nothing lost.** A panic, a timeout, a drop in the middle: each has one defined outcome, told
 //! under "Panics" of each type. A waiter is always woken, a value is dropped exactly once.
 //!
-//! # A race that doesn't compile
+//! # Coming from Go
 //! In Go, a hundred goroutines that share a `*Post` and do `post.views++` are a data race: it
 //! compiles, and now and then a view is lost. The same program here is refused. What threads share
 //! they can only read:
@@ -83,12 +105,24 @@
 //! example `post_views` has both. A race in code with `unsafe`, which the compiler can't see, is
 //! found by [`model`].
 //!
+//! # Async code
+//! These types are for threads, and they block them: a lock, [`WaitGroup::wait`], [`Condvar::wait`], and a
+//! [`WorkerPool`]'s `run` and `map` return only when they are done.
+//!
+//! - A [`WaitGroup`] can be awaited, on any executor: `(&group).await`.
+//! - A lock may be taken in async code for a moment, as any other work. Its guard must be dropped before the
+//!   next `.await`: it is `Send`, so holding it compiles, and can hang. [`Mutex`](Mutex#async-code) shows how.
+//! - In a handler, leave what blocks for longer to the executor's threads for that: tokio's `spawn_blocking`,
+//!   or the like.
+//!
 //! # Features
 //! `arc_lock`: guards that keep an `Arc` of their lock. `serde`: locks that serialize as what they
 //! protect, stores that serialize as maps. `loom`: for the model build, and nothing without the cfg.
 //!
 //! # Platforms
-//! Any that std supports, with 64-bit atomics.
+//! Any with 64-bit atomics and threads, as far as std supports both. On `wasm32-unknown-unknown` the crate
+//! compiles, and what needs neither a time nor a wait works; a wait panics there, and so does
+//! [`WorkerPool::map`], which asks for the time.
 //!
 //! [loom]: https://docs.rs/loom
 
@@ -106,7 +140,9 @@ mod worker_pool;
 pub use condvar::{Condvar, WaitTimeoutResult};
 pub use error::WaitTimeout;
 pub use lock_api;
+#[doc(inline)]
 pub use mutex::{MappedMutexGuard, Mutex, MutexGuard, RawMutex};
+#[doc(inline)]
 pub use rw_mutex::{
     MappedRwMutexReadGuard, MappedRwMutexWriteGuard, RawRwMutex, RwMutex, RwMutexReadGuard,
     RwMutexUpgradableReadGuard, RwMutexWriteGuard,

@@ -105,13 +105,49 @@ fn cast<R, T>(raw: &R) -> Option<&T> {
     (typeid::of::<R>() == typeid::of::<T>()).then(|| unsafe { &*ptr::from_ref(raw).cast::<T>() })
 }
 
-/// A mutual exclusion lock around a value.
+/// A mutual exclusion lock around a value: Go's `Mutex`, with the value inside.
 ///
-/// [`lock_api::Mutex`] around phalanx's raw lock: [`lock`](lock_api::Mutex::lock),
-/// [`try_lock`](lock_api::Mutex::try_lock), [`try_lock_for`](lock_api::Mutex::try_lock_for),
-/// guards that can be [mapped](lock_api::MutexGuard::map), [unlocked for a
-/// moment](lock_api::MutexGuard::unlocked) and [handed on](lock_api::MutexGuard::unlock_fair).
-/// Four bytes beside the value, nothing per thread, `const`.
+/// ```
+/// use phalanx::{Mutex, WaitGroup};
+/// use std::sync::Arc;
+///
+/// let (count, group) = (Arc::new(Mutex::new(0)), WaitGroup::new());
+/// for _ in 0..4 {
+///     let count = count.clone();
+///     group.go(move || *count.lock() += 1);
+/// }
+/// group.wait();
+/// assert_eq!(*count.lock(), 4);
+/// ```
+///
+/// **Locking again on the thread that holds the lock deadlocks.**
+///
+/// The type is [`lock_api::Mutex`] around phalanx's raw lock. It takes four bytes beside the value and
+/// nothing per thread, and [`new`](lock_api::Mutex::new) is `const`.
+///
+/// | to do this | call | example |
+/// | --- | --- | --- |
+/// | lock | [`lock`](lock_api::Mutex::lock) | `*mutex.lock() += 1` |
+/// | lock if it is free | [`try_lock`](lock_api::Mutex::try_lock) | `if let Some(mut value) = mutex.try_lock() { *value += 1 }` |
+/// | lock within a time | [`try_lock_for`](lock_api::Mutex::try_lock_for), [`try_lock_until`](lock_api::Mutex::try_lock_until) | `mutex.try_lock_for(Duration::from_millis(5))` |
+/// | unlock for the longest waiter | [`unlock_fair`](lock_api::MutexGuard::unlock_fair), [`bump`](lock_api::MutexGuard::bump) | `MutexGuard::unlock_fair(guard)` |
+/// | unlock while a closure runs | [`unlocked`](lock_api::MutexGuard::unlocked) | `MutexGuard::unlocked(&mut guard, read_file)` |
+/// | keep a part of the value locked | [`map`](lock_api::MutexGuard::map) | `MutexGuard::map(guard, first)` |
+/// | wait for a condition | [`Condvar::wait_while`](crate::Condvar::wait_while) | `condvar.wait_while(&mut guard, is_empty)` |
+///
+/// ```
+/// use phalanx::{Mutex, MutexGuard};
+/// use std::time::Duration;
+///
+/// let pair = Mutex::new((1, 2));
+/// let guard = pair.lock();
+/// assert!(pair.try_lock().is_none());
+/// assert!(pair.try_lock_for(Duration::from_millis(1)).is_none());
+/// let mut first = MutexGuard::map(guard, |pair| &mut pair.0);
+/// *first += 10;
+/// drop(first);
+/// assert_eq!(*pair.lock(), (11, 2));
+/// ```
 ///
 /// # When to use it
 /// | | |
@@ -121,6 +157,37 @@ fn cast<R, T>(raw: &R) -> Option<&T> {
 /// | long sections, some of which only read | [`RwMutex`](crate::RwMutex) |
 ///
 /// `cargo bench --bench mutex_vs_rw_mutex` tells where the border is on your machine.
+///
+/// # Async code
+/// `lock` blocks the thread. A guard is `Send`, so a guard that is held across an `.await` compiles, even on
+/// an executor with several threads. It can hang: the task that holds the guard waits for a thread, while
+/// each thread is blocked in `lock` on behalf of another task. Drop the guard before the `.await`, best by a
+/// scope of its own:
+///
+/// ```
+/// # use phalanx::Mutex;
+/// # async fn send(_: u32) {}
+/// # async fn next(count: &Mutex<u32>) {
+/// let next = {
+///     let mut count = count.lock();
+///     *count += 1;
+///     *count
+/// };
+/// send(next).await;
+/// # }
+/// ```
+///
+/// Clippy's `await_holding_lock` is in the group `suspicious`, and `await_holding_invalid_type` finds the types
+/// that your `clippy.toml` names:
+///
+/// ```toml
+/// await-holding-invalid-types = [
+///     "lock_api::MutexGuard",
+///     "lock_api::RwLockReadGuard",
+///     "lock_api::RwLockWriteGuard",
+///     "lock_api::RwLockUpgradableReadGuard",
+/// ]
+/// ```
 ///
 /// # Fairness
 /// As Go's mutex, it has two modes. *Normally* a thread that comes takes a free lock at once, also
@@ -146,8 +213,16 @@ fn cast<R, T>(raw: &R) -> Option<&T> {
 /// be a point in time, such as [`Duration::MAX`], is no limit.
 ///
 /// # Panics and misuse
-/// A panic under the lock unlocks it; there is no poisoning. Locking again on the thread that has it
-/// deadlocks. A guard that is forgotten leaves it locked. A guard may be dropped on another thread.
+/// A panic under the lock unlocks it; there is no poisoning. A guard that is forgotten leaves the lock
+/// locked. A guard may be dropped on another thread.
+///
+/// Use one copy of the crate per process. Threads wait in queues that belong to the copy of phalanx that
+/// their code was compiled with, so two copies that share a lock (a plugin with a phalanx of its own, or
+/// two versions) don't wake each other's waiters. Across such a boundary, share a lock only by calls into
+/// the copy that made it.
+///
+/// A global allocator must not use this lock. A thread that waits may have to allocate its place in the
+/// queues; that calls the allocator, which waits, until the stack overflows.
 ///
 /// # Memory ordering
 /// Everything before an unlock happens before everything after the next lock.
@@ -156,20 +231,6 @@ fn cast<R, T>(raw: &R) -> Option<&T> {
 /// In a [`model`](crate::model) build the raw lock is a specification with a small state: any
 /// waiter may be overtaken any number of times, and a deadline may pass at any moment. The real lock
 /// has models of its own in this crate.
-///
-/// # Examples
-/// ```
-/// use phalanx::{Mutex, WaitGroup};
-/// use std::sync::Arc;
-///
-/// let (count, group) = (Arc::new(Mutex::new(0)), WaitGroup::new());
-/// for _ in 0..4 {
-///     let count = count.clone();
-///     group.go(move || *count.lock() += 1);
-/// }
-/// group.wait();
-/// assert_eq!(*count.lock(), 4);
-/// ```
 pub type Mutex<T> = lock_api::Mutex<RawMutex, T>;
 
 /// The guard of a locked [`Mutex`].

@@ -35,8 +35,8 @@
 //! 2. A waiter sleeps only while `LOCKED` and `PARKED` are set (its `validate`), and `PARKED` is
 //!    cleared only when the queue is empty, under its lock. So each sleeper's holder sees the bit.
 //! 3. If a waiter is asleep and the word is not `LOCKED`, then `WOKEN` is set and some waiter is
-//!    awake that takes it for its own. (Two may, after a fair unlock beside a claim: either clears it
-//!    where it may.) Whoever does gives it up only as it takes the lock, or in a step on a
+//!    awake that takes it for its own. (Two may, after a fair unlock beside a claim or an
+//!    `unlock_to_sleep`: either clears it where it may.) Whoever does gives it up only as it takes the lock, or in a step on a
 //!    word that is `LOCKED`: there is an unlock to come, which sees `PARKED`. So a wake-up is passed
 //!    on, also by one whose time is over (golang#37852, parking_lot#465).
 //! 4. The step that unlocks is the last that the unlocking thread takes on the word; what follows
@@ -46,7 +46,9 @@
 //! they are, by `admit`: `PARKED` is set under the queue's lock, on a word that is `LOCKED` or has
 //! `WOKEN` set. A word that is neither gets `WOKEN` instead, and that waiter is woken. So invariants 2
 //! and 3 hold for it as for any other. A moved waiter that is woken takes on `WOKEN`; one whose time
-//! is over has no part in the word.
+//! is over has no part in the word. A holder that unlocks in order to wait, and leaves its core to another,
+//! wakes one although another is on its way (`unlock_to_sleep`): so a crowd of moved waiters that wait anew
+//! is not let in over a chain of single wake-ups.
 //!
 //! **The bound.** Among sections of a few microseconds a waiter is handed the lock at the end of its
 //! looks, after some 20 µs. A waiter that has been waiting for 1 ms, counted from its first sleep, claims

@@ -286,15 +286,66 @@ by_build! {
 
 /// A reader-writer lock around a value: Go's `RWMutex`, whose reads scale.
 ///
-/// [`lock_api::RwLock`] around phalanx's raw lock: [`read`](lock_api::RwLock::read),
-/// [`write`](lock_api::RwLock::write), [`upgradable_read`](lock_api::RwLock::upgradable_read), each
-/// also with `try_`, and `try_` with a timeout or a deadline; guards that can be mapped, downgraded,
-/// upgraded, unlocked for a moment and handed on.
+/// ```
+/// use phalanx::{RwMutex, RwMutexUpgradableReadGuard};
+/// use std::collections::HashMap;
+///
+/// let squares = RwMutex::new(HashMap::from([(2, 4)]));
+/// assert_eq!(squares.read().get(&2), Some(&4));
+///
+/// // Reads first, and writes only if need be, with no other writer in between.
+/// let seen = squares.upgradable_read();
+/// if !seen.contains_key(&3) {
+///     RwMutexUpgradableReadGuard::upgrade(seen).insert(3, 9);
+/// }
+/// assert_eq!(squares.read().len(), 2);
+/// ```
+///
+/// **A recursive `read` may deadlock**: if a writer comes between the two, the second read waits for
+/// the writer, and the writer for the first.
+///
+/// The type is [`lock_api::RwLock`] around phalanx's raw lock.
+///
+/// | to do this | call | example |
+/// | --- | --- | --- |
+/// | read beside other readers | [`read`](lock_api::RwLock::read) | `lock.read().len()` |
+/// | write alone | [`write`](lock_api::RwLock::write) | `lock.write().push(1)` |
+/// | lock if it is free | [`try_read`](lock_api::RwLock::try_read), [`try_write`](lock_api::RwLock::try_write) | `if let Some(list) = lock.try_read() { show(&list) }` |
+/// | lock within a time | [`try_read_for`](lock_api::RwLock::try_read_for), [`try_write_for`](lock_api::RwLock::try_write_for) | `lock.try_write_for(Duration::from_millis(5))` |
+/// | read, and perhaps write next | [`upgradable_read`](lock_api::RwLock::upgradable_read), then [`upgrade`](lock_api::RwLockUpgradableReadGuard::upgrade) | see above |
+/// | write, then go on reading | [`downgrade`](lock_api::RwLockWriteGuard::downgrade) | `RwMutexWriteGuard::downgrade(guard)` |
+/// | unlock for the longest waiter | [`unlock_fair`](lock_api::RwLockWriteGuard::unlock_fair) | `RwMutexWriteGuard::unlock_fair(guard)` |
+/// | keep a part of the value locked | [`map`](lock_api::RwLockReadGuard::map) | `RwMutexReadGuard::map(guard, first)` |
+///
+/// ```
+/// use phalanx::{RwMutex, RwMutexWriteGuard};
+/// use std::time::Duration;
+///
+/// let list = RwMutex::new(vec![1]);
+/// let mut writing = list.write();
+/// assert!(list.try_read().is_none());
+/// assert!(list.try_read_for(Duration::from_millis(1)).is_none());
+/// writing.push(2);
+/// let reading = RwMutexWriteGuard::downgrade(writing);
+/// assert_eq!(list.read().len(), reading.len());
+/// ```
 ///
 /// # When to use it
 /// Wherever several threads read at once and writes are rarer, or sections are long.
 /// [`Mutex`](crate::Mutex) is as good or better where sections are a few nanoseconds and writes
 /// frequent, and it is smaller. `cargo bench --bench mutex_vs_rw_mutex` tells which to take.
+///
+/// # Tries
+/// A `try_` call doesn't block. One that fails is noticed by no other call: it makes nobody wait or fail.
+/// [`try_read`](lock_api::RwLock::try_read) fails only if a writer holds the lock or waits for it.
+/// [`try_write`](lock_api::RwLock::try_write) fails only if another thread is inside, is on its way in or
+/// out, or has waited so long that it claims the lock. A timed wait with no time (`Duration::ZERO`, or a
+/// deadline that has passed) is a try. A writer that waits with a limit is a waiting writer as long as it
+/// waits.
+///
+/// # Async code
+/// `read` and `write` block the thread, and guards are `Send`. Drop a guard before an `.await`:
+/// [`Mutex`](crate::Mutex#async-code) tells why, and how clippy finds guards that are held across one.
 ///
 /// # How reads scale
 /// A lock that only one reader uses at a time is one word, as everywhere. Once a reader has had to
@@ -327,9 +378,6 @@ by_build! {
 /// starve readers, or each other. (An upgradable reader that upgrades, downgrades and upgrades again
 /// without ever letting go may keep readers out for longer.)
 ///
-/// **A recursive `read` may deadlock**: if a writer comes between the two, the second read waits for
-/// the writer, and the writer for the first.
-///
 /// [`unlock_fair`](lock_api::RwLockWriteGuard::unlock_fair) of a write guard hands the lock to a
 /// sleeping reader, or if there is none to a sleeping writer.
 ///
@@ -345,6 +393,14 @@ by_build! {
 /// in the place of the first. With 2^22 readers inside by the word at once, reading panics, and so
 /// does downgrading an upgradable guard, whose lock is left then.
 ///
+/// **Use one copy of the crate per process.** The slots of readers and the queues of waiters belong to the
+/// copy of phalanx that a thread's code was compiled with. If two copies share a lock (a plugin with a
+/// phalanx of its own, or two versions), a writer of one doesn't see the readers of the other, and both are
+/// inside at once. Across such a boundary, share a lock only by calls into the copy that made it.
+///
+/// A global allocator must not use this lock. A thread that waits may have to allocate its place in the
+/// queues; that calls the allocator, which waits, until the stack overflows.
+///
 /// # Memory ordering
 /// Everything before a write unlock happens before everything after the next lock of either kind;
 /// everything before a read unlock happens before everything after the next write lock. Readers
@@ -354,37 +410,28 @@ by_build! {
 /// In a [`model`](crate::model) build the raw lock is a specification with a small state: a waiting
 /// writer keeps new readers out, anyone may be overtaken any number of times, and a deadline may pass
 /// at any moment. The real lock has models of its own in this crate.
-///
-/// # Examples
-/// ```
-/// use phalanx::{RwMutex, RwMutexUpgradableReadGuard};
-/// use std::collections::HashMap;
-///
-/// let squares = RwMutex::new(HashMap::from([(2, 4)]));
-/// assert_eq!(squares.read().get(&2), Some(&4));
-///
-/// // Look first, and write only if need be, with nobody in between.
-/// let seen = squares.upgradable_read();
-/// if !seen.contains_key(&3) {
-///     RwMutexUpgradableReadGuard::upgrade(seen).insert(3, 9);
-/// }
-/// assert_eq!(squares.read().len(), 2);
-/// ```
+#[doc(alias = "RwLock")]
+#[doc(alias = "RWMutex")]
 pub type RwMutex<T> = lock_api::RwLock<RawRwMutex, T>;
 
 /// The guard of a [`RwMutex`] that is being read.
+#[doc(alias = "RwLockReadGuard")]
 pub type RwMutexReadGuard<'a, T> = lock_api::RwLockReadGuard<'a, RawRwMutex, T>;
 
 /// The guard of a [`RwMutex`] that is being written.
+#[doc(alias = "RwLockWriteGuard")]
 pub type RwMutexWriteGuard<'a, T> = lock_api::RwLockWriteGuard<'a, RawRwMutex, T>;
 
 /// The guard of a [`RwMutex`] that is being read, and may be written next: one at a time.
+#[doc(alias = "RwLockUpgradableReadGuard")]
 pub type RwMutexUpgradableReadGuard<'a, T> = lock_api::RwLockUpgradableReadGuard<'a, RawRwMutex, T>;
 
 /// The guard of a part of what a [`RwMutex`] protects, being read.
+#[doc(alias = "MappedRwLockReadGuard")]
 pub type MappedRwMutexReadGuard<'a, T> = lock_api::MappedRwLockReadGuard<'a, RawRwMutex, T>;
 
 /// The guard of a part of what a [`RwMutex`] protects, being written.
+#[doc(alias = "MappedRwLockWriteGuard")]
 pub type MappedRwMutexWriteGuard<'a, T> = lock_api::MappedRwLockWriteGuard<'a, RawRwMutex, T>;
 
 /// The read guard of a [`RwMutex`] in an `Arc`, which it keeps alive.

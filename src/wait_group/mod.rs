@@ -103,6 +103,7 @@ const SMALL: usize = 1 << 16;
 
 impl WaitGroup {
     /// A group that counts nothing.
+    #[must_use]
     #[track_caller]
     pub fn new() -> Self {
         let inner = Inner { latch: CachePadded::new(Latch::new(OWNED)), panic: Mutex::new(None) };
@@ -265,6 +266,7 @@ impl WaitGroup {
     ///
     /// After a 0 everything before each `done` and each guard's drop has happened, as after a
     /// wait; but no panic is resumed.
+    #[must_use]
     #[track_caller]
     pub fn count(&self) -> usize {
         // ORDERING: Acquire: whoever reads zero here may go on as after a wait.

@@ -130,6 +130,7 @@ impl WorkerPool {
     /// # Panics
     /// If `workers` is 0.
     #[track_caller]
+    #[must_use]
     pub fn new(workers: usize) -> Self {
         WorkerPool::from_parts(workers, StartUp::default())
     }
@@ -146,6 +147,7 @@ impl WorkerPool {
     }
 
     /// How many tasks may run at once.
+    #[must_use]
     pub fn workers(&self) -> usize {
         self.crew.seats()
     }
