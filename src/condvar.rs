@@ -329,7 +329,7 @@ impl Condvar {
         deadline: Option<Instant>,
     ) -> WaitTimeoutResult {
         let mutex = MutexGuard::mutex(guard);
-        // SAFETY: the raw lock is only looked at, and unlocked by its guard.
+        // SAFETY: what unlocks the mutex here locks it again before the guard is used.
         let word = word_of(unsafe { mutex.raw() });
         let node = Node { flag: AtomicUsize::new(WAITING), life: Tracked::new() };
         self.enter(Entry { node: &node, word: word.map(ptr::from_ref) });

@@ -121,7 +121,9 @@ fn second_leaves(limit: Duration) -> usize {
         Line::until(line, |line| line.woken.len() == notified);
     }
     assert!(!condvar.notify_one(), "the second had left");
-    waiters.map(|waiter| waiter.join().unwrap());
+    for waiter in waiters {
+        waiter.join().unwrap();
+    }
     assert_eq!(line.lock().woken, [0, 2, 3]);
     line.lock().left_behind
 }

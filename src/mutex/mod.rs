@@ -177,15 +177,15 @@ fn cast<R, T>(raw: &R) -> Option<&T> {
 /// # }
 /// ```
 ///
-/// Clippy's `await_holding_lock` is in the group `suspicious`, and `await_holding_invalid_type` finds the types
-/// that your `clippy.toml` names:
+/// Clippy's lint `await_holding_lock`, which warns by default, finds the guards of `lock`, of
+/// [`RwMutex`](crate::RwMutex)'s `read` and of its `write`. For the others, name them in your `clippy.toml`:
 ///
 /// ```toml
 /// await-holding-invalid-types = [
-///     "lock_api::MutexGuard",
-///     "lock_api::RwLockReadGuard",
-///     "lock_api::RwLockWriteGuard",
+///     "lock_api::MappedMutexGuard",
 ///     "lock_api::RwLockUpgradableReadGuard",
+///     "lock_api::MappedRwLockReadGuard",
+///     "lock_api::MappedRwLockWriteGuard",
 /// ]
 /// ```
 ///
