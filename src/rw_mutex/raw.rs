@@ -367,11 +367,8 @@ impl RawRwMutex {
     /// UPGRADABLE => WRITER, with nobody in between: the door is free as long as an upgradable
     /// reader is inside. `false`, and upgradable as before, if the deadline came first.
     pub(super) fn upgrade(&self, deadline: Option<Instant>) -> bool {
-        if self.try_upgrade() {
-            return true;
-        }
         if is_over(deadline) {
-            return false;
+            return self.try_upgrade();
         }
         self.take_door_from_upgradable();
         self.drain(deadline, None) || self.retreat(|word| leave_door(word) | UPGRADABLE)

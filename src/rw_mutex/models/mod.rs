@@ -424,7 +424,7 @@ fn two_that_upgrade_come_one_after_the_other() {
     two_upgraders::<Users>();
 }
 
-fn upgrade_gives_up<L: Subject>(start: fn() -> Arc<Guarded<L>>) {
+fn upgrade_gives_up<L: Subject>(start: fn() -> Arc<Guarded<L>>, upgrade: fn(&L) -> bool) {
     model(move || {
         let shared = start();
         let reader = spawn(&shared, |it| it.visit_from_row(0));
@@ -436,7 +436,7 @@ fn upgrade_gives_up<L: Subject>(start: fn() -> Arc<Guarded<L>>) {
         let mut added = 0;
         shared.lock.upgradable();
         let seen = shared.value.get();
-        if shared.lock.try_upgrade() || shared.lock.upgrade_in_time() {
+        if upgrade(&shared.lock) {
             added = 1;
             shared.value.add(1);
             shared.lock.downgrade_to_upgradable();
@@ -450,9 +450,15 @@ fn upgrade_gives_up<L: Subject>(start: fn() -> Arc<Guarded<L>>) {
 
 #[test]
 fn an_upgrade_that_gives_up_is_upgradable_as_before() {
-    upgrade_gives_up::<RawRwMutex>(Guarded::new);
-    upgrade_gives_up::<RawRwMutex>(Guarded::biased);
-    upgrade_gives_up::<Users>(Guarded::new);
+    let both = |lock: &RawRwMutex| Subject::try_upgrade(lock) || lock.upgrade_in_time();
+    upgrade_gives_up::<RawRwMutex>(Guarded::new, both);
+    upgrade_gives_up::<RawRwMutex>(Guarded::biased, Subject::upgrade_in_time);
+    upgrade_gives_up::<Users>(Guarded::new, |lock| lock.try_upgrade() || lock.upgrade_in_time());
+}
+
+#[test]
+fn a_try_to_upgrade_that_fails_is_upgradable_as_before() {
+    upgrade_gives_up::<RawRwMutex>(Guarded::biased, Subject::try_upgrade);
 }
 
 /// Two that want to be upgradable behind one that is; the plain reader must not wait for it to leave.
