@@ -15,6 +15,7 @@
 //! | [`Patience`] | a millisecond | the first sleep |
 //! | [`Slot`]: marks with fences, or without for [`heavy_fence`] to make up for | an exchange; a store and `membarrier(2)` | a store buffer |
 //! | [`Hint`] | a Relaxed number | plain memory |
+//! | [`Process`], [`PerProcess`] | the forks up to here, counted | one process |
 //! | [`hash_one`] | the user's hasher | one that is the same in each execution |
 //!
 //! The model is built only when both the cfg `phalanx_loom` and the feature `loom` are set. A
@@ -79,9 +80,10 @@ pub(crate) mod testing;
 #[cfg(test)]
 pub(crate) use build::let_light_marks_be_stores;
 pub(crate) use build::{
-    Backoff, Heap, Hint, IS_MODEL, Mutex, Patience, Slot, Spin, Stopwatch, Tracked, array,
-    by_build, calling, catch, const_fn, cores, global_array, has_heavy_fence, hash_one,
-    heavy_fence, local, park, prefetch, prefetch_to_write, prepare_heavy_fence, requeue_one, store, unpark_one,
+    Backoff, Heap, Hint, IS_MODEL, Mutex, Patience, PerProcess, Process, Slot, Spin, Stopwatch,
+    Tracked, array, by_build, calling, catch, const_fn, cores, global_array, has_heavy_fence,
+    hash_one, heavy_fence, local, park, prefetch, prefetch_to_write, prepare_heavy_fence,
+    requeue_one, store, unpark_one,
     unpark_threads,
 };
 pub use build::{Model, atomic, cell, hint, model, thread};

@@ -16,6 +16,7 @@
 //! 5. Who sees a task panic moves `next` past the end before it records anything, so that no
 //!    further task starts; `cut` is where the claims had come to.
 
+use super::chunks::share;
 use super::slots::{Payload, Slots, drop_quietly};
 use crate::latch::{FIRST_BIT, Latch};
 use crate::sys::atomic::{AtomicUsize, Ordering};
@@ -40,37 +41,87 @@ pub(super) struct Header {
     /// The helpers inside (invariants 2 to 4).
     helpers: CachePadded<Latch>,
     len: usize,
-    /// How many helpers more may join. Protected by the pool's lock.
-    wanted: Cell<usize>,
-    /// Its place in the queue for helpers. Protected by the pool's lock.
-    arrival: Cell<u64>,
+    demand: Demand,
     /// `participate` for this batch's types.
     work: unsafe fn(NonNull<Header>, &dyn Fn() -> bool) -> Ended,
     /// Read by each helper, written when the frame ends: what a model checks invariant 3 with.
     life: Tracked,
 }
 
+/// What a batch asks the scheduler for. The cells are protected by the pool's lock.
+#[derive(Debug)]
+struct Demand {
+    /// How many helpers more may enter.
+    wanted: Cell<usize>,
+    /// How many seats are kept for them: no more than are wanted.
+    reserved: Cell<usize>,
+    /// Its place among those that wait for seats.
+    arrival: Cell<u64>,
+    /// Whether it is served before all others: a nested `run`.
+    urgent: bool,
+    /// Whether its helpers make room between two claims.
+    lends: bool,
+}
+
 impl Header {
-    /// Whether a helper could find something to do. Under the pool's lock.
-    pub(super) fn wants_help(&self) -> bool {
-        self.life.read();
-        self.wanted.get() > 0 && !self.is_used_up()
-    }
-
-    /// Since when it has wanted help, in arrivals. Under the pool's lock.
+    /// Since when it has waited for seats, in arrivals. Under the pool's lock.
     pub(super) fn queued_at(&self) -> u64 {
-        self.arrival.get()
+        self.demand.arrival.get()
     }
 
-    /// Gives the batch its place in the queue for helpers. Under the pool's lock.
+    /// Sets its place among those that wait for seats. Under the pool's lock.
     pub(super) fn queue_at(&self, arrival: u64) {
-        self.arrival.set(arrival);
+        self.demand.arrival.set(arrival);
     }
 
-    /// Counts the calling worker in. Under the pool's lock (invariant 2).
+    /// Whether it is served before all others.
+    pub(super) fn is_urgent(&self) -> bool {
+        self.demand.urgent
+    }
+
+    /// Whether its helpers make room between two claims.
+    pub(super) fn lends(&self) -> bool {
+        self.demand.lends
+    }
+
+    /// How many seats are reserved for it. Under the pool's lock.
+    pub(super) fn reserved(&self) -> usize {
+        self.demand.reserved.get()
+    }
+
+    /// How many helpers it wants that no seat is reserved for. Under the pool's lock.
+    pub(super) fn lacks(&self) -> usize {
+        self.demand.wanted.get() - self.demand.reserved.get()
+    }
+
+    /// Reserves seats for helpers. Under the pool's lock.
+    pub(super) fn reserve(&self, seats: usize) {
+        debug_assert!(seats <= self.lacks(), "more seats than helpers are wanted");
+        self.demand.reserved.set(self.reserved() + seats);
+    }
+
+    /// Gives the reserved seats back, and returns how many. Under the pool's lock.
+    pub(super) fn take_back_reserved(&self) -> usize {
+        self.demand.reserved.take()
+    }
+
+    /// If every task has been claimed, wants no helper from now on, gives the reserved seats back,
+    /// and returns how many. Under the pool's lock.
+    pub(super) fn take_back_unwanted(&self) -> usize {
+        self.life.read();
+        if !self.is_used_up() {
+            return 0;
+        }
+        self.demand.wanted.set(0);
+        self.take_back_reserved()
+    }
+
+    /// Counts the calling worker in, in a seat that was reserved for it. Under the pool's lock
+    /// (invariant 2).
     pub(super) fn enter(&self) {
         self.life.read();
-        self.wanted.set(self.wanted.get() - 1);
+        self.demand.reserved.set(self.reserved() - 1);
+        self.demand.wanted.set(self.demand.wanted.get() - 1);
         // ORDERING: Relaxed: the leader takes the pool's lock after this before it reads it.
         self.helpers.word().fetch_add(ONE_HELPER, Ordering::Relaxed);
     }
@@ -78,7 +129,7 @@ impl Header {
     /// Lets another helper take the caller's place. Under the pool's lock.
     pub(super) fn give_up_place(&self) {
         self.life.read();
-        self.wanted.set(self.wanted.get() + 1);
+        self.demand.wanted.set(self.demand.wanted.get() + 1);
     }
 
     /// Runs tasks until none is left to claim or `enough` says so.
@@ -101,6 +152,13 @@ impl Header {
         // SAFETY: by the contract the frame lives until this leave, whose last use of it is its
         // read-modify-write.
         unsafe { this.as_ref() }.helpers.leave(ONE_HELPER, HELPERS);
+    }
+
+    /// How many helpers are inside.
+    #[cfg(test)]
+    pub(super) fn helpers_inside(&self) -> u64 {
+        // ORDERING: Relaxed: for tests in which nobody else is at work.
+        (self.helpers.word().load(Ordering::Relaxed) & HELPERS) / ONE_HELPER
     }
 
     /// Whether every task has been claimed.
@@ -128,9 +186,9 @@ impl Header {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ended {
     /// No task is left to claim.
-    UsedUp,
+    Exhausted,
     /// It was told to; there may be more.
-    Early,
+    Yielded,
 }
 
 /// How many tasks one claim takes.
@@ -169,8 +227,8 @@ impl<I, T, F> Batch<I, T, F>
 where
     F: Fn(usize, I) -> T,
 {
-    /// A batch that wants at most `helpers`.
-    pub(super) fn new(items: Vec<I>, f: F, grain: Grain, helpers: usize) -> Self {
+    /// A batch that wants at most `helpers`. `nested` if a task of the same pool calls it.
+    pub(super) fn new(items: Vec<I>, f: F, grain: Grain, helpers: usize, nested: bool) -> Self {
         let slots = Slots::new(items);
         let len = slots.len();
         Batch {
@@ -178,8 +236,13 @@ where
                 next: CachePadded::new(AtomicUsize::new(0)),
                 helpers: CachePadded::new(Latch::new(0)),
                 len,
-                wanted: Cell::new(helpers),
-                arrival: Cell::new(0),
+                demand: Demand {
+                    wanted: Cell::new(helpers),
+                    reserved: Cell::new(0),
+                    arrival: Cell::new(0),
+                    urgent: nested && matches!(grain, Grain::One),
+                    lends: matches!(grain, Grain::Guided(_)),
+                },
                 work: work::<I, T, F>,
                 life: Tracked::new(),
             },
@@ -217,14 +280,14 @@ where
                     // ORDERING: Relaxed: a hint of how much is left.
                     let next = self.header.next.load(Ordering::Relaxed);
                     let left = self.header.len.saturating_sub(next);
-                    (left / participants.saturating_mul(2)).max(1)
+                    share(left, participants)
                 }
             };
             if self.run_some(size) == 0 {
-                return Ended::UsedUp;
+                return Ended::Exhausted;
             }
             if enough() {
-                return Ended::Early;
+                return Ended::Yielded;
             }
         }
     }

@@ -73,7 +73,7 @@ impl WorkerPoolBuilder {
     /// started have ended then.
     pub fn build(self) -> io::Result<WorkerPool> {
         let pool = self.build_lazy();
-        pool.crew.start_all()?;
+        pool.shared().start_all()?;
         Ok(pool)
     }
 

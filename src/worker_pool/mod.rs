@@ -3,30 +3,32 @@
 //! std has no pool; `thread::scope` starts a thread a task. A [`WorkerPool`] keeps its threads,
 //! bounds how many tasks run at once, and carries results and panics back to the caller.
 //!
-//! - [`seats`]: who sits, who is to sit next, whom to call for it.
-//! - [`crew`]: the workers, and the lock around the seats.
+//! - [`scheduler`]: who holds a seat, who gets the next, which worker to call for it.
+//! - [`shared`]: the lock around the scheduler, and the workers.
+//! - [`parkers`]: what workers and waiting callers sleep on.
+//! - [`lead`]: a batch from its caller's side.
 //! - [`batch`]: one call's tasks, claimed from one index.
+//! - [`chunks`]: how many items of a `map` a claim takes.
 //! - [`slots`]: where items and results are.
 //! - [`held`]: which seats the calling thread holds, for nested calls.
 
 mod batch;
 mod builder;
-mod crew;
+mod chunks;
 mod held;
-mod seats;
+mod lead;
+mod parkers;
+mod scheduler;
+mod shared;
 mod slots;
 
 pub use builder::WorkerPoolBuilder;
 
-use crate::sys::{Arc, Stopwatch, calling};
-use batch::{Batch, Grain, Header, STOPPED};
+use crate::sys::{Arc, PerProcess};
 use builder::StartUp;
-use crew::Crew;
-use held::{holding, holds};
-use std::cell::Cell;
+use shared::Shared;
 use std::fmt;
-use std::panic::{RefUnwindSafe, UnwindSafe, resume_unwind};
-use std::ptr::NonNull;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 
 /// A pool of `n` workers: runs batches of tasks, never more than `n` tasks at once.
 ///
@@ -107,19 +109,12 @@ use std::ptr::NonNull;
 /// assert_eq!(*WorkerPool::new(3).run([move || one])[0], 1);
 /// ```
 pub struct WorkerPool {
-    crew: Arc<Crew>,
+    shared: PerProcess<Shared>,
 }
 
 // A panic of a task leaves no call of the pool in a broken state.
 impl UnwindSafe for WorkerPool {}
 impl RefUnwindSafe for WorkerPool {}
-
-/// How long a batch runs before `map` judges it: shorter than a wake-up, longer than the clock's
-/// own cost by far.
-const TRIAL_NS: u128 = 2_000;
-
-/// What must be left of a batch for a wake-up to pay.
-const WORTH_HELP_NS: u128 = 20_000;
 
 impl WorkerPool {
     /// A pool of `workers`, the caller of each batch being one of them.
@@ -143,13 +138,18 @@ impl WorkerPool {
     #[track_caller]
     fn from_parts(workers: usize, start: StartUp) -> Self {
         assert!(workers > 0, "WorkerPool: a pool needs at least 1 worker");
-        WorkerPool { crew: Crew::new(workers, start) }
+        WorkerPool { shared: PerProcess::new(Shared::new(workers, start)) }
+    }
+
+    /// What this process's threads share.
+    fn shared(&self) -> &Arc<Shared> {
+        self.shared.get(Shared::renewed)
     }
 
     /// How many tasks may run at once.
     #[must_use]
     pub fn workers(&self) -> usize {
-        self.crew.seats()
+        self.shared.peek().seats()
     }
 
     /// Runs every task and returns their results, in the tasks' order.
@@ -191,15 +191,7 @@ impl WorkerPool {
         T: Send,
     {
         let tasks: Vec<F> = tasks.into_iter().collect();
-        self.lead(
-            tasks,
-            |_, task: F| task(),
-            Grain::One,
-            |batch, lead| {
-                lead.open();
-                batch.participate(&|| false);
-            },
-        )
+        self.lead_run(tasks, |_, task: F| task())
     }
 
     /// Applies `f` to every item and returns the results, in the items' order.
@@ -233,7 +225,7 @@ impl WorkerPool {
         T: Send,
     {
         let items: Vec<I::Item> = items.into_iter().collect();
-        self.lead_guided(items, move |_, item| f(item))
+        self.lead_map(items, move |_, item| f(item))
     }
 
     /// Applies `f` to every item of a slice and returns the results, in the items' order.
@@ -263,138 +255,20 @@ impl WorkerPool {
         T: Send,
     {
         // The batch's own items have no size: an index is all that a claim has to say.
-        self.lead_guided(vec![(); items.len()], move |i, ()| {
+        self.lead_map(vec![(); items.len()], move |i, ()| {
             // SAFETY: the batch has as many items as the slice, and claims lie within them.
             f(unsafe { items.get_unchecked(i) })
         })
-    }
-
-    /// Leads a batch that is claimed in chunks, once it has shown that it is worth helping.
-    #[track_caller]
-    fn lead_guided<V, F, T>(&self, items: Vec<V>, f: F) -> Vec<T>
-    where
-        V: Send,
-        F: Fn(usize, V) -> T + Sync,
-        T: Send,
-    {
-        self.lead(items, f, Grain::Guided(self.workers()), |batch, lead| {
-            if alone(batch, lead.len) {
-                lead.open();
-                batch.participate(&|| false);
-            }
-        })
-    }
-
-    /// Leads a batch in the calling thread's seat: `work` is to claim everything.
-    #[track_caller]
-    fn lead<V, F, T>(
-        &self,
-        values: Vec<V>,
-        f: F,
-        grain: Grain,
-        work: impl FnOnce(&Batch<V, T, F>, &Lead<'_>),
-    ) -> Vec<T>
-    where
-        V: Send,
-        F: Fn(usize, V) -> T + Sync,
-        T: Send,
-    {
-        let _call = calling();
-        let len = values.len();
-        // Only values without a size can be so many.
-        assert!(len <= STOPPED, "WorkerPool: a batch holds at most {STOPPED} tasks");
-        if len == 0 {
-            return Vec::new();
-        }
-        let pool = self.crew.address();
-        let helpers = (len - 1).min(self.workers() - 1);
-        let batch = Batch::new(values, f, grain, helpers);
-        {
-            let nested = holds(pool);
-            if !nested {
-                self.crew.take_seat();
-            }
-            let lead = Lead {
-                crew: &self.crew,
-                header: batch.header(),
-                len,
-                helpers,
-                opened: Cell::new(false),
-                nested,
-            };
-            holding(pool, || work(&batch, &lead));
-        }
-        // SAFETY: `work` has claimed everything, and `lead`'s drop has waited for the helpers.
-        match unsafe { batch.finish() } {
-            Ok(results) => results,
-            Err(payload) => resume_unwind(payload),
-        }
-    }
-}
-
-/// Runs a `map` batch on the calling thread alone, until it is done or proves worth helping:
-/// whether it does.
-fn alone<V, T, F: Fn(usize, V) -> T>(batch: &Batch<V, T, F>, len: usize) -> bool {
-    let (mut done, mut claim) = (0, 1);
-    let clock = Stopwatch::start();
-    loop {
-        let taken = batch.run_some(claim);
-        done += taken;
-        let left = len - done;
-        if taken == 0 || left == 0 {
-            return false;
-        }
-        let spent = clock.nanos();
-        if spent < TRIAL_NS {
-            claim *= 2;
-        } else {
-            let left_ns = spent * left as u128 / done as u128;
-            if left_ns >= WORTH_HELP_NS {
-                return true;
-            }
-            // Too little is left for help, unless the items grow: look again soon enough.
-            claim = left.div_ceil(2).min(claim * 2);
-        }
-    }
-}
-
-/// A batch being led. Its drop ends the batch for everybody else.
-struct Lead<'a> {
-    crew: &'a Arc<Crew>,
-    header: NonNull<Header>,
-    len: usize,
-    helpers: usize,
-    opened: Cell<bool>,
-    /// Whether the seat is that of an outer call.
-    nested: bool,
-}
-
-impl Lead<'_> {
-    /// Calls for help, if any can be of use.
-    fn open(&self) {
-        if self.helpers > 0 {
-            self.opened.set(true);
-            self.crew.open(self.header);
-        }
-    }
-}
-
-impl Drop for Lead<'_> {
-    /// Also if something unwinds, though nothing should: helpers must not outlive the frame.
-    fn drop(&mut self) {
-        let opened = self.opened.get();
-        self.crew.close(opened.then_some(self.header), self.nested);
-        if opened {
-            // SAFETY: the batch outlives its lead.
-            self.crew.wait_for_helpers(unsafe { self.header.as_ref() });
-        }
     }
 }
 
 impl Drop for WorkerPool {
     /// Ends the pool's threads and waits for them.
     fn drop(&mut self) {
-        self.crew.shut_down();
+        // In a forked child those threads don't exist.
+        if let Some(shared) = self.shared.own() {
+            shared.shut_down();
+        }
     }
 }
 

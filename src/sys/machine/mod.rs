@@ -1,10 +1,12 @@
 //! The seam on the machine: std, `parking_lot` and `parking_lot_core`.
 
 mod check;
+mod fork;
 mod slot;
 mod spin;
 
 pub use check::{Model, model};
+pub(crate) use fork::{PerProcess, Process};
 pub(crate) use parking_lot::Mutex;
 #[cfg(test)]
 pub(crate) use slot::let_light_marks_be_stores;

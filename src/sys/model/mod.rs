@@ -7,6 +7,7 @@
 
 pub mod atomic;
 mod check;
+mod fork;
 mod guard;
 mod locks;
 mod mutex;
@@ -22,6 +23,7 @@ mod watch;
 use check::with_settings;
 pub use check::{Model, model};
 pub(crate) use check::{PerExecution, catch};
+pub(crate) use fork::{PerProcess, Process};
 pub use locks::{RawMutex, RawRwMutex};
 pub(crate) use mutex::Mutex;
 pub(crate) use objects::Local;

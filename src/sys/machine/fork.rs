@@ -1,0 +1,146 @@
+//! Which process this is, for what must not be used in a forked child.
+//!
+//! `fork(2)` leaves the child one thread and a copy of the memory, in which a lock may be held by a
+//! thread that is lost. The copies of other threads' writes need not even be of one moment.
+
+use std::ptr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicPtr, Ordering};
+
+/// A process among those that were forked from one another. Two that run at once may be equal if
+/// neither is the other's ancestor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Process(u64);
+
+impl Process {
+    /// The process of the caller.
+    #[inline]
+    pub(crate) fn current() -> Self {
+        Process(system::current())
+    }
+}
+
+/// A value of which each process has its own: a forked child makes another when it asks for it.
+/// What it inherited is leaked there, since lost threads may have been at work on it.
+#[derive(Debug)]
+pub(crate) struct PerProcess<T> {
+    current: AtomicPtr<Owned<T>>,
+}
+
+#[derive(Debug)]
+struct Owned<T> {
+    process: Process,
+    value: Arc<T>,
+}
+
+// SAFETY: it shares a `T` with other threads as an `Arc` does, and frees it once, in `drop`.
+unsafe impl<T: Send + Sync> Send for PerProcess<T> {}
+// SAFETY: the same.
+unsafe impl<T: Send + Sync> Sync for PerProcess<T> {}
+
+impl<T> PerProcess<T> {
+    pub(crate) fn new(value: Arc<T>) -> Self {
+        system::prepare();
+        let owned = Owned { process: Process::current(), value };
+        PerProcess { current: AtomicPtr::new(Box::into_raw(Box::new(owned))) }
+    }
+
+    /// This process's value. In a forked child that has none yet, what `renew` makes of the
+    /// inherited one.
+    #[inline]
+    pub(crate) fn get(&self, renew: impl FnOnce(&T) -> Arc<T>) -> &Arc<T> {
+        let owned = self.load();
+        if owned.process == Process::current() { &owned.value } else { self.renew(owned, renew) }
+    }
+
+    /// The value that is there, which may be inherited: only for what never changes in it.
+    #[inline]
+    pub(crate) fn peek(&self) -> &T {
+        &self.load().value
+    }
+
+    #[inline]
+    fn load(&self) -> &Owned<T> {
+        // ORDERING: Acquire: pairs with the Release in `renew`.
+        let owned = self.current.load(Ordering::Acquire);
+        // SAFETY: made from a box, and freed by nobody before `drop`: what is replaced is leaked.
+        unsafe { &*owned }
+    }
+
+    #[cold]
+    fn renew(&self, inherited: &Owned<T>, renew: impl FnOnce(&T) -> Arc<T>) -> &Arc<T> {
+        let owned = Owned { process: Process::current(), value: renew(&inherited.value) };
+        let ours = Box::into_raw(Box::new(owned));
+        let (before, order) = (ptr::from_ref(inherited).cast_mut(), Ordering::AcqRel);
+        // ORDERING: AcqRel, and Acquire if another thread of the child was first: Release pairs with
+        // the Acquire in `load`, Acquire with the Release of the other one's exchange.
+        if let Err(theirs) = self.current.compare_exchange(before, ours, order, Ordering::Acquire) {
+            // SAFETY: made from a box above, and nobody else has seen it.
+            drop(unsafe { Box::from_raw(ours) });
+            // SAFETY: as in `load`.
+            return &unsafe { &*theirs }.value;
+        }
+        // SAFETY: as in `load`.
+        &unsafe { &*ours }.value
+    }
+
+    /// The value, if this process has made it and not inherited it.
+    pub(crate) fn own(&self) -> Option<&Arc<T>> {
+        let owned = self.load();
+        (owned.process == Process::current()).then_some(&owned.value)
+    }
+}
+
+impl<T> Drop for PerProcess<T> {
+    /// Drops this process's value, and leaks an inherited one.
+    fn drop(&mut self) {
+        if self.own().is_some() {
+            // SAFETY: made from a box, and nobody uses it after this.
+            drop(unsafe { Box::from_raw(*self.current.get_mut()) });
+        }
+    }
+}
+
+#[cfg(all(target_os = "linux", not(miri)))]
+mod system {
+    //! A count of forks, kept by `pthread_atfork(3)`: reading it costs a load, where `getpid(2)` is a
+    //! system call. A child made by a bare `clone(2)` or `vfork(2)` goes unnoticed.
+
+    use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+    static FORKS: AtomicU64 = AtomicU64::new(0);
+    static PREPARED: AtomicBool = AtomicBool::new(false);
+
+    extern "C" fn in_child() {
+        // ORDERING: Relaxed: the child has no other thread.
+        FORKS.fetch_add(1, Ordering::Relaxed);
+    }
+
+    #[inline]
+    pub(super) fn current() -> u64 {
+        // ORDERING: Relaxed: it changes only while the process has one thread.
+        FORKS.load(Ordering::Relaxed)
+    }
+
+    /// Counts forks from here on.
+    pub(super) fn prepare() {
+        // ORDERING: Relaxed, twice: nothing is published. If two threads register the handler, a
+        // fork counts twice, which is as good.
+        if !PREPARED.load(Ordering::Relaxed) {
+            // SAFETY: the handler is a function of the program, and calls nothing.
+            let failed = unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
+            PREPARED.store(failed == 0, Ordering::Relaxed);
+        }
+    }
+}
+
+#[cfg(not(all(target_os = "linux", not(miri))))]
+mod system {
+    //! Elsewhere the process's own number, where there is a `fork`.
+
+    pub(super) fn current() -> u64 {
+        if cfg!(all(unix, not(miri))) { u64::from(std::process::id()) } else { 0 }
+    }
+
+    pub(super) fn prepare() {}
+}

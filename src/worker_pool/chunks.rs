@@ -1,0 +1,152 @@
+//! How many items of a `map` one claim takes, as plain numbers.
+//!
+//! A `map` begins as a *trial*: its leader works alone until it knows that help is worth a wake-up.
+//! The trial's claims grow, so that a batch of tiny items isn't slowed down by the clock that is
+//! read after each. Like every other claim, none takes more than its [`share`] of what is left. So
+//! if the heavy items are the last ones, or any others, one claim swallows few of them.
+
+/// How long a batch runs before `map` judges it: shorter than a wake-up, longer than the clock's
+/// own cost by far.
+const TRIAL_NS: u128 = 2_000;
+
+/// What must be left of a batch for a wake-up to pay.
+const WORTH_HELP_NS: u128 = 20_000;
+
+/// The most items that one claim takes of those `left`: half of what would be each participant's,
+/// so that the last claims are small and all end at about the same time.
+#[inline]
+pub(super) fn share(left: usize, participants: usize) -> usize {
+    (left / participants.saturating_mul(2)).max(1)
+}
+
+/// A batch that its leader runs alone so far.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Trial {
+    participants: usize,
+    claim: usize,
+    done: usize,
+    spent_ns: u128,
+}
+
+impl Trial {
+    /// For as many `participants` as the batch may have in the end, its leader among them.
+    pub(super) fn new(participants: usize) -> Self {
+        Trial { participants, claim: 1, done: 0, spent_ns: 0 }
+    }
+
+    /// How many items to claim next. The first claim is of one.
+    #[inline]
+    pub(super) fn claim(&self) -> usize {
+        self.claim
+    }
+
+    /// Whether to call for help: after a claim of so many items, `spent_ns` nanoseconds since the
+    /// start, and with some items `left`.
+    #[inline]
+    pub(super) fn wants_help(&mut self, claimed: usize, spent_ns: u128, left: usize) -> bool {
+        self.done += claimed;
+        if spent_ns >= TRIAL_NS {
+            // As slow as all of them, or as those of the last claim, if the items grow.
+            let last_ns = spent_ns - self.spent_ns;
+            let (all, last) = (self.done as u128, claimed as u128);
+            let left_ns = (spent_ns * left as u128 / all).max(last_ns * left as u128 / last);
+            if left_ns >= WORTH_HELP_NS && left > 1 {
+                return true;
+            }
+        }
+        // Not yet, or too little is left for help.
+        self.spent_ns = spent_ns;
+        self.claim = share(left, self.participants).min(self.claim * 2);
+        false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_is_half_of_what_would_be_each_participants() {
+        let table = [
+            ((0, 1), 1),
+            ((1, 1), 1),
+            ((4, 1), 2),
+            ((5, 3), 1),
+            ((12, 3), 2),
+            ((1_000, 8), 62),
+            ((usize::MAX, 1), usize::MAX / 2),
+            ((usize::MAX, usize::MAX), 1),
+        ];
+        for ((left, participants), expected) in table {
+            assert_eq!(share(left, participants), expected, "of {left} for {participants}");
+        }
+    }
+
+    /// The claims of a trial whose first `light` items take no time and the others 10 ms each,
+    /// until it calls for help.
+    fn claims(len: usize, light: usize, participants: usize) -> Vec<usize> {
+        let (mut trial, mut claims, mut done) = (Trial::new(participants), Vec::new(), 0);
+        while done < len {
+            let claim = trial.claim().min(len - done);
+            claims.push(claim);
+            done += claim;
+            let spent = done.saturating_sub(light) as u128 * 10_000_000;
+            if done < len && trial.wants_help(claim, spent, len - done) {
+                break;
+            }
+        }
+        claims
+    }
+
+    #[test]
+    fn the_claims_of_a_trial_grow_up_to_their_share() {
+        assert_eq!(claims(5, 5, 3), [1, 1, 1, 1, 1]);
+        assert_eq!(claims(20, 20, 2), [1, 2, 4, 3, 2, 2, 1, 1, 1, 1, 1, 1]);
+        assert_eq!(claims(1_000, 1_000, 8)[..8], [1, 2, 4, 8, 16, 32, 58, 54]);
+    }
+
+    #[test]
+    fn a_trial_swallows_few_of_the_heavy_items_wherever_they_begin() {
+        for participants in [2, 3, 8, 64] {
+            for light in 0..1_000 {
+                let claims = claims(1_000, light, participants);
+                let done: usize = claims.iter().sum();
+                // No more than the last claim, which was a share of what was left before it; and
+                // the last item of all, which is the leader's anyway.
+                let last = claims[claims.len() - 1];
+                let swallowed = done.saturating_sub(light);
+                if done == 1_000 {
+                    assert!(swallowed <= 2);
+                    continue;
+                }
+                assert!(swallowed <= last && last <= share(1_000 - (done - last), participants));
+                assert!(swallowed <= 1 + (1_000 - light) / participants);
+            }
+        }
+    }
+
+    #[test]
+    fn a_trial_calls_for_help_once_it_is_worth_a_wake_up() {
+        let table = [
+            // Not before it has run for two microseconds, whatever is left.
+            ((1_999, 1, 1_000_000), false),
+            ((2_000, 1, 1_000_000), true),
+            // What is left takes 19 µs, 20 µs.
+            ((2_000, 2, 19), false),
+            ((2_000, 2, 20), true),
+            // The last item is the leader's.
+            ((100_000_000, 1, 1), false),
+        ];
+        for ((spent, done, left), expected) in table {
+            let wants = Trial::new(3).wants_help(done, spent, left);
+            assert_eq!(wants, expected, "{spent} ns, {done} done, {left} left");
+        }
+    }
+
+    #[test]
+    fn items_that_grow_at_the_end_are_noticed() {
+        let mut trial = Trial::new(3);
+        assert!(!trial.wants_help(990, 1_000, 10));
+        assert!(trial.wants_help(1, 11_000, 9));
+    }
+}
