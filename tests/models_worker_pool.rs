@@ -6,12 +6,12 @@
 //! | told in | the bug | model or test |
 //! | --- | --- | --- |
 //! | rayon#992 | a job pushed between "queue empty" and sleep | `two_tasks_of_a_run_can_wait_for_each_other`, `a_pool_is_dropped_while_its_worker_goes_to_sleep` |
-//! | rayon#929 | a helper touches the frame of a batch that is over | `a_late_helper_finds_the_gate_closed` |
+//! | rayon#929 | a helper touches the frame of a batch that is over | `a_late_helper_finds_its_batch_closed` |
 //! | scoped-threadpool#11 | the first panic unwinds the scope while others still borrow | `a_panic_in_the_middle_of_a_chunk_drops_everything_once`, `a_panic_is_resumed_when_the_others_are_out_of_the_borrowed_data` |
 //! | rust#157969 | a second payload whose drop panics ends the scope early | `two_panics_are_one_to_the_caller`, `of_two_panics_one_arrives_and_the_bomb_of_the_other_is_defused` |
-//! | threadpool#89 | a caller trapped by the work of later callers | `callers_of_a_full_pool_wait_for_its_seat`, `a_helper_gives_its_seat_to_a_caller_that_waits` |
+//! | threadpool#89 | a caller trapped by the work of later callers | `callers_of_a_full_pool_wait_for_its_seat`, `a_helper_gives_its_seat_to_a_caller_that_waits`, `callers_whose_tasks_meet_take_turns` |
 //! | threadpool#13 | a task that panics leaves its collector waiting | every test of a panic |
-//! | rayon#446, rayon#592, rayon#1054 | a waiting worker runs unrelated work, or nests into a deadlock | `a_nested_run_makes_progress_in_its_own_seat`, `a_nested_call_keeps_its_callers_seat` |
+//! | rayon#446, rayon#592, rayon#1054 | a waiting worker runs unrelated work, or nests into a deadlock | `a_nested_run_makes_progress_in_its_own_seat`, `a_nested_call_keeps_its_callers_seat`, `a_helper_nests_a_meeting_after_its_caller_ran_out_of_tasks` |
 
 use phalanx::atomic::{AtomicUsize, Ordering::Relaxed};
 use phalanx::{WaitGroup, WorkerPool, model, thread};
@@ -71,7 +71,7 @@ fn run_returns_every_result_in_order() {
 }
 
 #[test]
-fn a_late_helper_finds_the_gate_closed() {
+fn a_late_helper_finds_its_batch_closed() {
     model(|| {
         let pool = WorkerPool::new(2);
         // The first batch may be over before its helper has started; the second one's frame lies
@@ -231,7 +231,7 @@ fn a_helper_gives_its_seat_to_a_caller_that_waits() {
         let pool = Arc::new(WorkerPool::new(2));
         let theirs = pool.clone();
         let other = thread::spawn(move || theirs.run([|| 7]));
-        assert_eq!(pool.run((0..3).map(|n| move || n)), [0, 1, 2]);
+        assert_eq!(pool.map(0..3, |n| n), [0, 1, 2]);
         assert_eq!(other.join().unwrap(), [7]);
     });
 }
@@ -248,22 +248,76 @@ fn a_seat_that_a_caller_gives_back_goes_to_a_batch_that_wants_help() {
 }
 
 #[test]
-fn a_helper_that_gave_way_is_called_back() {
+fn the_leader_of_a_map_gives_its_seat_to_a_caller_that_waits() {
+    model(|| {
+        let pool = Arc::new(WorkerPool::new(1));
+        let inside = Inside::new();
+        let (theirs, counted) = (pool.clone(), inside.clone());
+        let other = thread::spawn(move || theirs.run([|| counted.during(|| 7)]));
+        assert_eq!(pool.map(0..3, |n| inside.during(|| n)), [0, 1, 2]);
+        assert_eq!(other.join().unwrap(), [7]);
+        assert_eq!(inside.most(), 1);
+    });
+}
+
+#[test]
+fn maps_give_their_seat_to_each_other() {
+    model(|| {
+        let pool = Arc::new(WorkerPool::new(1));
+        let theirs = pool.clone();
+        let other = thread::spawn(move || theirs.map(0..3, |n| n));
+        assert_eq!(pool.map(3..6, |n| n), [3, 4, 5]);
+        assert_eq!(other.join().unwrap(), [0, 1, 2]);
+    });
+}
+
+#[test]
+fn a_map_makes_room_for_a_meeting() {
     model(|| {
         let pool = Arc::new(WorkerPool::new(2));
         let theirs = pool.clone();
-        let other = thread::spawn(move || theirs.run([|| 7]));
-        // The first task is anybody's; the other two have to be under way at once.
-        let mut rest = meeting().map(Some);
-        let tasks: Vec<Option<_>> = vec![None, rest[0].take(), rest[1].take()];
-        pool.run(tasks.into_iter().map(|task| {
+        let other = thread::spawn(move || theirs.map(0..2, |n| n));
+        pool.run(meeting());
+        assert_eq!(other.join().unwrap(), [0, 1]);
+    });
+}
+
+#[test]
+fn callers_whose_tasks_meet_take_turns() {
+    model(|| {
+        let pool = Arc::new(WorkerPool::new(2));
+        let theirs = pool.clone();
+        let other = thread::spawn(move || drop(theirs.run(meeting())));
+        pool.run(meeting());
+        other.join().unwrap();
+    });
+}
+
+#[test]
+fn a_helper_nests_a_meeting_after_its_caller_ran_out_of_tasks() {
+    model(|| {
+        let pool = WorkerPool::new(2);
+        let caller = thread::current().id();
+        pool.run(meeting().map(|meet| {
+            let pool = &pool;
             move || {
-                if let Some(task) = task {
-                    task();
+                meet();
+                if thread::current().id() != caller {
+                    pool.run(meeting());
                 }
             }
         }));
-        assert_eq!(other.join().unwrap(), [7]);
+    });
+}
+
+#[test]
+fn a_nested_meeting_goes_before_a_gang_that_waits() {
+    model(|| {
+        let pool = Arc::new(WorkerPool::new(2));
+        let theirs = pool.clone();
+        let other = thread::spawn(move || theirs.run([|| 1, || 2]));
+        pool.run([|| pool.run(meeting())]);
+        assert_eq!(other.join().unwrap(), [1, 2]);
     });
 }
 

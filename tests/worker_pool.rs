@@ -210,37 +210,6 @@ fn callers_wait_their_turn_for_a_seat() {
 }
 
 #[test]
-fn a_long_batch_gives_way_to_a_caller_that_waits() {
-    watchdog(|| {
-        let pool = WorkerPool::new(2);
-        let both_are_busy = Barrier::new(3);
-        let short_is_done = AtomicUsize::new(0);
-        thread::scope(|scope| {
-            let (pool, both_are_busy, short_is_done) = (&pool, &both_are_busy, &short_is_done);
-            scope.spawn(move || {
-                pool.run((0..100_000).map(|n| {
-                    move || {
-                        if n < 2 {
-                            both_are_busy.wait();
-                        }
-                        // Far too long in all, unless the other caller gets its seat.
-                        for _ in 0..1_000 {
-                            if short_is_done.load(SeqCst) == 1 {
-                                return;
-                            }
-                            thread::yield_now();
-                        }
-                    }
-                }));
-            });
-            both_are_busy.wait();
-            pool.run([|| ()]);
-            short_is_done.store(1, SeqCst);
-        });
-    });
-}
-
-#[test]
 fn a_panic_is_resumed_when_the_others_are_out_of_the_borrowed_data() {
     watchdog(|| {
         let pool = WorkerPool::new(3);

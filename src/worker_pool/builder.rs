@@ -66,7 +66,8 @@ impl WorkerPoolBuilder {
     }
 
     /// Builds the pool and starts its threads, one fewer than its workers: the caller of a batch
-    /// is a worker too.
+    /// is a worker too. (One more is started where tasks call the pool after their own caller has
+    /// no task left to start.)
     ///
     /// # Errors
     /// If the system doesn't give them all: how many it gave, and why no more. Those that were

@@ -47,13 +47,40 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 /// batch and then sleeps until the last helper has left it.
 ///
 /// # Seats
-/// At no moment do more than `n` tasks of the pool run. A call that finds every seat taken waits
-/// for one; helpers give theirs up between two claims, so a long batch doesn't keep a short one
-/// out. Seats go to whoever has wanted one longest, a waiting call or a batch that wants a helper,
-/// so neither can be passed over for ever. A task that calls `run` or `map` of its own pool goes on in the
-/// seat that it has, so nesting makes progress. The seat belongs to the task's thread: a thread
-/// that a task starts and waits for has none, and may wait for ever for one. So may tasks of two
-/// pools that call each other's pool in a circle.
+/// A pool of `n` has `n` seats, and a thread runs its tasks only in one of them. So at no moment do
+/// more than `n` tasks run. (A task that has called its own pool is not counted beside the tasks of
+/// that call.)
+///
+/// - [`run`](WorkerPool::run) takes a seat for each of its tasks, up to `n`, all in one step. It
+///   waits, and holds none, until so many are free at once, and keeps them until its last task has
+///   started. So what its tasks can expect of one another does not depend on other callers. The
+///   price: a call that comes while a long `run` holds the seats waits until that has started its
+///   last task, and while a `run` waits for its seats, those that are free stay empty.
+/// - [`map`](WorkerPool::map) takes one seat, and is helped in those that are free. If a call waits
+///   that could begin with the seats of `map`s, they give them up between two claims: helpers at
+///   once, a caller after a millisecond, and it gets another in its turn.
+/// - Calls that wait begin in the order of their arrival; none passes another.
+/// - A nested call, made by a task on its own pool, waits for no seat: it goes on in the task's. A
+///   nested `run` is helped in the seats that are free, before the calls that wait and after older
+///   nested `run`s. So its tasks can count on the task's own seat and on those that no other call
+///   holds. If `n` tasks each nest a `run` of two tasks that meet, there is no seat for the second
+///   one of any, and they wait for ever.
+///
+/// A seat belongs to the task's thread: a thread that a task starts and waits for has none, and may
+/// wait for ever for one. So may tasks of different calls that wait for one another, and tasks of
+/// two pools that call each other's pool in a circle.
+///
+/// # Forks
+/// In a child made by `fork(2)` the pool is usable, with every seat free and threads of its own. Its
+/// drop there leaves the parent's threads alone. Like everything that locks, it can only rely on
+/// what no other thread was in the middle of: fork while no other thread is in a call of this
+/// crate. (Threads of a pool that sleep are not.) A child made by a bare `clone(2)` or `vfork(2)` is
+/// not noticed.
+///
+/// A task that forks should end the child, or exec, before it returns. Otherwise, where it runs on
+/// a thread of the pool, the child aborts; where it runs on the caller's, the call panics there
+/// instead of starting further tasks, since those of other threads are lost. Only a call that has no
+/// helper, such as any on a pool of one, goes on in the child.
 ///
 /// # Panics
 /// A task that panics stops those of its batch that have not started: they are dropped. When
@@ -120,7 +147,8 @@ impl WorkerPool {
     /// A pool of `workers`, the caller of each batch being one of them.
     ///
     /// No thread is started before a batch needs it. If the system gives fewer than that takes,
-    /// the work goes on with those there are.
+    /// the work goes on with those there are; tasks that wait for one another may then wait for
+    /// ever.
     ///
     /// # Panics
     /// If `workers` is 0.
@@ -154,19 +182,21 @@ impl WorkerPool {
 
     /// Runs every task and returns their results, in the tasks' order.
     ///
-    /// Any `n` of the tasks can be under way at once, as soon as the pool's seats are free and if
-    /// the system gives threads: so tasks of one batch may wait for one another, as long as no
-    /// more than `n` have to. Tasks start in their order, so those that wait only for earlier ones
-    /// get there however many they are.
+    /// Any `n` of the tasks can be under way at once, whatever other calls the pool has, if the
+    /// system gives threads. So tasks of one batch may wait for one another, as long as no more
+    /// than `n` have to. Tasks start in their order, so those that wait only for earlier ones get
+    /// there however many they are. A `run` that a task calls on its own pool can count on fewer:
+    /// see [Seats](WorkerPool#seats).
     ///
     /// For that, helpers are called before the first task starts, and tasks are claimed one by one
-    /// from one index, at some 25 ns each when three claim; for many small independent tasks
-    /// [`map`](WorkerPool::map) is the faster call.
+    /// from one index, at some 25 ns each when three claim. For many small independent tasks
+    /// [`map`](WorkerPool::map) is the faster call, and the one that keeps no other caller out.
     ///
     /// The iterator is run to its end first, on the calling thread.
     ///
     /// # Blocking
-    /// Until every task has ended; first for a seat, if all are taken.
+    /// Until every task has ended; before that, until the seats of all its tasks, up to `n`, are free
+    /// at once.
     ///
     /// # Panics
     /// Resumes the first panic of a task, after the others have ended; see the
@@ -196,15 +226,19 @@ impl WorkerPool {
 
     /// Applies `f` to every item and returns the results, in the items' order.
     ///
-    /// The batch starts on the calling thread. Helpers are called once it has run for some
-    /// microseconds and what is left is worth a wake-up; then items are claimed in chunks that
-    /// shrink towards the end. So calls of `f` must not wait for one another: tasks that do
-    /// belong in [`run`](WorkerPool::run).
+    /// The batch starts on the calling thread, alone. Helpers are called once it has run for some
+    /// microseconds and what is left, by what was done so far, is worth a wake-up; never before the
+    /// first item is done. So three items that sleep for 100 ms take 200 ms: few long tasks belong
+    /// in [`run`](WorkerPool::run).
+    ///
+    /// Items are claimed in chunks, none larger than half of a participant's share of what is left.
+    /// So calls of `f` must not wait for one another: tasks that do belong in `run` too.
     ///
     /// The iterator is run to its end first, on the calling thread.
     ///
     /// # Blocking
-    /// Until every call of `f` has ended; first for a seat, if all are taken.
+    /// Until every call of `f` has ended; before that for a seat, if all are taken, and between two
+    /// claims for another, if it gave its seat up for a call that waited.
     ///
     /// # Panics
     /// As [`run`](WorkerPool::run).
@@ -263,7 +297,7 @@ impl WorkerPool {
 }
 
 impl Drop for WorkerPool {
-    /// Ends the pool's threads and waits for them.
+    /// Ends the pool's threads and waits for them, but for the calling thread if it is one of them.
     fn drop(&mut self) {
         // In a forked child those threads don't exist.
         if let Some(shared) = self.shared.own() {
