@@ -258,7 +258,7 @@ fn the_heavy_items_at_the_end_of_a_map_are_shared() {
     watchdog(|| {
         let (pool, gate) = (WorkerPool::new(8), Gate::default());
         pool.map(0..1_000, |n| {
-            // The first heavy ones show that help is worth a wake-up. The leader may claim four of
+            // The first heavy ones show that help is worth a wake-up. The leader may claim eight of
             // them before it looks at the clock; of the others no thread may have all.
             let start = Instant::now();
             while (940..950).contains(&n) && start.elapsed().as_micros() < 500 {

@@ -41,10 +41,12 @@ impl WorkerPool {
     {
         let participants = self.workers();
         self.lead(items, f, Grain::Guided(participants), |batch, lead| {
-            if !run_trial(batch, lead.len, Trial::new(participants)) {
-                return;
+            if lead.helpers > 0 {
+                if !run_trial(batch, lead.len, Trial::new(participants)) {
+                    return;
+                }
+                lead.open();
             }
-            lead.open();
             loop {
                 let slice = Stopwatch::start();
                 let enough = || lead.is_lost() || (lead.wants_room() && slice.nanos() >= SLICE_NS);
@@ -168,12 +170,10 @@ impl<'a> Lead<'a> {
         lead
     }
 
-    /// Calls for help, if any can be of use.
+    /// Calls for help.
     fn open(&self) {
-        if self.helpers > 0 {
-            self.opened.set(true);
-            self.shared.open(self.header);
-        }
+        self.opened.set(true);
+        self.shared.open(self.header);
     }
 
     /// Whether a call waits that this leader's seat would be of use to.

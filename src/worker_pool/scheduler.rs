@@ -348,6 +348,9 @@ impl Scheduler {
 
     /// [`dispatch`](Scheduler::dispatch), in a step that has given some seats out already.
     fn dispatch_more(&mut self, may_start: bool, next: &mut Next) {
+        if self.open.is_empty() && self.waiting.is_empty() {
+            return;
+        }
         self.take_back_unwanted();
         let may_start = may_start && self.workers < self.seats;
         let has_worker = may_start || self.called > 0 || !self.parked.is_empty();

@@ -97,9 +97,10 @@ impl Shared {
     /// Under the lock, after each step that may have changed who waits or holds a seat.
     fn publish(&self, state: &Scheduler) {
         // ORDERING: Relaxed: a hint, see `wants_room`.
-        if self.wants_room.load(Ordering::Relaxed) != state.wants_room() {
+        let wants_room = state.wants_room();
+        if self.wants_room.load(Ordering::Relaxed) != wants_room {
             // ORDERING: the same.
-            self.wants_room.store(state.wants_room(), Ordering::Relaxed);
+            self.wants_room.store(wants_room, Ordering::Relaxed);
         }
     }
 

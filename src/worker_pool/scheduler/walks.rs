@@ -87,6 +87,7 @@ struct Thread<'a> {
 
 struct World<'a> {
     scheduler: Scheduler,
+    #[expect(clippy::vec_box, reason = "the scheduler points to the batches: they must not move")]
     led: Vec<Box<Led<'a>>>,
     threads: Vec<Thread<'a>>,
     /// How many threads more the system gives.
