@@ -190,21 +190,19 @@ fn cast<R, T>(raw: &R) -> Option<&T> {
 /// ```
 ///
 /// # Fairness
-/// As Go's mutex, it has two modes. *Normally* a thread that comes takes a free lock at once, also
-/// past those that wait: the lock stays with the thread that has its cache line, which makes it fast.
-/// A waiter asks for its turn before it goes to sleep, some 20 µs later, and gets it if the section
-/// ends within microseconds. A thread that has *starved* for a
-/// millisecond, counted from when it fell asleep, claims the lock at its next turn awake, and the next unlock
-/// hands it over, whoever else wants it. So a thread that locks seldom isn't kept out by threads that lock
+/// A thread that comes takes a free lock at once, also past those that wait: the lock stays with the thread
+/// that has its cache line, which makes it fast. That has a bound. One waiter at a time is woken, and if it
+/// doesn't get the lock by itself, an unlock gives it the lock, whoever else wants it: the next unlock, if
+/// the waiter is awake and has waited for a millisecond; or one half a millisecond after its wake-up,
+/// even if it has had no core since. So a thread that locks seldom isn't kept out by threads that lock
 /// without pause. parking_lot, which had such a bound once, has none since 0.13; std's mutex never had.
 ///
-/// The bound: of n threads that wait, each has the lock after at most a millisecond, n times a wake-up and a
-/// section of others, and a section of one that barged in; a thread that the system keeps off its core meanwhile adds
-/// what it is kept. Beside three threads that lock again at once, a thread that locks now and then waited
-/// less than half a millisecond in 99.9 % of cases, on two cores and on four.
+/// The bound: a thread that finds n others waiting has the lock within a millisecond and n + 1 times half a
+/// millisecond, two sections and a wake-up. Where threads outnumber cores, add the time for which those
+/// that hold the lock, or were given it, are kept off their core: no lock can shorten that.
 ///
-/// [`MutexGuard::unlock_fair`](lock_api::MutexGuard::unlock_fair) hands the lock to the one that has
-/// been asleep the longest, if there is one; [`bump`](lock_api::MutexGuard::bump) does so and locks
+/// [`MutexGuard::unlock_fair`](lock_api::MutexGuard::unlock_fair) hands the lock to a waiter that is
+/// asleep or was just woken, if there is one; [`bump`](lock_api::MutexGuard::bump) does so and locks
 /// again.
 ///
 /// # Timeouts

@@ -1,61 +1,80 @@
-//! The mutex's word: barging for speed, and a claim for whoever has waited too long.
+//! The mutex's word: barging for speed, and a hand-over to a thread that others pass for too long.
 //!
-//! | bit | name | meaning | set by | cleared by |
+//! | bits | name | meaning | set by | cleared by |
 //! | --- | --- | --- | --- | --- |
 //! | 0 | `LOCKED` | held, or being handed over | whoever takes it | the holder |
 //! | 1 | `PARKED` | threads may be asleep in the queue | one about to sleep | an unlock that finds the queue empty |
-//! | 2 | `WOKEN` | one that was woken is on its way: wake no other | the unlock that wakes it | that one, as it takes the lock or sleeps again |
-//! | 3 | `STARVING` | a waiter claims the lock | the *claimant* | the unlock that hands over, or the claimant that gives up |
+//! | 2 | `WOKEN` | the *woken* thread is on its way: wake no other | the unlock that wakes it | that one, as it takes the lock, claims it, sleeps again or gives up |
+//! | 3 | `CLAIMED` | an awake waiter, the *claimant*, polls for the lock | it | the unlock that hands over, or the claimant |
 //! | 4 | `HANDED` | the lock is the claimant's | the unlock that hands over | the claimant |
+//! | 5 | `STARVING` | the woken thread must be next, and may be asleep until then | it | it |
+//! | 6 | `GIVEN` | the lock is the woken thread's | the unlock that gives it | the woken thread |
+//! | 7..14 | passes | unlocks since the woken thread was woken | each | the next wake-up, an unlock without `WOKEN` |
+//! | 14..32 | since | when the woken thread was woken, in ticks of some 16 µs | the unlock that wakes it | the same |
 //!
 //! ```text
-//! free               => LOCKED                    lock          (anybody: barging)
-//! LOCKED             => free                      unlock        (no one asleep, or one on its way)
-//! LOCKED PARKED      => PARKED? WOKEN             unlock        (and one woken, in the same step)
-//! LOCKED             => LOCKED PARKED             a waiter, before it sleeps in the queue
-//! LOCKED             => LOCKED STARVING           a waiter, for a moment before it sleeps, and for
-//!                                                 good when it has waited for a millisecond
-//! LOCKED STARVING    => LOCKED HANDED             unlock        (and the claimant woken)
-//! LOCKED STARVING    => LOCKED                    the claimant, giving up
-//! LOCKED HANDED      => LOCKED                    the claimant, now the holder
+//! free                  => LOCKED                        lock      (anybody: barging)
+//! LOCKED                => free                          unlock    (no one asleep, or one on its way)
+//! LOCKED PARKED         => PARKED? WOKEN                 unlock    (and one woken, in the same step)
+//! LOCKED                => LOCKED PARKED                 a waiter, before it sleeps in the queue
+//! LOCKED                => LOCKED CLAIMED                a waiter, for a moment before it sleeps
+//! LOCKED CLAIMED        => LOCKED HANDED                 unlock
+//! LOCKED PARKED CLAIMED => LOCKED PARKED? HANDED WOKEN   unlock    (and one woken, in the same step)
+//! LOCKED CLAIMED        => LOCKED                        the claimant, giving up
+//! LOCKED HANDED         => LOCKED                        the claimant, now the holder
+//! LOCKED WOKEN          => LOCKED WOKEN STARVING         the woken thread, when its patience is over
+//! LOCKED WOKEN          => LOCKED WOKEN GIVEN            unlock    (if the woken thread starves, or is late)
+//! LOCKED WOKEN STARVING => LOCKED                        the woken thread, giving up
+//! LOCKED WOKEN GIVEN    => LOCKED                        the woken thread, now the holder
 //! ```
 //!
 //! This is Go's mutex (`sync/mutex.go`: normal and starvation mode) with another hand-over. There
-//! a starving mutex hands each unlock to the head of its queue, which is asleep, until the queue
-//! is young again. Here one waiter at a time, which is awake by then, claims the *next* unlock;
-//! everybody else goes on barging. It does so for good after a millisecond; and for a few microseconds
-//! whenever it would otherwise go to sleep, which among short sections is cheaper for all.
+//! a starving mutex hands each unlock to the head of its queue, until the queue is young again. Here
+//! one thread at a time is woken, and is given the lock if it doesn't get it by itself: at the next
+//! unlock once it has waited for a millisecond and is awake, and half a millisecond after its
+//! wake-up even if it has had no core since. A thread with a core takes the lock for the price of a
+//! cache line; one without would hold it and do nothing, so it isn't given the lock at once.
 //!
-//! Two queues, at two addresses: the waiters' at the word, the claimant's one byte on.
+//! Whoever is about to sleep claims the lock for a moment before, as long as a wake-up takes. Among
+//! sections that are shorter than that this is cheaper for all than to sleep.
+//!
+//! Two queues, at two addresses: the waiters' at the word, the starving thread's one byte on.
 //!
 //! Invariants:
 //!
-//! 1. `STARVING` and `HANDED` imply `LOCKED`, and never stand together: so barging, which takes
-//!    only a word without `LOCKED`, can't take what is claimed or handed over.
-//! 2. A waiter sleeps only while `LOCKED` and `PARKED` are set (its `validate`), and `PARKED` is
-//!    cleared only when the queue is empty, under its lock. So each sleeper's holder sees the bit.
-//! 3. If a waiter is asleep and the word is not `LOCKED`, then `WOKEN` is set and some waiter is
-//!    awake that takes it for its own. (Two may, after a fair unlock beside a claim or an
-//!    `unlock_to_sleep`: either clears it where it may.) Whoever does gives it up only as it takes the lock, or in a step on a
-//!    word that is `LOCKED`: there is an unlock to come, which sees `PARKED`. So a wake-up is passed
-//!    on, also by one whose time is over (golang#37852, parking_lot#465).
-//! 4. The step that unlocks is the last that the unlocking thread takes on the word; what follows
+//! 1. `CLAIMED`, `HANDED`, `STARVING` and `GIVEN` imply `LOCKED`, so barging, which takes only a word
+//!    without `LOCKED`, can't take what is handed over. `HANDED` and `GIVEN` never stand together,
+//!    and one thread alone clears either: the step that clears it is the one that takes the lock.
+//! 2. A waiter sleeps in the queue only while `LOCKED` and `PARKED` are set (its `validate`), and
+//!    `PARKED` is cleared only when the queue is empty, under its lock. So each sleeper's holder sees the bit.
+//! 3. If a waiter is asleep in the queue and the word is not `LOCKED`, then `WOKEN` is set and a
+//!    waiter is awake that takes it for its own. (Two may, after a spurious wake-up or an `unlock_to_sleep`:
+//!    either clears it where it may.) It gives it up only as it takes the lock, or in a
+//!    step on a word that is `LOCKED`: there is an unlock to come, which sees `PARKED`. So a wake-up is
+//!    passed on, also by one whose time is over (golang#37852, parking_lot#465).
+//! 4. A starving thread sleeps only while `STARVING` is set and `GIVEN` is not; the unlock that finds
+//!    `STARVING` gives the lock and wakes it. If another has taken what was given, which a
+//!    spurious wake-up makes possible, it finds neither bit and asks anew.
+//! 5. The step that unlocks is the last that the unlocking thread takes on the word; what follows
 //!    needs the address alone.
 //!
-//! **Moved waiters.** A condition variable moves the waiters that it notifies into the queue, asleep as
-//! they are, by `admit`: `PARKED` is set under the queue's lock, on a word that is `LOCKED` or has
-//! `WOKEN` set. A word that is neither gets `WOKEN` instead, and that waiter is woken. So invariants 2
-//! and 3 hold for it as for any other. A moved waiter that is woken takes on `WOKEN`; one whose time
-//! is over has no part in the word. A holder that unlocks in order to wait, and leaves its core to another,
-//! wakes one although another is on its way (`unlock_to_sleep`): so a crowd of moved waiters that wait anew
-//! is not let in over a chain of single wake-ups.
+//! **Moved waiters.** A condition variable moves the waiters that it notifies into the queue, asleep as they
+//! are, by `admit`: `PARKED` is set under the queue's lock, on a word that is `LOCKED` or has `WOKEN` set. A word
+//! that is neither gets `WOKEN` instead, and that waiter is woken. So invariants 2 and 3 hold for it as for any
+//! other. A moved waiter that is woken takes on `WOKEN`; one whose time is over has no part in the word. A
+//! holder that unlocks in order to wait, and leaves its core to another, wakes one although another is on its
+//! way (`unlock_to_sleep`), so a crowd of moved waiters that wait anew is not let in over a chain of single
+//! wake-ups. Two threads are woken then, as after a spurious wake-up (invariant 4), and the bound counts from the
+//! later of the two.
 //!
-//! **The bound.** Among sections of a few microseconds a waiter is handed the lock at the end of its
-//! looks, after some 20 µs. A waiter that has been waiting for 1 ms, counted from its first sleep, claims
-//! at its next turn awake; with the claim standing, the next unlock is its own. Turns come with each
-//! unlock that finds no one on its way, and whoever uses one in vain goes to the end of the queue.
-//! So of n waiters each has the lock within 1 ms and n times a wake-up, the section of one that barged
-//! in, and a section of its own; longer only if one that is awake or claims is kept off its core.
+//! **The bound.** A claim doesn't delay a wake-up, and a wake-up isn't delayed but by the woken thread
+//! before. That one has the lock, or has gone to the end of the queue, at the first unlock that comes half
+//! a millisecond after it was woken, or the second if that is later; where sections are short, up to
+//! 64 unlocks later. It goes to the end of the queue only if it has a core and has waited for less than a
+//! millisecond, counted from the end of its first looks. So a waiter that has n others before it has
+//! the lock within a millisecond and n + 1 times half a millisecond, two sections and a wake-up. The
+//! clock runs whether the waiter has a core or not: where threads outnumber cores, what is added is
+//! the time for which those that hold the lock, or were given it, are kept off theirs.
 //!
 //! Orderings: every step that takes the lock is an Acquire and every step that lets it go a Release,
 //! on one word that only read-modify-writes change. So everything done under the lock happens
@@ -63,7 +82,7 @@
 
 use crate::sys::atomic::{AtomicU32, Ordering};
 use crate::sys::{
-    Backoff, Dequeued, Handing, Parked, Patience, Spin, const_fn, park, unpark_one,
+    Backoff, Dequeued, Grace, Handing, Parked, Patience, Spin, const_fn, park, unpark_one,
     unpark_threads,
 };
 use std::time::Instant;
@@ -75,14 +94,25 @@ pub(crate) struct Word(AtomicU32);
 const LOCKED: u32 = 1;
 const PARKED: u32 = 1 << 1;
 const WOKEN: u32 = 1 << 2;
-const STARVING: u32 = 1 << 3;
+const CLAIMED: u32 = 1 << 3;
 const HANDED: u32 = 1 << 4;
+const STARVING: u32 = 1 << 5;
+const GIVEN: u32 = 1 << 6;
+/// All of them.
+const FLAGS: u32 = (1 << 7) - 1;
+/// One pass.
+const PASS: u32 = 1 << 7;
+const PASSES: u32 = SINCE - PASS;
+/// One tick.
+const SINCE: u32 = 1 << 14;
 
 /// Looks before a waiter gets polite: about a microsecond. Where the lock is free half the time,
 /// the first looks succeed; where they don't, somebody is hammering it.
 const EAGER_LOOKS: u32 = 5;
 /// How long one must have left the lock alone before a polite waiter takes it, in pauses.
 const POLITE_PAUSES: u32 = 6;
+/// Passes between two looks at the clock, where sections are short.
+const PASSES_PER_LOOK: u32 = 64;
 
 impl Word {
     const_fn! {
@@ -96,19 +126,20 @@ impl Word {
         // ORDERING: Acquire: pairs with the Release of the unlock before. On a word that is
         // LOCKED already it changes nothing.
         if self.0.fetch_or(LOCKED, Ordering::Acquire) & LOCKED != 0 {
-            self.lock_contended(None, 0);
+            self.lock_contended(0, None);
         }
     }
 
     /// [`lock`](Self::lock), for a thread that holds `WOKEN`: see "Moved waiters".
     pub(crate) fn lock_woken(&self) {
-        self.lock_contended(None, WOKEN);
+        self.lock_contended(WOKEN, None);
     }
 
     /// [`unlock`](Self::unlock), for a holder that is about to sleep, and leaves its core to another.
     pub(crate) fn unlock_to_sleep(&self) {
         // ORDERING: Relaxed: a hint.
-        if self.0.load(Ordering::Relaxed) & (PARKED | STARVING) == PARKED {
+        let word = self.0.load(Ordering::Relaxed);
+        if word & PARKED != 0 && !gives(word, false) {
             self.unlock_waking(false);
         } else {
             self.unlock();
@@ -118,14 +149,16 @@ impl Word {
     /// Lets a sleeping thread into the queue; `false` if it must be woken instead, and holds `WOKEN`.
     /// Only under the queue's lock, which is kept until the thread is in.
     pub(crate) fn admit(&self) -> bool {
+        let now = Grace::now();
         // ORDERING: Relaxed: the step decides, and publishes nothing.
         let mut word = self.0.load(Ordering::Relaxed);
         loop {
             let moves = word & (LOCKED | WOKEN) != 0;
-            let mark = if moves { PARKED } else { WOKEN };
-            match self.step(word, word | mark, Ordering::Relaxed) {
+            let next =
+                if moves { word | PARKED } else { word & FLAGS | WOKEN | now.wrapping_mul(SINCE) };
+            match self.step(word, next, Ordering::Relaxed) {
                 Ok(_) => return moves,
-                Err(now) => word = now,
+                Err(changed) => word = changed,
             }
         }
     }
@@ -140,25 +173,27 @@ impl Word {
     /// Whether it got the lock before the deadline.
     #[inline]
     pub(super) fn lock_until(&self, deadline: Option<Instant>) -> bool {
-        self.try_lock() || self.lock_contended(deadline, 0)
+        self.try_lock() || self.lock_contended(0, deadline)
     }
 
     /// Only for whoever holds the lock.
     #[inline]
     pub(super) fn unlock(&self) {
         // ORDERING: Release: what was done under the lock happens before the next Acquire.
-        if self.0.compare_exchange(LOCKED, 0, Ordering::Release, Ordering::Relaxed).is_err() {
-            self.unlock_contended();
+        if let Err(word) = self.0.compare_exchange(LOCKED, 0, Ordering::Release, Ordering::Relaxed)
+        {
+            self.unlock_contended(word, false);
         }
     }
 
-    /// Only for whoever holds the lock. Hands it to a waiter, if one is asleep.
+    /// Only for whoever holds the lock. Hands it to the woken thread, or to one that is asleep.
     pub(super) fn unlock_fair(&self) {
         // ORDERING: Relaxed: a hint. A waiter that is not in the queue yet can't be handed to.
-        if self.0.load(Ordering::Relaxed) & (PARKED | STARVING) == PARKED {
-            self.unlock_waking(true);
-        } else {
+        let word = self.0.load(Ordering::Relaxed);
+        if word & (PARKED | WOKEN) == 0 {
             self.unlock();
+        } else {
+            self.unlock_contended(word, true);
         }
     }
 
@@ -173,9 +208,20 @@ impl Word {
         self.0.load(Ordering::Relaxed) & PARKED != 0
     }
 
+    /// As one whose wake-up was spurious.
     #[cfg(test)]
-    pub(super) fn has_claim(&self) -> bool {
+    pub(super) fn lock_as_woken(&self) {
+        assert!(self.lock_contended(WOKEN, None), "a wait without deadline doesn't time out");
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_starving(&self) -> bool {
         self.0.load(Ordering::Relaxed) & STARVING != 0
+    }
+
+    #[cfg(test)]
+    pub(super) fn has_woken(&self) -> bool {
+        self.0.load(Ordering::Relaxed) & WOKEN != 0
     }
 
     /// The waiters' queue.
@@ -183,8 +229,8 @@ impl Word {
         (&raw const self.0).addr()
     }
 
-    /// Where the claimant sleeps.
-    fn claims(&self) -> usize {
+    /// Where a starving thread sleeps.
+    fn starving(&self) -> usize {
         self.queue() + 1
     }
 
@@ -193,29 +239,37 @@ impl Word {
         self.0.compare_exchange_weak(from, to, success, Ordering::Relaxed)
     }
 
+    /// Waits for the lock; whether it got it before the deadline. `woken` is `WOKEN` if this thread
+    /// has that bit, because an unlock took it out of the queue (invariant 3), else nothing.
     #[cold]
-    fn lock_contended(&self, deadline: Option<Instant>, mut woken: u32) -> bool {
-        // `woken` is WOKEN if this thread holds that bit (invariant 3), else nothing.
-        let mut backoff = Backoff::new();
+    fn lock_contended(&self, mut woken: u32, deadline: Option<Instant>) -> bool {
+        let mut backoff = if woken == 0 { Backoff::new() } else { Backoff::rested() };
         let mut patience = Patience::new();
         let mut has_claimed = false;
         loop {
             let Some(word) = self.look(woken, &mut backoff) else { return true };
-            // Held, and no use in looking on: LOCKED => LOCKED STARVING, for a moment before each
-            // sleep, and for good after a millisecond; or LOCKED PARKED. Gives up WOKEN, as invariant
-            // 3 has it.
-            let starves = has_claimed && patience.is_over();
-            let claims = word & (STARVING | HANDED) == 0 && (starves || !has_claimed);
-            let mark = if claims { STARVING } else { PARKED };
-            // ORDERING: Relaxed: publishes nothing.
+            patience.begin();
+            // Held, and no use in looking on.
+            if woken != 0 && patience.is_over() {
+                // LOCKED WOKEN => LOCKED WOKEN STARVING.
+                // ORDERING: Relaxed, here and below: publishes nothing.
+                if self.step(word, word | WOKEN | STARVING, Ordering::Relaxed).is_err() {
+                    continue;
+                }
+                match self.wait_to_be_given(deadline) {
+                    Parked::Handed => return true,
+                    Parked::TimedOut => return false,
+                    Parked::Woken | Parked::Invalid => continue,
+                }
+            }
+            // LOCKED => LOCKED CLAIMED, once before each sleep; or LOCKED PARKED. Gives up WOKEN, as
+            // invariant 3 has it.
+            let claims = !has_claimed && word & (CLAIMED | HANDED) == 0;
+            let mark = if claims { CLAIMED } else { PARKED };
             if self.step(word, word & !woken | mark, Ordering::Relaxed).is_err() {
                 continue;
             }
-            woken = 0;
-            if claims && starves {
-                return self.wait_as_claimant(deadline);
-            }
-            has_claimed = true;
+            (woken, has_claimed) = (0, true);
             if claims {
                 if self.claim_for_a_moment() {
                     return true;
@@ -247,10 +301,15 @@ impl Word {
                 if backoff.is_over() {
                     continue;
                 }
+            } else if woken != 0 && word & GIVEN != 0 {
+                if self.take_given() {
+                    return None;
+                }
+                continue;
             } else if backoff.is_over() {
                 return Some(word);
             }
-            backoff.pause_or_yield();
+            backoff.pause();
         }
     }
 
@@ -260,57 +319,75 @@ impl Word {
         self.0.load(Ordering::Relaxed) & (LOCKED | PARKED) == LOCKED | PARKED
     }
 
-    /// LOCKED HANDED => LOCKED, if the lock has been handed over.
+    /// LOCKED HANDED => LOCKED, or LOCKED CLAIMED => LOCKED: whether the lock is the claimant's.
     fn take_handed(&self) -> bool {
-        // ORDERING: Relaxed: a look. Acquire: pairs with the Release of the unlock that handed over.
-        self.0.load(Ordering::Relaxed) & HANDED != 0 && {
-            self.0.fetch_and(!HANDED, Ordering::Acquire);
-            true
+        // ORDERING: Acquire: pairs with the Release of the unlock that handed over.
+        self.0.fetch_and(!(HANDED | CLAIMED), Ordering::Acquire) & HANDED != 0
+    }
+
+    /// LOCKED WOKEN GIVEN => LOCKED, or LOCKED WOKEN STARVING => LOCKED: whether the lock is the woken
+    /// thread's.
+    fn take_given(&self) -> bool {
+        // ORDERING: Acquire: as in `take_handed`.
+        let before = self.0.fetch_and(!(GIVEN | WOKEN | STARVING), Ordering::Acquire);
+        if before & (GIVEN | STARVING) == STARVING {
+            // Another may starve too, after a spurious wake-up (invariant 4).
+            unpark_threads(self.starving());
         }
+        before & GIVEN != 0
     }
 
-    /// LOCKED STARVING => LOCKED, unless the hand-over comes first: whether it did.
-    fn withdraw(&self) -> bool {
-        // ORDERING: Relaxed: publishes nothing. What is handed over is taken by the next step.
-        self.0.fetch_and(!STARVING, Ordering::Relaxed) & HANDED != 0 && self.take_handed()
+    fn has(&self, bit: u32) -> bool {
+        // ORDERING: Relaxed: a look; the taking step decides.
+        self.0.load(Ordering::Relaxed) & bit != 0
     }
 
-    /// As long as a short section takes. A thread that is awake is handed the lock for the price of a
+    /// As long as a wake-up takes. A thread that is awake is handed the lock for the price of a
     /// cache line; to sleep and be woken would cost the holder more than that.
     fn claim_for_a_moment(&self) -> bool {
-        Spin::Brief.poll(|| self.take_handed().then_some(())).is_some() || self.withdraw()
+        Spin::WakeUp.poll(|| self.has(HANDED).then_some(()));
+        self.take_handed()
     }
 
-    /// Until the hand-over, late as it may be; `false` if the deadline came first.
-    fn wait_as_claimant(&self, deadline: Option<Instant>) -> bool {
+    /// Until the lock is given to the woken thread, which starves (invariant 4): `Handed` then;
+    /// `TimedOut` if the deadline came first; else it has to ask anew.
+    fn wait_to_be_given(&self, deadline: Option<Instant>) -> Parked {
+        Spin::WakeUp.poll(|| self.has(GIVEN).then_some(()));
         loop {
-            if Spin::Brief.poll(|| self.take_handed().then_some(())).is_some() || self.take_handed() {
-                return true;
+            // ORDERING: Relaxed: a look; the taking step decides.
+            let word = self.0.load(Ordering::Relaxed);
+            if word & GIVEN != 0 {
+                return if self.take_given() { Parked::Handed } else { Parked::Woken };
+            }
+            if word & STARVING == 0 {
+                return Parked::Woken;
             }
             let not_yet = || {
                 // ORDERING: Relaxed: as in `must_wait`.
-                self.0.load(Ordering::Relaxed) & HANDED == 0
+                self.0.load(Ordering::Relaxed) & (STARVING | GIVEN) == STARVING
             };
-            if park(self.claims(), not_yet, deadline) == Parked::TimedOut {
-                return self.withdraw();
+            if park(self.starving(), not_yet, deadline) == Parked::TimedOut {
+                // LOCKED WOKEN STARVING => LOCKED, unless it is given in time.
+                let given = self.take_given();
+                return if given { Parked::Handed } else { Parked::TimedOut };
             }
         }
     }
 
+    /// Only for whoever holds the lock. Hands it to a thread that waits, if there is one and `fair`.
     #[cold]
-    fn unlock_contended(&self) {
-        // ORDERING: Relaxed: the steps below decide.
-        let mut word = self.0.load(Ordering::Relaxed);
+    fn unlock_contended(&self, mut word: u32, fair: bool) {
         loop {
-            if word & STARVING == 0 && word & (PARKED | WOKEN) == PARKED {
-                return self.unlock_waking(false);
+            if owes_wake_up(word) {
+                return self.unlock_waking(fair);
             }
-            let claims = self.claims();
+            let starving = self.starving();
+            let next = if gives(word, fair) { word & FLAGS | GIVEN } else { count_pass(let_go(word)) };
             // ORDERING: Release: see `unlock`.
-            match self.step(word, let_go(word), Ordering::Release) {
-                Ok(_) if word & STARVING != 0 => {
-                    unpark_threads(claims);
-                    return;
+            match self.step(word, next, Ordering::Release) {
+                // Invariant 4.
+                Ok(_) if next & (GIVEN | STARVING) == GIVEN | STARVING => {
+                    return unpark_threads(starving);
                 }
                 Ok(_) => return,
                 Err(now) => word = now,
@@ -319,19 +396,24 @@ impl Word {
     }
 
     /// Unlocks and wakes the one that has been asleep the longest, in one step with respect to
-    /// the queue; hands it the lock if `fair`.
+    /// the queue; hands it the lock if `fair`. No other is on its way, but in `unlock_to_sleep`.
     fn unlock_waking(&self, fair: bool) {
-        let claims = self.claims();
-        let mut claimed = false;
+        let (now, starving) = (Grace::now(), self.starving());
+        let mut given = false;
         unpark_one(self.queue(), |Dequeued { found, more }| {
             // ORDERING: Relaxed: the step below decides.
             let mut word = self.0.load(Ordering::Relaxed);
             loop {
-                claimed = word & STARVING != 0;
-                let hands = fair && found && !claimed;
-                let mut next = if hands { word } else { let_go(word) };
+                let hands = fair && found;
+                // Only after a spurious wake-up (invariant 4).
+                given = !hands && word & STARVING != 0;
+                let mut next = match () {
+                    () if hands => word,
+                    () if given => word | GIVEN,
+                    () => let_go(word),
+                } & FLAGS;
                 if found && !hands {
-                    next |= WOKEN;
+                    next |= WOKEN | now.wrapping_mul(SINCE);
                 }
                 if !more {
                     next &= !PARKED;
@@ -344,13 +426,80 @@ impl Word {
                 }
             }
         });
-        if claimed {
-            unpark_threads(claims);
+        if given {
+            unpark_threads(starving);
         }
     }
 }
 
-/// LOCKED => free, or LOCKED STARVING => LOCKED HANDED.
+/// Whether an unlock is to wake a thread that is asleep in the queue. A claim doesn't put it off.
+fn owes_wake_up(word: u32) -> bool {
+    word & (PARKED | WOKEN | STARVING) == PARKED
+}
+
+/// LOCKED => free, or LOCKED CLAIMED => LOCKED HANDED.
 fn let_go(word: u32) -> u32 {
-    if word & STARVING != 0 { word & !STARVING | HANDED } else { word & !LOCKED }
+    if word & CLAIMED != 0 { word & !CLAIMED | HANDED } else { word & !LOCKED }
+}
+
+/// Notes that the woken thread is passed, if there is one.
+fn count_pass(word: u32) -> u32 {
+    if word & WOKEN == 0 {
+        return word & FLAGS;
+    }
+    let passes = word & PASSES;
+    // Counted modulo as many as lie between two looks at the clock, but never back to 0.
+    let next = if passes == PASSES { PASSES_PER_LOOK * PASS } else { passes + PASS };
+    word & !PASSES | next
+}
+
+/// Whether an unlock is to give the lock to the woken thread. `fair` does so in any case.
+fn gives(word: u32, fair: bool) -> bool {
+    let is_late = || ((word & PASSES) / PASS).is_power_of_two() && Grace::is_over(word / SINCE);
+    word & STARVING != 0 || word & WOKEN != 0 && (fair || is_late())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::IS_MODEL;
+
+    #[test]
+    fn a_claim_does_not_put_off_a_wake_up() {
+        assert!(owes_wake_up(LOCKED | PARKED) && owes_wake_up(LOCKED | PARKED | CLAIMED));
+        assert!(!owes_wake_up(LOCKED | PARKED | WOKEN) && !owes_wake_up(LOCKED | CLAIMED));
+    }
+
+    #[test]
+    fn an_unlock_gives_to_a_starving_thread_past_a_claim() {
+        assert!(gives(LOCKED | WOKEN | STARVING | CLAIMED, false));
+        // Also after another has cleared its bit.
+        assert!(gives(LOCKED | STARVING, false));
+    }
+
+    #[test]
+    fn a_fair_unlock_gives_to_the_woken_thread_and_a_plain_one_not_at_once() {
+        let word = LOCKED | PARKED | WOKEN | Grace::now().wrapping_mul(SINCE);
+        assert!(gives(word, true) && !gives(word, false));
+        assert!(!gives(LOCKED | CLAIMED, true));
+    }
+
+    #[test]
+    fn a_late_thread_is_given_the_lock_however_often_it_was_passed() {
+        let long_ago = if IS_MODEL { 0 } else { Grace::now().wrapping_sub(1 << 10) };
+        let mut word = LOCKED | WOKEN | long_ago.wrapping_mul(SINCE);
+        let mut since_given = 0;
+        for passes in 0..1000 {
+            since_given = if gives(word, false) { 0 } else { since_given + 1 };
+            assert!(since_given <= PASSES_PER_LOOK, "not after {passes} passes");
+            word = count_pass(word);
+            assert_eq!(word & FLAGS, LOCKED | WOKEN);
+            assert_eq!(word / SINCE, long_ago.wrapping_mul(SINCE) / SINCE);
+        }
+    }
+
+    #[test]
+    fn an_unlock_without_a_woken_thread_leaves_no_trace_of_one() {
+        assert_eq!(count_pass(PARKED | 5 * PASS | 7 * SINCE), PARKED);
+    }
 }

@@ -12,7 +12,7 @@
 //! | [`Mutex`] | parking_lot's | loom's |
 //! | [`Tracked`] | nothing | a cell whose accesses loom checks |
 //! | spinning, [`Backoff`] | bounded, none on one core | none |
-//! | [`Patience`] | a millisecond | the first sleep |
+//! | [`Patience`], [`Grace`] | a millisecond, half of one | the first question, none |
 //! | [`Slot`]: marks with fences, or without for [`heavy_fence`] to make up for | an exchange; a store and `membarrier(2)` | a store buffer |
 //! | [`Hint`] | a Relaxed number | plain memory |
 //! | [`Process`], [`PerProcess`] | the forks up to here, counted | one process |
@@ -80,7 +80,7 @@ pub(crate) mod testing;
 #[cfg(test)]
 pub(crate) use build::let_light_marks_be_stores;
 pub(crate) use build::{
-    Backoff, Heap, Hint, IS_MODEL, Mutex, Patience, PerProcess, Process, Slot, Spin, Stopwatch,
+    Backoff, Grace, Heap, Hint, IS_MODEL, Mutex, Patience, PerProcess, Process, Slot, Spin, Stopwatch,
     Tracked, array, by_build, calling, catch, const_fn, cores, global_array, has_heavy_fence,
     hash_one, heavy_fence, local, park, prefetch, prefetch_to_write, prepare_heavy_fence,
     requeue_one, store, unpark_one,

@@ -11,7 +11,7 @@ pub(crate) use parking_lot::Mutex;
 #[cfg(test)]
 pub(crate) use slot::let_light_marks_be_stores;
 pub(crate) use slot::{Slot, has_heavy_fence, heavy_fence, prepare_heavy_fence};
-pub(crate) use spin::{Backoff, Hint, Patience, Spin, cores};
+pub(crate) use spin::{Backoff, Grace, Hint, Patience, Spin, cores};
 
 use super::{Dequeued, Handing, Parked};
 use parking_lot_core::{

@@ -5,8 +5,9 @@
 //! long as the sleep would cost, and only where another core can make it happen meanwhile.
 
 use std::hint::spin_loop;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
-use std::thread::{available_parallelism, yield_now};
+use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 
 /// How long to look at a word before sleeping on it.
@@ -98,17 +99,6 @@ impl Backoff {
         self.looks >= LOOKS || cores() == 1
     }
 
-    /// [`pause`](Self::pause), and late ones first let another thread have the core, if one wants it:
-    /// with more threads than cores that may be the one that holds the lock. Not for readers, who
-    /// would go on as one crowd between them while a writer wants its turn: they had better sleep.
-    #[inline]
-    pub(crate) fn pause_or_yield(&mut self) {
-        if self.looks >= LONGEST {
-            yield_now();
-        }
-        self.pause();
-    }
-
     /// Lets some time pass before the next look.
     #[inline]
     pub(crate) fn pause(&mut self) {
@@ -143,7 +133,7 @@ fn spin(pauses: u32) {
     }
 }
 
-/// How long a waiter lets others overtake it, from its first sleep on.
+/// How long a waiter lets others overtake it.
 #[derive(Debug)]
 pub(crate) struct Patience {
     since: Option<Instant>,
@@ -157,15 +147,46 @@ impl Patience {
         Patience { since: None }
     }
 
-    /// Whether it is over. Starts at the first call.
+    /// Starts it, unless it has started: a wait that its first looks end needs no clock.
+    pub(crate) fn begin(&mut self) {
+        self.since.get_or_insert_with(Instant::now);
+    }
+
+    /// Whether it is over. Starts at the first call, if it has not before.
     pub(crate) fn is_over(&mut self) -> bool {
         match self.since {
             Some(since) => since.elapsed() >= PATIENCE,
             None => {
-                self.since = Some(Instant::now());
+                self.begin();
                 false
             }
         }
+    }
+}
+
+/// How long a thread that was woken may be passed by others before it is given what it waits for,
+/// on a clock of few bits that a lock's word has room for.
+#[derive(Debug)]
+pub(crate) struct Grace;
+
+impl Grace {
+    /// The clock's bits: it goes round in four seconds.
+    const BITS: u32 = 18;
+    /// A tick in nanoseconds, as a power of two: 16 µs.
+    const TICK: u32 = 14;
+    /// Half a millisecond, in ticks.
+    const TICKS: u32 = 31;
+
+    /// The time, in ticks.
+    pub(crate) fn now() -> u32 {
+        static START: OnceLock<Instant> = OnceLock::new();
+        (START.get_or_init(Instant::now).elapsed().as_nanos() >> Self::TICK) as u32
+    }
+
+    /// Whether the time is over that began then. After more than a round of the clock it may take as
+    /// long again until it says so.
+    pub(crate) fn is_over(since: u32) -> bool {
+        Self::now().wrapping_sub(since) & ((1 << Self::BITS) - 1) >= Self::TICKS
     }
 }
 

@@ -177,29 +177,41 @@ impl Backoff {
         self.pause();
     }
 
-    pub(crate) fn pause_or_yield(&mut self) {
-        self.pause();
-    }
-
     pub(crate) fn grants(&self, _eager: u32, _pauses: u32, _still: impl FnOnce() -> bool) -> bool {
         true
     }
 }
 
-/// In a model a waiter's patience ends with its first sleep.
+/// In a model a waiter's patience ends when it is asked a second time.
 #[derive(Debug)]
 pub(crate) struct Patience {
-    slept: bool,
+    asked: bool,
 }
 
 impl Patience {
     pub(crate) fn new() -> Self {
-        Patience { slept: false }
+        Patience { asked: false }
     }
 
-    /// Whether it is over. Starts at the first call.
+    pub(crate) fn begin(&mut self) {}
+
+    /// Whether it is over.
     pub(crate) fn is_over(&mut self) -> bool {
-        std::mem::replace(&mut self.slept, true)
+        std::mem::replace(&mut self.asked, true)
+    }
+}
+
+/// In a model a thread that was woken has no grace to give.
+#[derive(Debug)]
+pub(crate) struct Grace;
+
+impl Grace {
+    pub(crate) fn now() -> u32 {
+        0
+    }
+
+    pub(crate) fn is_over(_since: u32) -> bool {
+        true
     }
 }
 
