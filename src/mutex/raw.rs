@@ -35,7 +35,7 @@
 //! wake-up even if it has had no core since. A thread with a core takes the lock for the price of a
 //! cache line; one without would hold it and do nothing, so it isn't given the lock at once.
 //!
-//! Whoever is about to sleep claims the lock for a moment before, as long as a wake-up takes. Among
+//! A thread that is about to sleep claims the lock for a moment before, as long as a wake-up takes. Among
 //! sections that are shorter than that this is cheaper for all than to sleep.
 //!
 //! Two queues, at two addresses: the waiters' at the word, the starving thread's one byte on.
