@@ -500,6 +500,6 @@ mod tests {
 
     #[test]
     fn an_unlock_without_a_woken_thread_leaves_no_trace_of_one() {
-        assert_eq!(count_pass(PARKED | 5 * PASS | 7 * SINCE), PARKED);
+        assert_eq!(count_pass(PARKED | (5 * PASS) | (7 * SINCE)), PARKED);
     }
 }
