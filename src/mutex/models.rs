@@ -255,6 +255,29 @@ fn a_waiter_that_starves_is_overtaken_no_more() {
     model(|| pass_a_waiter(|_, starves| assert!(!starves, "its claim was overlooked")));
 }
 
+/// In one step it gives up, or has been given the lock.
+#[test]
+fn a_starving_thread_that_gives_up_leaves_the_lock_to_others() {
+    model(|| {
+        let shared = Guarded::<Word>::new();
+        shared.lock.lock();
+        shared.lock.mark_starving();
+        let hasty = spawn(&shared, |it| {
+            if !it.lock.lock_starving(Instant::now() + Duration::from_secs(60)) {
+                return 0;
+            }
+            it.value.add(1);
+            it.lock.unlock();
+            1
+        });
+        shared.value.add(1);
+        shared.lock.unlock();
+        shared.add();
+        let added = hasty.join();
+        shared.is(2 + added);
+    });
+}
+
 /// A wake-up may be spurious, as queues know addresses alone: then two threads take the bit of the
 /// woken one for their own, and what is given to one must not be taken by both, nor be lost.
 #[test]

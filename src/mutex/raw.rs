@@ -208,6 +208,18 @@ impl Word {
         self.0.load(Ordering::Relaxed) & PARKED != 0
     }
 
+    /// For whoever holds the lock: as if the woken thread's patience were over.
+    #[cfg(test)]
+    pub(super) fn mark_starving(&self) {
+        self.0.fetch_or(WOKEN | STARVING, Ordering::Relaxed);
+    }
+
+    /// As that thread.
+    #[cfg(test)]
+    pub(super) fn lock_starving(&self, deadline: Instant) -> bool {
+        self.wait_to_be_given(Some(deadline)) == Parked::Handed
+    }
+
     /// As one whose wake-up was spurious.
     #[cfg(test)]
     pub(super) fn lock_as_woken(&self) {
