@@ -100,10 +100,10 @@ fn several_keys_are_changed_as_one() {
     assert_eq!([3, 99, 0, 1].map(|key| store.get(&key)), [Some(0), Some(0), Some(0), Some(1)]);
     store.with_many([&0; 0], |[]| ());
     let seen = panic_of(|| store.with_many([&1, &2, &1], |_| ()));
-    assert_eq!(seen.message, "Store: with_many was given a key twice");
+    assert_eq!(seen.message, "Store: with_many was given the same key twice, at 0 and 2");
     assert!(seen.file.ends_with("store.rs"), "{seen:?}");
     let seen = panic_of(|| store.with_many([&500, &500], |_| ()));
-    assert_eq!(seen.message, "Store: with_many was given a key twice");
+    assert_eq!(seen.message, "Store: with_many was given the same key twice, at 0 and 1");
     // One shard for all.
     let small = Store::<u32, u32>::with_shards(1);
     (0..10).for_each(|key| assert_eq!(small.insert(key, 0), None));
@@ -571,7 +571,7 @@ fn an_eq_that_lies_gets_no_value_twice() {
     store.insert(Liar, 1);
     ASKED.set(0);
     let seen = panic_of(|| store.with_many([&Liar, &Liar], |_| unreachable!("two of one")));
-    assert_eq!(seen.message, "Store: with_many was given a key twice");
+    assert_eq!(seen.message, "Store: with_many was given the same key twice, at 0 and 1");
 }
 
 /// A hasher that fills only the lower bits puts all in one shard, and no harm is done.

@@ -247,14 +247,15 @@ fn a_value_that_needs_itself_is_refused() {
         let seen = panic_of(|| store.get_or_compute(1, |_| store.get_or_compute(1, |_| 1)));
         assert_eq!(
             seen.message,
-            "Store: get_or_compute waits for a value that is computed from its own"
+            "Store: the function of get_or_compute asks, itself or through other threads, for the value that it \
+             computes"
         );
         assert!(seen.file.ends_with("store_compute.rs"), "{seen:?}");
         // By a detour.
         let seen = panic_of(|| {
             store.get_or_compute(1, |_| store.get_or_compute(2, |_| store.get_or_compute(1, |_| 1)))
         });
-        assert!(seen.message.contains("from its own"));
+        assert!(seen.message.contains("asks, itself or through"));
         assert!(store.is_empty());
         assert_eq!(store.get_or_compute(1, |_| 1), 1);
     });
@@ -285,7 +286,7 @@ fn threads_that_wait_for_one_another_in_a_circle_are_refused() {
                             Ok(value) => assert_eq!(value, 100),
                             Err(payload) => {
                                 let message = payload.downcast_ref::<&str>().unwrap();
-                                assert!(message.contains("from its own"), "{message}");
+                                assert!(message.contains("asks, itself or through"), "{message}");
                                 refused.fetch_add(1, SeqCst);
                             }
                         }

@@ -43,10 +43,10 @@ fn a_key_given_twice_is_an_error_that_says_which() {
 fn a_key_given_twice_panics_where_an_error_has_no_way() {
     let store = Store::from([(1, 1)]);
     let seen = panic_of(|| store.with_many([&1, &1], |_| ()));
-    assert_eq!(seen.message, "Store: with_many was given a key twice");
+    assert_eq!(seen.message, "Store: with_many was given the same key twice, at 0 and 1");
     assert!(seen.file.ends_with("store_many.rs"), "{seen:?}");
     let seen = panic_of(|| store.with_many_slice(&[&1, &1], |_| ()));
-    assert_eq!(seen.message, "Store: with_many_slice was given a key twice");
+    assert_eq!(seen.message, "Store: with_many_slice was given the same key twice, at 0 and 1");
     assert!(seen.file.ends_with("store_many.rs"), "{seen:?}");
 }
 

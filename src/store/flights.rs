@@ -264,7 +264,11 @@ impl Landing {
             self.latch.wait_drained(BUSY, Spin::Brief);
         }
         *me.waits_for.lock() = None;
-        assert!(!circle, "Store: get_or_compute waits for a value that is computed from its own");
+        assert!(
+            !circle,
+            "Store: the function of get_or_compute asks, itself or through other threads, for the value that it \
+             computes"
+        );
     }
 
     /// Whether this landing waits for a thread: invariants 5 and 6.

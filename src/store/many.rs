@@ -65,7 +65,9 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
     {
         match self.try_with_many(keys, f) {
             Ok(result) => result,
-            Err(_) => panic!("Store: with_many was given a key twice"),
+            Err(DuplicateKey { first, second }) => {
+                panic!("Store: with_many was given the same key twice, at {first} and {second}")
+            }
         }
     }
 
@@ -138,7 +140,11 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
     {
         match self.try_with_many_slice(keys, f) {
             Ok(result) => result,
-            Err(_) => panic!("Store: with_many_slice was given a key twice"),
+            Err(DuplicateKey { first, second }) => {
+                panic!(
+                    "Store: with_many_slice was given the same key twice, at {first} and {second}"
+                )
+            }
         }
     }
 

@@ -178,6 +178,7 @@ impl<K, V> Shards<K, V> {
 
     /// Only for one that is inside already.
     #[inline]
+    #[track_caller]
     pub(super) fn lock(&self, place: usize) -> RwMutexWriteGuard<'_, Shard<K, V>> {
         let state = self.mix.state();
         let guard = self.lock_steered(place, state.favours_reads());

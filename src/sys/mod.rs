@@ -80,11 +80,10 @@ pub(crate) mod testing;
 #[cfg(test)]
 pub(crate) use build::let_light_marks_be_stores;
 pub(crate) use build::{
-    Backoff, Grace, Heap, Hint, IS_MODEL, Mutex, Patience, PerProcess, Process, Slot, Spin, Stopwatch,
-    Tracked, array, by_build, calling, catch, const_fn, cores, global_array, has_heavy_fence,
-    hash_one, heavy_fence, local, park, prefetch, prefetch_to_write, prepare_heavy_fence,
-    requeue_one, store, unpark_one,
-    unpark_threads,
+    Backoff, Grace, Heap, Hint, IS_MODEL, Mutex, Patience, PerProcess, Process, Slot, Spin,
+    Stopwatch, Tracked, array, by_build, calling, catch, const_fn, cores, global_array,
+    has_heavy_fence, hash_one, heavy_fence, local, park, prefetch, prefetch_to_write,
+    prepare_heavy_fence, requeue_one, store, unpark_one, unpark_threads,
 };
 pub use build::{Model, atomic, cell, hint, model, thread};
 pub(crate) use std::sync::Arc;

@@ -71,7 +71,10 @@ fn explain(said: &str, at: Place, run: &Run, waiting: &str) -> String {
         format!("too many threads{}: a model has at most 5, the closure's own included", place(at))
     } else if has("leaked.") {
         leak(said)
-    } else if has("fully deterministic") || has("unexpected object stored at reference") {
+    } else if ["fully deterministic", "unexpected object stored at reference", "exploring state"]
+        .into_iter()
+        .any(has)
+    {
         format!(
             "the closure didn't do the same as before{} (loom: {said}).\n  Given the same schedule it must: no \
              clock, no random numbers, no order of a `HashMap`, no values kept from one execution to the next",
