@@ -124,6 +124,21 @@
 //! compiles, and what needs neither a time nor a wait works; a wait panics there, and so does
 //! [`WorkerPool::map`], which asks for the time.
 //!
+//! # Forks
+//! `fork(2)` leaves the child one thread, the caller's, and a copy of the memory. What no other thread was using at
+//! the fork can be used there:
+//!
+//! | type | in the child |
+//! | --- | --- |
+//! | [`WaitGroup`] | has a copy of the count; tasks of other threads are never done |
+//! | [`Mutex`], [`RwMutex`] | what another thread held stays held, reads included; a thread that waited is lost |
+//! | [`Condvar`] | has no waiters; its mutex is as above |
+//! | [`SafeCounter`] | has a copy of the total, in which an addition that was under way may be missing |
+//! | [`Store`] | is as its locks; a value that another thread was computing is never there, and waiting for it hangs |
+//! | [`WorkerPool`] | starts workers of its own, see [there](WorkerPool#forks) |
+//!
+//! So fork while no other thread is in a call of this crate.
+//!
 //! [loom]: https://docs.rs/loom
 
 mod condvar;

@@ -1,0 +1,112 @@
+//! What each type but the pool does in a forked child. One test, so that no other thread is in a call at the fork.
+
+#![cfg(all(target_os = "linux", not(miri)))]
+
+mod common;
+
+use common::watchdog;
+use phalanx::{Condvar, Mutex, RwMutex, SafeCounter, Store, WaitGroup};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::thread;
+use std::time::Duration;
+
+/// Runs `check` in a forked child, which must neither panic nor hang.
+#[track_caller]
+fn in_child(check: impl FnOnce()) {
+    // SAFETY: takes nothing. What the child does afterwards is what is tested.
+    let child = unsafe { libc::fork() };
+    assert!(child >= 0, "the system gives no process");
+    if child == 0 {
+        // A child that hangs is killed.
+        // SAFETY: takes a number.
+        unsafe { libc::alarm(20) };
+        let failed = catch_unwind(AssertUnwindSafe(check)).is_err();
+        // SAFETY: takes a number, and runs nothing that belongs to the parent's threads.
+        unsafe { libc::_exit(i32::from(failed)) }
+    }
+    let mut status = 0;
+    // SAFETY: `status` is there to be written.
+    let ended = unsafe { libc::waitpid(child, &raw mut status, 0) };
+    assert_eq!(ended, child);
+    assert!(libc::WIFEXITED(status), "the child was killed by signal {}", libc::WTERMSIG(status));
+    assert_eq!(libc::WEXITSTATUS(status), 0, "the child panicked");
+}
+
+/// Reads by two threads at once, long enough for a lock to become one that is mostly read.
+fn read_often(lock: &RwMutex<u32>) {
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| (0..200_000).for_each(|_| assert_eq!(*lock.read(), 1)));
+        }
+    });
+}
+
+#[test]
+fn the_types_in_a_forked_child() {
+    watchdog(|| {
+        what_no_thread_uses_at_the_fork_is_usable_in_the_child();
+        what_a_lost_thread_held_stays_held_in_the_child();
+    });
+}
+
+fn what_no_thread_uses_at_the_fork_is_usable_in_the_child() {
+    let (mutex, changed) = (Mutex::new(1), Condvar::new());
+    let lock = RwMutex::new(1);
+    let (group, counter) = (WaitGroup::new(), SafeCounter::new());
+    let store = Store::from([("key", 1)]);
+    read_often(&lock);
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| (0..1_000).for_each(|_| counter.increment()));
+        }
+    });
+    (0..100_000).for_each(|_| assert_eq!(store.get("key"), Some(1)));
+    group.add(1);
+    let uses_all = || {
+        *mutex.lock() += 1;
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                *mutex.lock() += 1;
+                changed.notify_one();
+            });
+            let mut guard = mutex.lock();
+            changed.wait_while(&mut guard, |value| *value < 3);
+        });
+        assert!(changed.wait_for(&mut mutex.lock(), Duration::ZERO).timed_out());
+        // The reads of threads that had ended hold up no writer.
+        *lock.write() += 1;
+        assert_eq!((*lock.read(), *lock.upgradable_read()), (2, 2));
+        assert!(lock.try_write().is_some());
+        assert_eq!(group.count(), 1);
+        group.go(|| ());
+        group.done();
+        group.wait();
+        counter.increment();
+        assert_eq!(counter.get(), 2_001);
+        assert_eq!(store.get_or_compute("other", |_| 2), 2);
+        assert_eq!((store.remove("key"), store.len()), (Some(1), 1));
+    };
+    in_child(uses_all);
+    // The parent's are as they were.
+    assert_eq!((*mutex.lock(), *lock.read(), counter.get()), (1, 1, 2_000));
+    uses_all();
+}
+
+fn what_a_lost_thread_held_stays_held_in_the_child() {
+    let (mutex, lock) = (Mutex::new(()), RwMutex::new(()));
+    let (held, forked) = (std::sync::Barrier::new(2), std::sync::Barrier::new(2));
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let _guards = (mutex.lock(), lock.read());
+            held.wait();
+            forked.wait();
+        });
+        held.wait();
+        in_child(|| {
+            assert!(mutex.try_lock_for(Duration::from_millis(1)).is_none());
+            assert!(lock.try_write_for(Duration::from_millis(1)).is_none());
+            drop(lock.read());
+        });
+        forked.wait();
+    });
+}
