@@ -140,8 +140,9 @@ impl Node {
 
     fn flag(&self) -> usize {
         // ORDERING: Acquire: pairs with the Release in `Entry::notify`: the notifier is done with the
-        // node.
-        self.flag.load(Ordering::Acquire)
+        // node. A read-modify-write, which reads the newest value: an unlock may wake a waiter that a
+        // notification has just moved, and the seam doesn't order those two.
+        self.flag.fetch_or(0, Ordering::Acquire)
     }
 
     fn is_waiting(&self) -> bool {
