@@ -8,12 +8,13 @@
 //! | parking_lot#466 | a moved waiter that times out takes the wake-up of the next with it | `a_moved_waiter_that_times_out_was_notified_and_leaves_no_one_asleep` |
 
 use super::Condvar;
-use crate::mutex::RealMutex;
 use crate::mutex::models::real;
+use crate::mutex::{RealMutex, Word};
 use crate::sys::testing::{Plain, Running, spawn};
 use crate::sys::{Arc, Model, model};
 use lock_api::MutexGuard;
-use std::time::Duration;
+use std::mem;
+use std::time::{Duration, Instant};
 
 /// As long as any in a model; never over outside of one.
 const LONG: Duration = Duration::from_secs(60);
@@ -56,6 +57,11 @@ impl Stock {
     /// Locks as any other thread may.
     fn barge(&self) {
         drop(self.count.lock());
+    }
+
+    fn word(&self) -> &Word {
+        // SAFETY: the models unlock what they have locked.
+        unsafe { self.count.raw() }.word()
     }
 
     /// After everybody else.
@@ -204,6 +210,80 @@ fn a_moved_waiter_that_is_handed_the_mutex_has_it() {
         MutexGuard::unlock_fair(count);
         taker.join();
         stock.is(0, 1);
+    });
+}
+
+/// The starving thread is given the lock before a moved waiter, unless it gives up.
+#[test]
+fn a_moved_waiter_beside_a_starving_thread_gets_the_lock() {
+    model(|| {
+        let stock = Stock::new();
+        let taker = spawn(&stock, Stock::take);
+        let mut count = stock.count.lock();
+        stock.word().mark_starving();
+        let starving = spawn(&stock, |stock| {
+            if stock.word().lock_starving(Instant::now() + LONG) {
+                stock.word().unlock();
+            }
+        });
+        *count += 1;
+        stock.came.notify_all();
+        drop(count);
+        join_all([taker, starving]);
+        stock.is(0, 1);
+    });
+}
+
+/// What is handed to it is taken, also when its time is over, and the other is asleep for no longer.
+#[test]
+fn a_moved_waiter_that_times_out_beside_a_fair_unlock_takes_what_it_is_handed() {
+    model(|| {
+        let stock = Stock::new();
+        let hasty = spawn(&stock, Stock::take_in_time);
+        let mut count = stock.count.lock();
+        let barges = spawn(&stock, Stock::barge);
+        *count += 1;
+        stock.came.notify_all();
+        MutexGuard::unlock_fair(count);
+        let taken = hasty.join();
+        barges.join();
+        stock.is(1 - taken, taken);
+    });
+}
+
+#[test]
+fn two_notified_waiters_beside_one_that_barges_get_the_lock() {
+    model(|| {
+        let stock = Stock::new();
+        let takers = [(); 2].map(|()| spawn(&stock, Stock::take));
+        stock.put(2);
+        stock.came.notify_all();
+        stock.barge();
+        join_all(takers);
+        stock.is(0, 2);
+    });
+}
+
+/// It wakes a second thread, and the first may starve just then: neither loses the lock to the other for good.
+#[test]
+fn a_holder_that_goes_to_sleep_leaves_no_one_asleep_beside_a_woken_thread() {
+    model(|| {
+        let stock = Stock::new();
+        mem::forget(stock.count.lock());
+        let asleep = spawn(&stock, |stock| {
+            let count = stock.count.lock();
+            stock.taken.add(1);
+            drop(count);
+        });
+        let woken = spawn(&stock, |stock| {
+            stock.word().lock_woken();
+            stock.taken.add(1);
+            stock.word().unlock();
+        });
+        stock.taken.add(1);
+        stock.word().unlock_to_sleep();
+        join_all([asleep, woken]);
+        stock.is(0, 3);
     });
 }
 

@@ -1,6 +1,6 @@
 //! A mutual exclusion lock that barges for speed and lets nobody starve.
 //!
-//! The lock itself is `raw.rs`; the types here are [`lock_api`]'s around it.
+//! The lock itself is `raw.rs`, its word `state.rs`; the types here are [`lock_api`]'s around it.
 
 use crate::sys::by_build;
 use std::ptr;
@@ -95,6 +95,8 @@ by_build! {
 /// A mutex on the real raw lock, also where users have the specification.
 #[cfg(test)]
 pub(crate) type RealMutex<T> = lock_api::Mutex<models::RealRaw, T>;
+
+mod state;
 
 pub(crate) use raw::Word;
 

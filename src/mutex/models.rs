@@ -89,7 +89,7 @@ impl Subject for Users {
 pub(crate) struct RealRaw(Option<Word>);
 
 impl RealRaw {
-    pub(super) fn word(&self) -> &Word {
+    pub(crate) fn word(&self) -> &Word {
         self.0.as_ref().expect("made by `real`")
     }
 }
@@ -416,6 +416,20 @@ fn fair<L: Subject>() {
 fn a_fair_unlock_hands_over_to_one_that_takes_it() {
     fair::<Word>();
     fair::<Users>();
+}
+
+#[test]
+fn a_fair_unlock_gives_the_lock_to_the_woken_thread() {
+    model(|| {
+        let lock = Word::new();
+        Word::lock(&lock);
+        lock.mark_woken();
+        Word::unlock_fair(&lock);
+        assert!(!Word::try_lock(&lock), "free for all");
+        lock.lock_as_woken();
+        Word::unlock(&lock);
+        assert!(Word::try_lock(&lock), "left locked");
+    });
 }
 
 #[test]

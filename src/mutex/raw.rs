@@ -1,16 +1,5 @@
 //! The mutex's word: barging for speed, and a hand-over to a thread that others pass for too long.
-//!
-//! | bits | name | meaning | set by | cleared by |
-//! | --- | --- | --- | --- | --- |
-//! | 0 | `LOCKED` | held, or being handed over | whoever takes it | the holder |
-//! | 1 | `PARKED` | threads may be asleep in the queue | one about to sleep | an unlock that finds the queue empty |
-//! | 2 | `WOKEN` | the *woken* thread is on its way: wake no other | the unlock that wakes it | that one, as it takes the lock, claims it, sleeps again or gives up |
-//! | 3 | `CLAIMED` | an awake waiter, the *claimant*, polls for the lock | it | the unlock that hands over, or the claimant |
-//! | 4 | `HANDED` | the lock is the claimant's | the unlock that hands over | the claimant |
-//! | 5 | `STARVING` | the woken thread must be next, and may be asleep until then | it | it |
-//! | 6 | `GIVEN` | the lock is the woken thread's | the unlock that gives it | the woken thread |
-//! | 7..14 | passes | unlocks since the woken thread was woken | each | the next wake-up, an unlock without `WOKEN` |
-//! | 14..32 | since | when the woken thread was woken, in ticks of some 16 µs | the unlock that wakes it | the same |
+//! Its bits are in `state.rs`.
 //!
 //! ```text
 //! free                  => LOCKED                        lock      (anybody: barging)
@@ -80,6 +69,10 @@
 //! on one word that only read-modify-writes change. So everything done under the lock happens
 //! before whatever is done under it next.
 
+use super::state::{
+    CLAIMED, GIVEN, HANDED, LOCKED, PARKED, STARVING, WOKEN, admitted, gives, owes_wake_up, unlocked,
+    unlocked_waking,
+};
 use crate::sys::atomic::{AtomicU32, Ordering};
 use crate::sys::{
     Backoff, Dequeued, Grace, Handing, Parked, Patience, Spin, const_fn, park, unpark_one,
@@ -91,28 +84,11 @@ use std::time::Instant;
 #[derive(Debug)]
 pub(crate) struct Word(AtomicU32);
 
-const LOCKED: u32 = 1;
-const PARKED: u32 = 1 << 1;
-const WOKEN: u32 = 1 << 2;
-const CLAIMED: u32 = 1 << 3;
-const HANDED: u32 = 1 << 4;
-const STARVING: u32 = 1 << 5;
-const GIVEN: u32 = 1 << 6;
-/// All of them.
-const FLAGS: u32 = (1 << 7) - 1;
-/// One pass.
-const PASS: u32 = 1 << 7;
-const PASSES: u32 = SINCE - PASS;
-/// One tick.
-const SINCE: u32 = 1 << 14;
-
 /// Looks before a waiter gets polite: about a microsecond. Where the lock is free half the time,
 /// the first looks succeed; where they don't, somebody is hammering it.
 const EAGER_LOOKS: u32 = 5;
 /// How long one must have left the lock alone before a polite waiter takes it, in pauses.
 const POLITE_PAUSES: u32 = 6;
-/// Passes between two looks at the clock, where sections are short.
-const PASSES_PER_LOOK: u32 = 64;
 
 impl Word {
     const_fn! {
@@ -153,9 +129,7 @@ impl Word {
         // ORDERING: Relaxed: the step decides, and publishes nothing.
         let mut word = self.0.load(Ordering::Relaxed);
         loop {
-            let moves = word & (LOCKED | WOKEN) != 0;
-            let next =
-                if moves { word | PARKED } else { word & FLAGS | WOKEN | now.wrapping_mul(SINCE) };
+            let (next, moves) = admitted(word, now);
             match self.step(word, next, Ordering::Relaxed) {
                 Ok(_) => return moves,
                 Err(changed) => word = changed,
@@ -178,7 +152,7 @@ impl Word {
 
     /// Only for whoever holds the lock.
     #[inline]
-    pub(super) fn unlock(&self) {
+    pub(crate) fn unlock(&self) {
         // ORDERING: Release: what was done under the lock happens before the next Acquire.
         if let Err(word) = self.0.compare_exchange(LOCKED, 0, Ordering::Release, Ordering::Relaxed)
         {
@@ -210,13 +184,19 @@ impl Word {
 
     /// For whoever holds the lock: as if the woken thread's patience were over.
     #[cfg(test)]
-    pub(super) fn mark_starving(&self) {
+    pub(crate) fn mark_starving(&self) {
         self.0.fetch_or(WOKEN | STARVING, Ordering::Relaxed);
     }
 
-    /// As that thread.
+    /// For whoever holds the lock: as if a thread were woken and on its way.
     #[cfg(test)]
-    pub(super) fn lock_starving(&self, deadline: Instant) -> bool {
+    pub(super) fn mark_woken(&self) {
+        self.0.fetch_or(WOKEN, Ordering::Relaxed);
+    }
+
+    /// As the starving thread.
+    #[cfg(test)]
+    pub(crate) fn lock_starving(&self, deadline: Instant) -> bool {
         self.wait_to_be_given(Some(deadline)) == Parked::Handed
     }
 
@@ -394,7 +374,7 @@ impl Word {
                 return self.unlock_waking(fair);
             }
             let starving = self.starving();
-            let next = if gives(word, fair) { word & FLAGS | GIVEN } else { count_pass(let_go(word)) };
+            let next = unlocked(word, fair);
             // ORDERING: Release: see `unlock`.
             match self.step(word, next, Ordering::Release) {
                 // Invariant 4.
@@ -417,19 +397,9 @@ impl Word {
             let mut word = self.0.load(Ordering::Relaxed);
             loop {
                 let hands = fair && found;
-                // Only after a spurious wake-up (invariant 4).
+                // Only if two are woken (invariant 4).
                 given = !hands && word & STARVING != 0;
-                let mut next = match () {
-                    () if hands => word,
-                    () if given => word | GIVEN,
-                    () => let_go(word),
-                } & FLAGS;
-                if found && !hands {
-                    next |= WOKEN | now.wrapping_mul(SINCE);
-                }
-                if !more {
-                    next &= !PARKED;
-                }
+                let next = unlocked_waking(word, found, hands, more, now);
                 // ORDERING: Release: see `unlock`. A hand-over is ordered by the unpark.
                 match self.step(word, next, Ordering::Release) {
                     Ok(_) if hands => return Handing::Over,
@@ -441,77 +411,5 @@ impl Word {
         if given {
             unpark_threads(starving);
         }
-    }
-}
-
-/// Whether an unlock is to wake a thread that is asleep in the queue. A claim doesn't put it off.
-fn owes_wake_up(word: u32) -> bool {
-    word & (PARKED | WOKEN | STARVING) == PARKED
-}
-
-/// LOCKED => free, or LOCKED CLAIMED => LOCKED HANDED.
-fn let_go(word: u32) -> u32 {
-    if word & CLAIMED != 0 { word & !CLAIMED | HANDED } else { word & !LOCKED }
-}
-
-/// Notes that the woken thread is passed, if there is one.
-fn count_pass(word: u32) -> u32 {
-    if word & WOKEN == 0 {
-        return word & FLAGS;
-    }
-    let passes = word & PASSES;
-    // Counted modulo as many as lie between two looks at the clock, but never back to 0.
-    let next = if passes == PASSES { PASSES_PER_LOOK * PASS } else { passes + PASS };
-    word & !PASSES | next
-}
-
-/// Whether an unlock is to give the lock to the woken thread. `fair` does so in any case.
-fn gives(word: u32, fair: bool) -> bool {
-    let is_late = || ((word & PASSES) / PASS).is_power_of_two() && Grace::is_over(word / SINCE);
-    word & STARVING != 0 || word & WOKEN != 0 && (fair || is_late())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::sys::IS_MODEL;
-
-    #[test]
-    fn a_claim_does_not_put_off_a_wake_up() {
-        assert!(owes_wake_up(LOCKED | PARKED) && owes_wake_up(LOCKED | PARKED | CLAIMED));
-        assert!(!owes_wake_up(LOCKED | PARKED | WOKEN) && !owes_wake_up(LOCKED | CLAIMED));
-    }
-
-    #[test]
-    fn an_unlock_gives_to_a_starving_thread_past_a_claim() {
-        assert!(gives(LOCKED | WOKEN | STARVING | CLAIMED, false));
-        // Also after another has cleared its bit.
-        assert!(gives(LOCKED | STARVING, false));
-    }
-
-    #[test]
-    fn a_fair_unlock_gives_to_the_woken_thread_and_a_plain_one_not_at_once() {
-        let word = LOCKED | PARKED | WOKEN | Grace::now().wrapping_mul(SINCE);
-        assert!(gives(word, true) && !gives(word, false));
-        assert!(!gives(LOCKED | CLAIMED, true));
-    }
-
-    #[test]
-    fn a_late_thread_is_given_the_lock_however_often_it_was_passed() {
-        let long_ago = if IS_MODEL { 0 } else { Grace::now().wrapping_sub(1 << 10) };
-        let mut word = LOCKED | WOKEN | long_ago.wrapping_mul(SINCE);
-        let mut since_given = 0;
-        for passes in 0..1000 {
-            since_given = if gives(word, false) { 0 } else { since_given + 1 };
-            assert!(since_given <= PASSES_PER_LOOK, "not after {passes} passes");
-            word = count_pass(word);
-            assert_eq!(word & FLAGS, LOCKED | WOKEN);
-            assert_eq!(word / SINCE, long_ago.wrapping_mul(SINCE) / SINCE);
-        }
-    }
-
-    #[test]
-    fn an_unlock_without_a_woken_thread_leaves_no_trace_of_one() {
-        assert_eq!(count_pass(PARKED | (5 * PASS) | (7 * SINCE)), PARKED);
     }
 }
