@@ -123,7 +123,9 @@ impl RawRwMutex {
     /// Acquire, that found the bias.
     pub(super) fn mark(&self) -> Marked {
         // ORDERING: Relaxed: as in `read`.
-        let Some(slot) = slots::mark(self.id.load(Ordering::Relaxed)) else { return Marked::NoSlot };
+        let Some(slot) = slots::mark(self.id.load(Ordering::Relaxed)) else {
+            return Marked::NoSlot;
+        };
         if self.keeps(BIAS, slot) {
             return Marked::Inside(Pass(Some(slot)));
         }
@@ -251,8 +253,9 @@ impl RawRwMutex {
         false
     }
 
+    /// [`try_door`](Self::try_door) where the word had a bias, at a look with Acquire. It may have ended since.
     #[cold]
-    fn try_biased_door(&self, bars: u64, own: u64) -> bool {
+    pub(super) fn try_biased_door(&self, bars: u64, own: u64) -> bool {
         if self.is_marked() {
             return false;
         }

@@ -318,10 +318,13 @@ mod tests {
         let id = new_id();
         thread::spawn(move || mark(id).is_some()).join().unwrap();
         assert!(any_marked(id));
-        assert!(scan(id, |slot| {
-            unmark(slot);
-            true
-        }).is_some());
+        assert!(
+            scan(id, |slot| {
+                unmark(slot);
+                true
+            })
+            .is_some()
+        );
         assert!(!any_marked(id));
     }
 }

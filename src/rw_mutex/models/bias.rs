@@ -5,6 +5,7 @@ use super::{Guarded, join_all};
 use crate::rw_mutex::light::Light;
 use crate::rw_mutex::raw::RawRwMutex;
 use crate::rw_mutex::slots;
+use crate::rw_mutex::word::{STARVING, TAKEN};
 use crate::sys::testing::{Plain, spawn};
 use crate::sys::{Arc, Model, model, thread};
 use std::ops::Range;
@@ -85,6 +86,79 @@ fn a_bias_that_was_put_back_or_ended_is_no_way_past_a_writer() {
         shared.add();
         reader.join();
         shared.is(2);
+    });
+}
+
+/// Upgrades if nobody else reads, and adds.
+fn try_to_upgrade_and_add(it: &Guarded<RawRwMutex>) -> u32 {
+    it.lock.upgradable(None);
+    if !it.lock.try_upgrade() {
+        it.lock.leave_upgradable();
+        return 0;
+    }
+    it.value.add(1);
+    Subject::unwrite(&it.lock);
+    1
+}
+
+/// A reader by a slot, and a try: it sees the reader, or the reader sees it. A bias is worth its first write, so it
+/// is back when all is over, whether the try failed or not.
+#[test]
+fn a_try_overlooks_no_reader_and_brings_the_bias_back() {
+    for tries in [Guarded::try_to_add, try_to_upgrade_and_add] {
+        model(move || {
+            let shared = Guarded::<RawRwMutex>::biased();
+            let reader = spawn(&shared, |it| it.visit_from_row(0));
+            let added = tries(&shared);
+            reader.join();
+            assert!(shared.lock.is_biased(), "no reader enters by a slot any more");
+            shared.is(added);
+        });
+    }
+}
+
+/// The bias ends just after one that tries has seen it. Then a reader engages the next, and enters by a
+/// slot.
+#[test]
+fn a_bias_engaged_after_a_try_has_looked_at_the_slots_lets_no_reader_in_with_it() {
+    model(|| {
+        let shared = Guarded::<RawRwMutex>::biased();
+        shared.lock.write();
+        shared.lock.end_bias();
+        Subject::unwrite(&shared.lock);
+        let engages = spawn(&shared, |it| {
+            it.lock.settle(0);
+            it.favour_readers();
+            it.visit();
+        });
+        let mut added = 0;
+        if shared.lock.try_biased_door(TAKEN | STARVING, 0) {
+            added = 1;
+            shared.value.add(1);
+            Subject::unwrite(&shared.lock);
+        }
+        engages.join();
+        shared.is(added);
+    });
+}
+
+/// One of two tries fails, for a reader in the word; then that reader enters by a slot, or not: the other try may
+/// have looked at the slots already.
+#[test]
+fn a_try_that_fails_brings_no_bias_back_for_a_reader_beside_another_try() {
+    model(|| {
+        let shared = Guarded::<RawRwMutex>::biased();
+        let fails = spawn(&shared, Guarded::try_to_add);
+        let reader = spawn(&shared, |it| {
+            it.lock.settle(0);
+            let pass = it.lock.read();
+            let added = fails.join();
+            it.lock.leave(pass);
+            it.visit();
+            added
+        });
+        let added = shared.try_to_add();
+        shared.is(added + reader.join());
     });
 }
 
@@ -200,9 +274,9 @@ fn a_row_is_given_back_as_another_leaves_its_slot() {
     });
 }
 
-/// The door is handed over with the bias suspended: the next writer still looks at the slots.
+/// A writer is handed an upgradable reader's place: it takes the door from there, and looks at the slots.
 #[test]
-fn a_door_handed_over_under_a_bias_is_drained_again() {
+fn a_writer_that_is_handed_a_place_under_a_bias_drains_the_slots() {
     model(|| {
         let shared = Guarded::<RawRwMutex>::biased();
         shared.lock.upgradable(None);

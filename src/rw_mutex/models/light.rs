@@ -9,7 +9,7 @@ use crate::rw_mutex::light::Light;
 use crate::rw_mutex::raw::RawRwMutex;
 use crate::rw_mutex::slots;
 use crate::sys::testing::{Plain, Running, spawn};
-use crate::sys::{Arc, heavy_fence, let_light_marks_be_stores, model};
+use crate::sys::{Arc, IS_MODEL, heavy_fence, let_light_marks_be_stores, model};
 
 impl Guarded<RawRwMutex> {
     /// With a bias, and readers that mark lightly.
@@ -17,15 +17,6 @@ impl Guarded<RawRwMutex> {
         let shared = Self::biased();
         shared.lock.engage_light();
         shared
-    }
-
-    fn try_to_add(&self) -> u32 {
-        if !self.lock.try_write() {
-            return 0;
-        }
-        self.value.add(1);
-        Subject::unwrite(&self.lock);
-        1
     }
 }
 
@@ -91,20 +82,23 @@ fn a_writer_that_gives_the_door_up_leaves_light_marks_to_be_seen() {
     });
 }
 
+/// It gives the door up before it has looked at the slots, because of a reader that is counted in the word: its own
+/// thread, so that nothing but the deadline ends the wait. Only in a model, whose deadlines take no time.
 #[test]
 fn a_writer_that_times_out_leaves_light_marks_to_be_seen() {
+    if !IS_MODEL {
+        return;
+    }
     model(|| {
         let shared = Guarded::lit();
-        // A reader by the word, so that the door may be given up before anyone looks at slots.
         shared.lock.upgradable(None);
         let pass = shared.lock.downgrade_upgradable();
         let reader = spawn(&shared, |it| it.visit_from_row(0));
-        let hasty = spawn(&shared, |it| it.add_in_time());
+        assert!(!shared.lock.write_in_time());
         shared.lock.leave(pass);
         shared.add();
         reader.join();
-        let added = hasty.join();
-        shared.is(1 + added);
+        shared.is(1);
     });
 }
 

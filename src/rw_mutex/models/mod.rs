@@ -78,6 +78,16 @@ impl<L: Subject> Guarded<L> {
     }
 
     /// 1 if it did.
+    fn try_to_add(&self) -> u32 {
+        if !self.lock.try_write() {
+            return 0;
+        }
+        self.value.add(1);
+        self.lock.unwrite();
+        1
+    }
+
+    /// 1 if it did.
     fn add_in_time(&self) -> u32 {
         if !self.lock.write_in_time() {
             return 0;
