@@ -283,8 +283,7 @@ impl RawRwMutex {
     pub(super) fn unwrite(&self, entered: Entered) {
         // ORDERING: Relaxed: the exchange decides. Release: what was written happens before the next
         // Acquire of the word.
-        let word =
-            if entered.is_unknown() { self.word.load(Ordering::Relaxed) } else { entered.0 };
+        let word = if entered.is_unknown() { self.word.load(Ordering::Relaxed) } else { entered.0 };
         if word & !QUIET != 0 || self.change(word, word & !WRITER, Ordering::Release).is_err() {
             self.step(leave_door);
         }
@@ -336,13 +335,12 @@ impl RawRwMutex {
         self.step(|word| word & !UPGRADABLE);
     }
 
-    /// Only for the upgradable reader inside. Hands its place to one that sleeps, who gets it as the
-    /// door: a writer drains, an upgradable reader steps back.
+    /// Only for the upgradable reader inside. Hands its place to one that sleeps. A writer takes the door from it
+    /// when it wakes; until then readers enter.
     pub(super) fn leave_upgradable_fair(&self) {
         // ORDERING: Relaxed: a hint, as in `unwrite_fair`.
         let word = self.word.load(Ordering::Relaxed);
-        let to_door = |word| take_door(word & !UPGRADABLE);
-        if word & WRITERS_PARKED == 0 || !self.hand_over(Kind::Writer, &to_door) {
+        if word & WRITERS_PARKED == 0 || !self.hand_over(Kind::Writer, &|word| word) {
             self.leave_upgradable();
         }
     }
@@ -478,7 +476,7 @@ impl RawRwMutex {
         self.enter(&mut Waiter::new(Kind::Upgradable, deadline)) == Entry::Entered
     }
 
-    fn take_door_from_upgradable(&self) {
+    pub(super) fn take_door_from_upgradable(&self) {
         // ORDERING: Relaxed: the exchange decides.
         let mut word = self.word.load(Ordering::Relaxed);
         // ORDERING: Relaxed: the drain reads the word with Acquire.

@@ -17,9 +17,7 @@
 use super::raw::{CLAIMS, READERS_QUEUE, RawRwMutex, too_many_readers};
 use super::word::*;
 use crate::sys::atomic::Ordering;
-use crate::sys::{
-    Backoff, Dequeued, Handing, Parked, Patience, park, unpark_one, unpark_threads,
-};
+use crate::sys::{Backoff, Dequeued, Handing, Parked, Patience, park, unpark_one, unpark_threads};
 use std::time::Instant;
 
 /// Pauses, each twice the last, with which a waiter begins: it is here because others were busy.
@@ -94,10 +92,7 @@ impl RawRwMutex {
             };
             match park(self.queue(kind), must_wait, waiter.deadline) {
                 Parked::Handed => {
-                    if kind == Kind::Upgradable {
-                        // What is handed over there is the door.
-                        self.downgrade_to_upgradable();
-                    }
+                    self.accept(kind);
                     return Entry::Entered;
                 }
                 Parked::Woken if kind != Kind::Reader => waiter.woken = WOKEN,
@@ -105,6 +100,18 @@ impl RawRwMutex {
                 Parked::TimedOut => return Entry::TimedOut,
             }
             waiter.backoff = Backoff::rested();
+        }
+    }
+
+    /// What was handed over to one of the writers' queue is what the other had: the door, or an upgradable
+    /// reader's place. It makes that what it came for.
+    fn accept(&self, kind: Kind) {
+        // ORDERING: Relaxed: nobody else changes these bits, which this thread has inside.
+        let has_door = self.word.load(Ordering::Relaxed) & WRITER != 0;
+        match kind {
+            Kind::Upgradable if has_door => self.downgrade_to_upgradable(),
+            Kind::Writer if !has_door => self.take_door_from_upgradable(),
+            _ => {}
         }
     }
 
@@ -124,7 +131,12 @@ impl RawRwMutex {
             // For all else the steps below decide.
             let word = self.word.load(Ordering::Acquire);
             let first = *first_look.get_or_insert(word);
-            if !seldom_meet && !is_long && looks == 0 && backoff.is_new() && word & (BIAS | SUSPENDED) == 0 {
+            if !seldom_meet
+                && !is_long
+                && looks == 0
+                && backoff.is_new()
+                && word & (BIAS | SUSPENDED) == 0
+            {
                 (0..FIRST_PAUSES).for_each(|_| backoff.pause());
                 before = Some(word);
                 continue;
@@ -304,8 +316,7 @@ impl Wakes {
         if word & WRITER != 0 {
             return (word, Wakes::default());
         }
-        let wakes =
-            Wakes { readers: word & READERS_PARKED != 0, claimant: word & STARVING != 0 };
+        let wakes = Wakes { readers: word & READERS_PARKED != 0, claimant: word & STARVING != 0 };
         (word & !READERS_PARKED, wakes)
     }
 

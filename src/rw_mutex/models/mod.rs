@@ -620,3 +620,20 @@ fn a_fair_upgradable_unlock_hands_over_to_one_that_takes_it() {
     let (let_go, hold) = (Users::leave_upgradable_fair, Users::upgradable);
     fair::<Users, _>(let_go, hold, Guarded::visit, upgrade_then_add);
 }
+
+/// Nobody writes, so no try to read may fail, also not before the next upgradable reader is awake.
+#[test]
+fn an_upgradable_place_that_is_handed_over_lets_readers_in() {
+    model(|| {
+        let shared = Guarded::<RawRwMutex>::new();
+        Subject::upgradable(&shared.lock);
+        let next = spawn(&shared, Guarded::visit_upgradably);
+        // ORDERING: Relaxed: waits for the bits.
+        until(|| shared.lock.word.load(Ordering::Relaxed) & (WRITERS_PARKED | STARVING) != 0);
+        shared.lock.leave_upgradable_fair();
+        let pass = shared.lock.try_read().expect("nobody writes");
+        shared.lock.leave(pass);
+        next.join();
+        shared.is(0);
+    });
+}
