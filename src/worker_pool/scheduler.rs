@@ -414,3 +414,6 @@ mod tests;
 
 #[cfg(test)]
 mod walks;
+
+#[cfg(test)]
+mod world;
