@@ -16,11 +16,11 @@
 //! 5. Who sees a task panic moves `next` past the end before it records anything, so that no
 //!    further task starts; `cut` is where the claims had come to.
 
-use super::chunks::share;
+use super::chunks::{Pace, share};
 use super::slots::{Payload, Slots, drop_quietly};
 use crate::latch::{FIRST_BIT, Latch};
 use crate::sys::atomic::{AtomicUsize, Ordering};
-use crate::sys::{Mutex, Spin, Tracked, discard};
+use crate::sys::{Mutex, Spin, Stopwatch, Tracked, discard};
 use crossbeam_utils::CachePadded;
 use std::cell::Cell;
 use std::ops::Range;
@@ -41,6 +41,9 @@ pub(super) struct Header {
     /// The helpers inside (invariants 2 to 4).
     helpers: CachePadded<Latch>,
     len: usize,
+    /// The most items that a participant's first claim takes, in chunks. Set by the leader before
+    /// others see the batch.
+    limit: Cell<usize>,
     demand: Demand,
     /// `participate` for this batch's types.
     work: unsafe fn(NonNull<Header>, &dyn Fn() -> bool) -> Ended,
@@ -199,7 +202,8 @@ pub(super) enum Grain {
     /// tasks. But then a task may start before an earlier one that it waits for, and take the
     /// seat that this one needs.)
     One,
-    /// A share of what is left, ever smaller towards the end, for this many participants.
+    /// A share of what is left, ever smaller towards the end, for this many participants; no more
+    /// than what takes a tenth of a millisecond.
     Guided(usize),
 }
 
@@ -236,6 +240,7 @@ where
                 next: CachePadded::new(AtomicUsize::new(0)),
                 helpers: CachePadded::new(Latch::new(0)),
                 len,
+                limit: Cell::new(1),
                 demand: Demand {
                     wanted: Cell::new(helpers),
                     reserved: Cell::new(0),
@@ -270,24 +275,45 @@ where
         taken
     }
 
+    /// Sets the most items that a participant's first claim takes. For the leader, before it opens
+    /// the batch.
+    pub(super) fn limit_first_claims(&self, limit: usize) {
+        self.header.limit.set(limit);
+    }
+
     /// Runs tasks until none is left to claim or `enough` says so.
     #[inline]
     pub(super) fn participate(&self, enough: &dyn Fn() -> bool) -> Ended {
-        loop {
-            let size = match self.grain {
-                Grain::One => 1,
-                Grain::Guided(participants) => {
-                    // ORDERING: Relaxed: a hint of how much is left.
-                    let next = self.header.next.load(Ordering::Relaxed);
-                    let left = self.header.len.saturating_sub(next);
-                    share(left, participants)
+        match self.grain {
+            Grain::One => loop {
+                if self.run_some(1) == 0 {
+                    return Ended::Exhausted;
                 }
-            };
-            if self.run_some(size) == 0 {
+                if enough() {
+                    return Ended::Yielded;
+                }
+            },
+            Grain::Guided(participants) => self.participate_in_chunks(participants, enough),
+        }
+    }
+
+    #[inline]
+    fn participate_in_chunks(&self, participants: usize, enough: &dyn Fn() -> bool) -> Ended {
+        let (clock, mut pace) = (Stopwatch::start(), Pace::new(self.header.limit.get()));
+        loop {
+            // ORDERING: Relaxed: a hint of how much is left.
+            let next = self.header.next.load(Ordering::Relaxed);
+            let share = share(self.header.len.saturating_sub(next), participants);
+            let taken = self.run_some(share.min(pace.limit()));
+            if taken == 0 {
                 return Ended::Exhausted;
             }
             if enough() {
                 return Ended::Yielded;
+            }
+            // Shares only shrink: once they are of one item the pace doesn't matter any more.
+            if share > 1 {
+                pace.note(taken, clock.nanos());
             }
         }
     }

@@ -5,6 +5,10 @@
 //! read after each. But none takes more than one participant's part of what is left. So if the heavy
 //! items are the last ones, or any others, the leader is done with those of its claim when the others
 //! could have been done with theirs.
+//!
+//! After the trial a claim takes a share of what is left, but no more than what takes
+//! [`CLAIM_NS`], by the pace of the participant's claim before. Between two claims a participant can
+//! make room for a call that waits, so this bounds how long that call waits for it.
 
 /// How long a batch runs before `map` judges it: shorter than a wake-up, longer than the clock's
 /// own cost by far.
@@ -13,11 +17,50 @@ const TRIAL_NS: u128 = 2_000;
 /// What must be left of a batch for a wake-up to pay.
 const WORTH_HELP_NS: u128 = 20_000;
 
+/// How long a claim of several items should take at most: a hundred times as long as a claim costs.
+const CLAIM_NS: u64 = 100_000;
+
 /// The most items that one claim takes of those `left`: half of what would be each participant's,
 /// so that the last claims are small and all end at about the same time.
 #[inline]
 pub(super) fn share(left: usize, participants: usize) -> usize {
     (left / participants.saturating_mul(2)).max(1)
+}
+
+/// How many items take [`CLAIM_NS`] if so many took `ns` nanoseconds; 1 at least.
+#[inline]
+fn fitting(items: usize, ns: u128) -> usize {
+    let ns = u64::try_from(ns).unwrap_or(u64::MAX).max(1);
+    let fitting = (items as u64).saturating_mul(CLAIM_NS) / ns;
+    usize::try_from(fitting).unwrap_or(usize::MAX).max(1)
+}
+
+/// How fast a participant gets on.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pace {
+    limit: usize,
+    until_ns: u128,
+}
+
+impl Pace {
+    /// For one whose first claim takes at most `limit` items.
+    pub(super) fn new(limit: usize) -> Self {
+        Pace { limit, until_ns: 0 }
+    }
+
+    /// The most items that the next claim should take.
+    #[inline]
+    pub(super) fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// Notes a claim of so many items that ended `spent_ns` nanoseconds after the start. Every claim
+    /// has to be noted for as long as the limit is asked for.
+    #[inline]
+    pub(super) fn note(&mut self, claimed: usize, spent_ns: u128) {
+        self.limit = fitting(claimed, spent_ns.saturating_sub(self.until_ns));
+        self.until_ns = spent_ns;
+    }
 }
 
 /// A batch that its leader runs alone so far.
@@ -27,18 +70,24 @@ pub(super) struct Trial {
     claim: usize,
     done: usize,
     spent_ns: u128,
+    limit: usize,
 }
 
 impl Trial {
     /// For as many `participants` as the batch may have in the end, its leader among them.
     pub(super) fn new(participants: usize) -> Self {
-        Trial { participants, claim: 1, done: 0, spent_ns: 0 }
+        Trial { participants, claim: 1, done: 0, spent_ns: 0, limit: 1 }
     }
 
     /// How many items to claim next. The first claim is of one.
     #[inline]
     pub(super) fn claim(&self) -> usize {
         self.claim
+    }
+
+    /// The most items that the first claim after the trial should take.
+    pub(super) fn limit(&self) -> usize {
+        self.limit
     }
 
     /// Whether to call for help: after a claim of so many items, `spent_ns` nanoseconds since the
@@ -52,12 +101,15 @@ impl Trial {
             let (all, last) = (self.done as u128, claimed as u128);
             let left_ns = (spent_ns * left as u128 / all).max(last_ns * left as u128 / last);
             if left_ns >= WORTH_HELP_NS && left > 1 {
+                self.limit = fitting(self.done, spent_ns).min(fitting(claimed, last_ns));
                 return true;
             }
         }
         // Not yet, or too little is left for help.
         self.spent_ns = spent_ns;
-        self.claim = left.div_ceil(self.participants).min(self.claim * 2);
+        // Of the last two one is the leader's anyway, and the other isn't worth a wake-up by then.
+        let part = if left == 2 { 2 } else { left.div_ceil(self.participants) };
+        self.claim = part.min(self.claim * 2);
         false
     }
 }
@@ -101,8 +153,8 @@ mod tests {
 
     #[test]
     fn the_claims_of_a_trial_grow_up_to_one_part_of_what_is_left() {
-        assert_eq!(claims(5, 5, 3), [1, 2, 1, 1]);
-        assert_eq!(claims(5, 5, 8), [1, 1, 1, 1, 1]);
+        assert_eq!(claims(5, 5, 3), [1, 2, 2]);
+        assert_eq!(claims(5, 5, 8), [1, 1, 1, 2]);
         assert_eq!(claims(20, 20, 2), [1, 2, 4, 7, 3, 2, 1]);
         assert_eq!(claims(1_000, 1_000, 8)[..9], [1, 2, 4, 8, 16, 32, 64, 110, 96]);
     }
@@ -136,6 +188,34 @@ mod tests {
             let wants = Trial::new(3).wants_help(done, spent, left);
             assert_eq!(wants, expected, "{spent} ns, {done} done, {left} left");
         }
+    }
+
+    #[test]
+    fn a_claim_of_several_items_takes_a_tenth_of_a_millisecond_by_the_last_ones_pace() {
+        let mut pace = Pace::new(4);
+        assert_eq!(pace.limit(), 4);
+        let table = [
+            // 10 ns an item, then 10 µs, 200 µs, and none at all.
+            ((100, 1_000), 10_000),
+            ((10, 101_000), 10),
+            ((10, 2_101_000), 1),
+            ((1, 2_101_000), 100_000),
+        ];
+        for ((claimed, spent), expected) in table {
+            pace.note(claimed, spent);
+            assert_eq!(pace.limit(), expected, "{claimed} by {spent} ns");
+        }
+    }
+
+    #[test]
+    fn a_trial_limits_the_first_claims_by_the_slower_of_its_paces() {
+        let mut steady = Trial::new(2);
+        assert!(steady.wants_help(1, 50_000, 999));
+        assert_eq!(steady.limit(), 2);
+        let mut grown = Trial::new(2);
+        assert!(!grown.wants_help(100, 1_000, 900));
+        assert!(grown.wants_help(100, 1_001_000, 800));
+        assert_eq!(grown.limit(), 10);
     }
 
     #[test]

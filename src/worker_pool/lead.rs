@@ -41,10 +41,12 @@ impl WorkerPool {
     {
         let participants = self.workers();
         self.lead(items, f, Grain::Guided(participants), |batch, lead| {
+            let mut trial = Trial::new(participants);
+            if !run_trial(batch, lead.len, &mut trial) {
+                return;
+            }
+            batch.limit_first_claims(trial.limit());
             if lead.helpers > 0 {
-                if !run_trial(batch, lead.len, Trial::new(participants)) {
-                    return;
-                }
                 lead.open();
             }
             loop {
@@ -110,7 +112,7 @@ impl WorkerPool {
 fn run_trial<V, T, F: Fn(usize, V) -> T>(
     batch: &Batch<V, T, F>,
     len: usize,
-    mut trial: Trial,
+    trial: &mut Trial,
 ) -> bool {
     let mut done = 0;
     let clock = Stopwatch::start();

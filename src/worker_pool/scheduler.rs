@@ -123,6 +123,12 @@ impl Next {
         Next { granted: Vec::new(), call: Call::Nobody }
     }
 
+    /// Whether nothing is left to do.
+    #[inline]
+    pub(super) fn is_nothing(&self) -> bool {
+        self.granted.is_empty() && matches!(self.call, Call::Nobody)
+    }
+
     /// Lets the callers go on whose turn it is.
     pub(super) fn hand_over(&mut self) {
         for caller in mem::take(&mut self.granted) {

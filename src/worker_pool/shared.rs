@@ -82,7 +82,15 @@ impl Shared {
         self.perform(next);
     }
 
-    fn perform(self: &Arc<Self>, mut next: Next) {
+    #[inline]
+    fn perform(self: &Arc<Self>, next: Next) {
+        if !next.is_nothing() {
+            self.perform_what_is_left(next);
+        }
+    }
+
+    #[inline(never)]
+    fn perform_what_is_left(self: &Arc<Self>, mut next: Next) {
         next.hand_over();
         match next.call {
             Call::Nobody => {}
