@@ -1,6 +1,6 @@
 //! Walks through the scheduler's states: through every state in small cases, random ones in larger.
 
-use super::world::{Meet, Nest, Quick, Spec, World, map, meet, quick, run};
+use super::world::{Nest, Quick, Spec, World, map, meet, quick, run};
 use std::collections::HashSet;
 
 /// Walks through every state that can be reached, and returns how many there are.

@@ -23,7 +23,8 @@ pub(super) enum Task {
     /// Ends when the call in it has returned.
     Nest(Spec),
 }
-pub(super) use Task::{Meet, Nest, Quick};
+use Task::Meet;
+pub(super) use Task::{Nest, Quick};
 
 pub(super) fn run(tasks: impl IntoIterator<Item = Task>) -> Spec {
     Spec { is_map: false, tasks: tasks.into_iter().collect() }
