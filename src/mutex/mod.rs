@@ -195,12 +195,12 @@ fn cast<R, T>(raw: &R) -> Option<&T> {
 /// A thread that comes takes a free lock at once, also past those that wait: the lock stays with the thread
 /// that has its cache line, which makes it fast. That has a bound. One waiter at a time is woken, and if it
 /// doesn't get the lock by itself, an unlock gives it the lock, whoever else wants it: the next unlock, if
-/// the waiter is awake and has waited for a millisecond; or one half a millisecond after its wake-up,
+/// the waiter is awake and has waited for a millisecond; or one a millisecond after its wake-up,
 /// even if it has had no core since. So a thread that locks seldom isn't kept out by threads that lock
 /// without pause. parking_lot, which had such a bound once, has none since 0.13; std's mutex never had.
 ///
-/// The bound: a thread that finds n others waiting has the lock within a millisecond and n + 1 times half a
-/// millisecond, two sections and a wake-up. Where threads outnumber cores, add the time for which those
+/// The bound: a thread that finds n others waiting has the lock within n + 2 milliseconds, two sections
+/// and a wake-up. Where threads outnumber cores, add the time for which those
 /// that hold the lock, or were given it, are kept off their core: no lock can shorten that.
 ///
 /// [`MutexGuard::unlock_fair`](lock_api::MutexGuard::unlock_fair) hands the lock to a waiter that is

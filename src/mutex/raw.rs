@@ -20,7 +20,7 @@
 //! This is Go's mutex (`sync/mutex.go`: normal and starvation mode) with another hand-over. There
 //! a starving mutex hands each unlock to the head of its queue, until the queue is young again. Here
 //! one thread at a time is woken, and is given the lock if it doesn't get it by itself: at the next
-//! unlock once it has waited for a millisecond and is awake, and half a millisecond after its
+//! unlock once it has waited for a millisecond and is awake, and a millisecond after its
 //! wake-up even if it has had no core since. A thread with a core takes the lock for the price of a
 //! cache line; one without would hold it and do nothing, so it isn't given the lock at once.
 //!
@@ -57,11 +57,11 @@
 //! later of the two.
 //!
 //! **The bound.** A claim doesn't delay a wake-up, and a wake-up isn't delayed but by the woken thread
-//! before. That one has the lock, or has gone to the end of the queue, at the first unlock that comes half
-//! a millisecond after it was woken, or the second if that is later; where sections are short, up to
+//! before. That one has the lock, or has gone to the end of the queue, at the first unlock that comes a
+//! millisecond after it was woken, or the second if that is later; where sections are short, up to
 //! 64 unlocks later. It goes to the end of the queue only if it has a core and has waited for less than a
 //! millisecond, counted from the end of its first looks. So a waiter that has n others before it has
-//! the lock within a millisecond and n + 1 times half a millisecond, two sections and a wake-up. The
+//! the lock within n + 2 milliseconds, two sections and a wake-up. The
 //! clock runs whether the waiter has a core or not: where threads outnumber cores, what is added is
 //! the time for which those that hold the lock, or were given it, are kept off theirs.
 //!

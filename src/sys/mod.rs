@@ -12,7 +12,7 @@
 //! | [`Mutex`] | parking_lot's | loom's |
 //! | [`Tracked`] | nothing | a cell whose accesses loom checks |
 //! | spinning, [`Backoff`] | bounded, none on one core | none |
-//! | [`Patience`], [`Grace`] | a millisecond, half of one | the first question, none |
+//! | [`Patience`], [`Grace`] | a millisecond each | the first question, none |
 //! | [`Slot`]: marks with fences, or without for [`heavy_fence`] to make up for | an exchange; a store and `membarrier(2)` | a store buffer |
 //! | [`Hint`] | a Relaxed number | plain memory |
 //! | [`Process`], [`PerProcess`] | the forks up to here, counted | one process |

@@ -174,8 +174,8 @@ impl Grace {
     const BITS: u32 = 18;
     /// A tick in nanoseconds, as a power of two: 16 µs.
     const TICK: u32 = 14;
-    /// Half a millisecond, in ticks.
-    const TICKS: u32 = 31;
+    /// A millisecond, in ticks.
+    const TICKS: u32 = 61;
 
     /// The time, in ticks.
     pub(crate) fn now() -> u32 {
