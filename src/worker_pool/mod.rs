@@ -86,8 +86,9 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 /// helper, such as any on a pool of one, goes on in the child.
 ///
 /// # Panics
-/// A task that panics stops those of its batch that have not started: they are dropped. When
-/// every started one has ended, the call resumes the first panic; results that were there are
+/// A task that panics stops those of its batch that have not started when it has unwound (so after
+/// the panic hook, which takes long if it prints a backtrace): they are dropped. When every started
+/// one has ended, the call resumes the first panic; results that were there are
 /// dropped. The pool is unharmed.
 ///
 /// # Memory ordering
@@ -217,6 +218,17 @@ impl WorkerPool {
     /// let meet = || both.wait().is_leader();
     /// let leaders = WorkerPool::new(2).run([meet, meet]);
     /// assert_eq!(leaders.iter().filter(|&&leader| leader).count(), 1);
+    /// ```
+    ///
+    /// Tasks of one batch have one type. Different closures go in boxes:
+    ///
+    /// ```
+    /// use phalanx::WorkerPool;
+    ///
+    /// let words = ["fan", "out"];
+    /// let tasks: [Box<dyn FnOnce() -> usize + Send>; 2] =
+    ///     [Box::new(|| words.len()), Box::new(|| words.concat().len())];
+    /// assert_eq!(WorkerPool::new(2).run(tasks), [2, 6]);
     /// ```
     #[track_caller]
     pub fn run<I, F, T>(&self, tasks: I) -> Vec<T>
