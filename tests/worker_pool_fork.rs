@@ -19,7 +19,7 @@ fn fork() -> Option<libc::pid_t> {
     assert!(child >= 0, "the system gives no process");
     if child == 0 {
         // SAFETY: takes a number.
-        unsafe { libc::alarm(20) };
+        unsafe { libc::alarm(60) };
     }
     (child > 0).then_some(child)
 }
