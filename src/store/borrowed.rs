@@ -3,7 +3,7 @@
 //! The owned key is made by `K: From<&Q>`, not by `Q: ToOwned<Owned = K>`: an `Arc<str>`, a `Box<str>` or a string
 //! type of another crate can be made of a `&str`, but is not what it is owned as.
 
-use super::compute::own;
+use super::compute::assert_owns;
 use super::entry::{Opened, Removed};
 use super::table::{Site, Table};
 use super::{OccupiedEntry, Store};
@@ -43,16 +43,19 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
         Q: Hash + Eq + ?Sized,
     {
         let hash = self.hash(key);
-        let mut removed = Removed::new();
+        // Outside of the lock, as what it holds is dropped with it.
+        let (mut removed, mut spare, mut f) = (Removed::new(), None, Some(f));
         let mut shard = self.shards.write(true, hash);
         let had = shard.table.len();
         let is_it = |it: &K| it.borrow() == key;
-        let result = f(match self.open(&mut shard, hash, is_it, &mut removed) {
+        let entry = match self.open(&mut shard, hash, is_it, &mut removed) {
             Opened::Occupied(entry) => EntryRef::Occupied(entry),
             Opened::Vacant(table, site) => {
-                EntryRef::Vacant(VacantEntryRef { table, site, hash, key })
+                EntryRef::Vacant(VacantEntryRef { table, site, hash, key, spare: &mut spare })
             }
-        });
+        };
+        let f = f.take().expect("called once");
+        let result = f(entry);
         self.close(shard, had);
         result
     }
@@ -82,7 +85,7 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
         Q: Hash + Eq + ?Sized,
     {
         let hash = self.hash(key);
-        let mut removed = Removed::new();
+        let (mut removed, mut spare) = (Removed::new(), None);
         // Outside of the lock, as what the other one holds is dropped with it.
         let (mut insert, mut update) = (Some(insert), Some(update));
         // No closure: a key that is not equal is to be blamed on the caller's line.
@@ -95,7 +98,8 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
             }
             Opened::Vacant(table, site) => {
                 if let Some(insert) = insert.take() {
-                    VacantEntryRef { table, site, hash, key }.insert(insert());
+                    let spare = &mut spare;
+                    VacantEntryRef { table, site, hash, key, spare }.insert(insert());
                 }
             }
         }
@@ -120,6 +124,8 @@ pub struct VacantEntryRef<'a, 'q, K, Q: ?Sized, V> {
     site: &'a Site,
     hash: u64,
     key: &'q Q,
+    /// Outside of the lock: what isn't inserted, as the owned key can't be made or is not equal.
+    spare: &'a mut Option<(Option<K>, V)>,
 }
 
 impl<'a, 'q, K, Q: ?Sized, V> EntryRef<'a, 'q, K, Q, V> {
@@ -208,7 +214,14 @@ impl<'a, 'q, K, Q: ?Sized, V> VacantEntryRef<'a, 'q, K, Q, V> {
         K: Borrow<Q> + From<&'q Q>,
         Q: Eq,
     {
-        &mut self.table.insert_new(self.site, self.hash, (own(self.key, K::from), value)).1
+        let (owned, _) = self.spare.insert((None, value));
+        assert_owns(owned.insert(K::from(self.key)), self.key);
+        match self.spare.take() {
+            Some((Some(key), value)) => {
+                &mut self.table.insert_new(self.site, self.hash, (key, value)).1
+            }
+            _ => unreachable!("both have just been put there"),
+        }
     }
 }
 

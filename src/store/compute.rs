@@ -210,14 +210,25 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
 /// # Panics
 /// If the two are not equal: no call would find it.
 #[track_caller]
-pub(super) fn own<'q, K, Q>(key: &'q Q, from: impl FnOnce(&'q Q) -> K) -> K
+fn own<'q, K, Q>(key: &'q Q, from: impl FnOnce(&'q Q) -> K) -> K
 where
     K: Borrow<Q>,
     Q: Eq + ?Sized,
 {
     let owned = from(key);
-    assert!(owned.borrow() == key, "Store: the key made of a borrowed one is not equal to it");
+    assert_owns(&owned, key);
     owned
+}
+
+/// # Panics
+/// If an owned key is not equal to the borrowed one that it was made of.
+#[track_caller]
+pub(super) fn assert_owns<K, Q>(owned: &K, key: &Q)
+where
+    K: Borrow<Q>,
+    Q: Eq + ?Sized,
+{
+    assert!(owned.borrow() == key, "Store: the key made of a borrowed one is not equal to it");
 }
 
 /// The key that a call asks for.

@@ -487,16 +487,18 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
         let hash = self.hash(&key);
         // Before the lock, and so dropped after it: the key that was given if it isn't put in, and what is taken
         // out.
-        let (mut key, mut removed) = (Some(key), Removed::new());
+        let (mut key, mut removed, mut f) = (Some(key), Removed::new(), Some(f));
         let mut shard = self.shards.write(true, hash);
         let had = shard.table.len();
         let is_it = |it: &K| Some(it) == key.as_ref();
-        let result = f(match self.open(&mut shard, hash, is_it, &mut removed) {
+        let entry = match self.open(&mut shard, hash, is_it, &mut removed) {
             Opened::Occupied(entry) => Entry::Occupied(entry),
             Opened::Vacant(table, site) => {
                 Entry::Vacant(VacantEntry { table, site, hash, key: &mut key })
             }
-        });
+        };
+        let f = f.take().expect("called once");
+        let result = f(entry);
         self.close(shard, had);
         result
     }

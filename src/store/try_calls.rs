@@ -130,16 +130,18 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
     /// ```
     pub fn try_entry<R>(&self, key: K, f: impl FnOnce(Entry<'_, K, V>) -> R) -> Result<R, Busy> {
         let hash = self.hash(&key);
-        let (mut key, mut removed) = (Some(key), Removed::new());
+        let (mut key, mut removed, mut f) = (Some(key), Removed::new(), Some(f));
         let mut shard = self.shards.try_write(hash).ok_or(Busy)?;
         let had = shard.table.len();
         let is_it = |it: &K| Some(it) == key.as_ref();
-        let result = f(match self.open(&mut shard, hash, is_it, &mut removed) {
+        let entry = match self.open(&mut shard, hash, is_it, &mut removed) {
             Opened::Occupied(entry) => Entry::Occupied(entry),
             Opened::Vacant(table, site) => {
                 Entry::Vacant(VacantEntry { table, site, hash, key: &mut key })
             }
-        });
+        };
+        let f = f.take().expect("called once");
+        let result = f(entry);
         self.close(shard, had);
         Ok(result)
     }
