@@ -74,3 +74,73 @@ fn different_stores_nest_in_the_destructors_of_thread_locals() {
         assert_eq!(ENDED.load(SeqCst), 2);
     });
 }
+
+/// Counts its drops, and panics in those whose turn it is.
+struct Fussy<'a>(u32, &'a AtomicUsize, fn(u32) -> bool);
+impl Drop for Fussy<'_> {
+    fn drop(&mut self) {
+        self.1.fetch_add(1, SeqCst);
+        if self.2(self.0) {
+            std::panic::resume_unwind(Box::new("fussy"));
+        }
+    }
+}
+
+/// A table of hashbrown's leaks all that comes after a panicking `Drop`.
+#[test]
+fn each_entry_is_dropped_once_where_a_drop_panics() {
+    type Fussies<'a> = Store<u32, Fussy<'a>>;
+    let ways: [(&str, fn(Fussies<'_>)); 6] = [
+        ("clear", |store| store.clear()),
+        ("drop", |store| drop(store)),
+        ("into_iter", |store| drop(store.into_iter())),
+        ("into_iter, half way", |store| {
+            let mut entries = store.into_iter();
+            entries.by_ref().take(100).for_each(std::mem::forget);
+            drop(entries);
+        }),
+        ("drain", |store| drop(store.drain())),
+        ("retain", |store| store.retain(|_, _| false)),
+    ];
+    let turns: [fn(u32) -> bool; 3] = [|_| false, |n| n == 37, |n| n % 10 == 7];
+    for (way, call) in ways {
+        for (turn, panics) in turns.into_iter().enumerate() {
+            // Several panics end the process in these, as in a `Vec`.
+            if turn == 2 && ["drain", "retain"].contains(&way) {
+                continue;
+            }
+            for shards in [1, 8] {
+                // After a panic `clear` leaves the shards that come next to the store's own drop, as it unwinds.
+                if (way, turn) == ("clear", 2) && shards > 1 {
+                    continue;
+                }
+                let drops = AtomicUsize::new(0);
+                let store = Store::with_shards(shards);
+                (0..200).for_each(|n| drop(store.insert(n, Fussy(n, &drops, panics))));
+                let outcome = catch_unwind(AssertUnwindSafe(|| call(store)));
+                let here = format!("{way}, {turn}, {shards} shards");
+                // Of the half that was forgotten it may have been the turn.
+                if way != "into_iter, half way" || turn != 1 {
+                    assert_eq!(outcome.is_err(), turn > 0, "{here}");
+                }
+                let forgotten = if way == "into_iter, half way" { 100 } else { 0 };
+                assert_eq!(drops.load(SeqCst), 200 - forgotten, "{here}");
+            }
+        }
+    }
+}
+
+/// What is left in the other shards is still in the store.
+#[test]
+fn a_clear_whose_drop_panics_loses_nothing() {
+    let drops = AtomicUsize::new(0);
+    let store = Store::with_shards(8);
+    (0..200).for_each(|n| drop(store.insert(n, Fussy(n, &drops, |n| n % 50 == 7))));
+    let mut panics = 0;
+    while !store.is_empty() {
+        let before = store.len() + drops.load(SeqCst);
+        panics += usize::from(catch_unwind(AssertUnwindSafe(|| store.clear())).is_err());
+        assert_eq!((before, store.len() + drops.load(SeqCst)), (200, 200));
+    }
+    assert!((1..=4).contains(&panics), "{panics}");
+}

@@ -5,12 +5,12 @@ use super::flights::Flights;
 use super::inside::{self, Identity, Inside};
 use super::mix::Mix;
 use super::room;
-use super::table::{Site, Table};
+use super::table::{Site, Table, drop_all};
 use crate::rw_mutex::{Light, RawRwMutex, RwMutex, RwMutexReadGuard, RwMutexWriteGuard};
 use crate::sys::{IS_MODEL, cores, prefetch_to_write};
 use hashbrown::HashTable;
 use std::ops::{Deref, DerefMut};
-use std::ptr;
+use std::{mem, ptr};
 
 /// What one lock protects: the entries whose hash leads here, and who is computing some.
 #[derive(Debug)]
@@ -224,10 +224,17 @@ impl<K, V> Shards<K, V> {
         (table.take(site), flights)
     }
 
-    pub(super) fn into_tables(self) -> impl Iterator<Item = HashTable<(K, V)>> {
-        let sites = self.sites.into_iter();
-        let locks = self.locks.into_iter().zip(sites);
-        locks.map(|(lock, site)| lock.0.into_inner().table.take(&site))
+    /// All tables of a store that is used up.
+    pub(super) fn take_tables(&mut self) -> impl Iterator<Item = HashTable<(K, V)>> {
+        self.locks.iter_mut().map(|lock| lock.0.get_mut().table.take_last())
+    }
+}
+
+impl<K, V> Drop for Shards<K, V> {
+    fn drop(&mut self) {
+        if mem::needs_drop::<(K, V)>() {
+            drop_all(self.take_tables().flatten());
+        }
     }
 }
 

@@ -8,8 +8,9 @@
 
 use super::error::TryReserveError;
 use crate::sys::atomic::{AtomicU64, Ordering};
-use crate::sys::{prefetch, prefetch_to_write};
+use crate::sys::{catch, discard, prefetch, prefetch_to_write};
 use hashbrown::{HashTable, hash_table};
+use std::panic::resume_unwind;
 use std::{mem, ptr};
 
 /// An entry that is there.
@@ -182,6 +183,11 @@ impl<K, V> Table<K, V> {
     /// Takes out everything, and the memory with it.
     pub(super) fn take(&mut self, site: &Site) -> HashTable<(K, V)> {
         site.forget();
+        self.take_last()
+    }
+
+    /// The same, when nobody looks any more.
+    pub(super) fn take_last(&mut self) -> HashTable<(K, V)> {
         mem::take(&mut self.entries)
     }
 
@@ -258,6 +264,29 @@ impl<K, V> Table<K, V> {
         }
         self.entries = rebuilt;
         site.forget();
+    }
+}
+
+/// Drops all of them, also after one whose `Drop` panics, and then goes on with that panic; those of later ones go
+/// nowhere. A table of hashbrown's leaks what comes after it.
+pub(super) fn drop_all<T>(mut entries: impl Iterator<Item = T>) {
+    if !mem::needs_drop::<T>() {
+        return;
+    }
+    let mut first = None;
+    // Once, and once more for each panic: a loop by `next`, which leaves the iterator whole.
+    while let Err(payload) = catch(|| {
+        while let Some(entry) = entries.next() {
+            drop(entry);
+        }
+    }) {
+        match first {
+            None => first = Some(payload),
+            Some(_) => discard(payload),
+        }
+    }
+    if let Some(payload) = first {
+        resume_unwind(payload);
     }
 }
 

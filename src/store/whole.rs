@@ -2,6 +2,7 @@
 
 use super::Store;
 use super::inside::is_inside;
+use super::table::drop_all;
 use hashbrown::{HashTable, hash_table};
 use std::fmt;
 use std::hash::{BuildHasher, Hash};
@@ -66,8 +67,8 @@ impl<K, V, S> Store<K, V, S> {
     #[track_caller]
     pub fn clear(&self) {
         for place in self.places() {
-            let gone = self.shards.take_at(place);
-            drop(gone);
+            let (entries, _flights) = self.shards.take_at(place);
+            drop_all(entries.into_iter());
         }
     }
 
@@ -239,7 +240,7 @@ impl<K, V, S> UnwindSafe for Store<K, V, S> {}
 impl<K, V, S> RefUnwindSafe for Store<K, V, S> {}
 
 impl<K: fmt::Debug, V: fmt::Debug, S> fmt::Debug for Store<K, V, S> {
-    /// All entries, shard by shard; none if this thread is inside the store.
+    /// All entries, shard by shard; `{<in use by this thread>}` if this thread is inside the store.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if is_inside(self.shards.identity()) {
             return f.write_str("{<in use by this thread>}");
@@ -258,7 +259,8 @@ impl<K, V, S> IntoIterator for Store<K, V, S> {
 
     /// The entries, in no order.
     fn into_iter(self) -> IntoIter<K, V> {
-        let tables: Vec<_> = self.shards.into_tables().collect();
+        let mut store = self;
+        let tables: Vec<_> = store.shards.take_tables().collect();
         let left = tables.iter().map(HashTable::len).sum();
         IntoIter { tables: tables.into_iter(), entries: HashTable::new().into_iter(), left }
     }
@@ -287,6 +289,12 @@ impl<K, V> Iterator for IntoIter<K, V> {
 
     fn size_hint(&self) -> (usize, Option<usize>) {
         (self.left, Some(self.left))
+    }
+}
+
+impl<K, V> Drop for IntoIter<K, V> {
+    fn drop(&mut self) {
+        drop_all(self);
     }
 }
 
