@@ -740,3 +740,24 @@ fn a_panic_in_a_large_batch_drops_every_value_once() {
         }
     });
 }
+
+/// An iterator that says it has far more items than it has, and than there can be.
+#[test]
+fn a_size_hint_that_lies_is_not_believed() {
+    struct Liar(u32, usize);
+    impl Iterator for Liar {
+        type Item = u32;
+        fn next(&mut self) -> Option<u32> {
+            self.0 = self.0.checked_sub(1)?;
+            Some(self.0)
+        }
+        fn size_hint(&self) -> (usize, Option<usize>) {
+            (self.1, None)
+        }
+    }
+    let pool = WorkerPool::new(1);
+    for said in [usize::MAX, isize::MAX as usize / 4, 1 << 50] {
+        assert_eq!(pool.map(Liar(5, said), |n| n + 1), [5, 4, 3, 2, 1]);
+        assert_eq!(pool.run(Liar(3, said).map(|n| move || n)), [2, 1, 0]);
+    }
+}

@@ -28,6 +28,7 @@ use crate::sys::{Arc, PerProcess};
 use builder::StartUp;
 use shared::Shared;
 use std::fmt;
+use std::hint::black_box;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 
 /// A pool of `n` workers: runs batches of tasks, never more than `n` tasks at once.
@@ -237,7 +238,7 @@ impl WorkerPool {
         F: FnOnce() -> T + Send,
         T: Send,
     {
-        let tasks: Vec<F> = tasks.into_iter().collect();
+        let tasks = gather(tasks.into_iter());
         self.lead_run(tasks, |_, task: F| task())
     }
 
@@ -276,7 +277,7 @@ impl WorkerPool {
         F: Fn(I::Item) -> T + Sync,
         T: Send,
     {
-        let items: Vec<I::Item> = items.into_iter().collect();
+        let items = gather(items.into_iter());
         self.lead_map(items, move |_, item| f(item))
     }
 
@@ -328,4 +329,22 @@ impl fmt::Debug for WorkerPool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WorkerPool").field("workers", &self.workers()).finish_non_exhaustive()
     }
+}
+
+/// Collects them, also where the iterator says that there are far more than there are.
+fn gather<T>(items: impl Iterator<Item = T>) -> Vec<T> {
+    /// From so many on, what an iterator says is looked into: whether there may be so much memory.
+    const MANY: usize = 1 << 16;
+    let said = items.size_hint().0;
+    let mut gathered = Vec::new();
+    // Or the compiler may leave the allocation out, and take it as granted.
+    if said < MANY || black_box(&mut gathered).try_reserve_exact(said).is_ok() {
+        drop(gathered);
+        return items.collect();
+    }
+    // By `push`: `extend` believes it too.
+    for item in items {
+        gathered.push(item);
+    }
+    gathered
 }
