@@ -322,3 +322,22 @@ fn chains_of_waits_are_welcome() {
         store.get_or_compute(key, |key| if *key < 8 { 1 + compute(store, key + 1) } else { 0 })
     }
 }
+
+/// No circle: what it finds then is not its own computation.
+#[test]
+fn a_function_that_has_removed_its_key_may_ask_for_it() {
+    watchdog(|| {
+        let store = Store::new();
+        let outer = store.get_or_compute(1, |_| {
+            assert_eq!(store.remove(&1), None);
+            assert_eq!(store.get_or_compute(1, |_| 5), 5);
+            3
+        });
+        assert_eq!((outer, store.get(&1)), (3, Some(5)));
+        let outer = store.get_or_compute(2, |_| {
+            store.insert(2, 44);
+            store.get_or_compute(2, |_| 5) + 1
+        });
+        assert_eq!((outer, store.get(&2)), (44, Some(44)));
+    });
+}

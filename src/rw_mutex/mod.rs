@@ -339,6 +339,7 @@ by_build! {
 /// A `try_` call doesn't block. One that fails is noticed by no other call: it makes nobody wait or fail.
 /// [`try_read`](lock_api::RwLock::try_read) fails only if a writer holds the lock or waits for it, or has just
 /// handed it over with [`unlock_fair`](lock_api::RwLockWriteGuard::unlock_fair) to a thread that isn't awake yet.
+/// With too many readers inside it panics, as `read` does: see [panics](RwMutex#panics-and-misuse).
 /// [`try_write`](lock_api::RwLock::try_write) fails only if another thread is inside, is on its way in or
 /// out, or has waited so long that it claims the lock. A timed wait with no time (`Duration::ZERO`, or a
 /// deadline that has passed) is a try. A writer that waits with a limit is a waiting writer as long as it

@@ -22,8 +22,8 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
     /// While another call computes the value.
     ///
     /// # Panics
-    /// Whatever `f` panics with. If the call would wait for itself: `f` asks for the same key in the same way, or
-    /// for one whose function, in another thread, waits for this one. (Other ways to wait for oneself are
+    /// Whatever `f` panics with. If the call would wait for itself: `f` asks for the same key in the same way, without
+    /// having removed it, or for one whose function, in another thread, waits for this one. (Other ways to wait for oneself are
     /// not seen: `f` must not join a thread that asks for the key.) From inside this store.
     ///
     /// # Examples

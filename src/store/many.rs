@@ -202,11 +202,12 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
+        // First of all: a call from inside panics, whatever its keys are.
+        let inside = Inside::enter(self.shards.identity());
         spots.sort_unstable_by_key(|spot| (spot.place, spot.hash, spot.at));
         if let Some(duplicate) = first_duplicate(keys, spots) {
             return Err(duplicate);
         }
-        let inside = Inside::enter(self.shards.identity());
         // In the order of their places: invariant 3.
         let runs = spots.chunk_by(|one, next| one.place == next.place);
         let shards: Vec<_> = runs.map(|run| self.shards.lock(run[0].place)).collect();

@@ -103,7 +103,7 @@ use std::mem;
 ///
 /// # Calls from inside
 /// Code that runs under a lock of a store must not call that store: it would wait for its own lock. It doesn't hang,
-/// it panics.
+/// it panics. Formatting the store by `Debug` doesn't: it prints `{<in use by this thread>}`.
 ///
 /// A value that a closure drops is dropped under the lock, as the closure isn't done yet: what it assigns over, what
 /// it takes out and doesn't return, what it owns. If the `Drop` of such a value calls the store, that panics. So return
@@ -156,13 +156,16 @@ use std::mem;
 /// [`retain`](Store::retain) can't ask about the values that are being computed, and lets none of them in.
 ///
 /// **Circles.** A function that asks for its own key would wait for itself. That call panics, and so does one that
-/// closes a circle of threads each of which waits for the next.
+/// closes a circle of threads each of which waits for the next. A function that has removed its own key, or inserted
+/// a value for it, may ask for it: that is no circle. The call computes anew, or returns the inserted value.
 ///
 /// # Panics
 /// A panic of a closure, of a hasher, or of a `Hash`, `Eq` or `Clone` reaches the caller, and the
 /// store goes on: every key is still there, with its value as the closure has left it. What the panicking call
 /// was to put in is dropped. So does a panic of a `Drop`, after the call's work on that shard: `clear` and `retain`
-/// end there, and leave the shards that come after as they are.
+/// end there, and leave the shards that come after as they are. All that they have removed is dropped, and so are all
+/// entries of a store, or of its iterator, that is dropped: the first panic goes on when that is done. Panics of later
+/// `Drop`s end the process in `retain`, as in a `Vec`, and go nowhere in the others.
 ///
 /// # Memory
 /// Entries lie in tables, not in boxes of their own. There are 64 shards for each processor, rounded up to a
