@@ -70,8 +70,8 @@
 //! before whatever is done under it next.
 
 use super::state::{
-    CLAIMED, GIVEN, HANDED, LOCKED, PARKED, STARVING, WOKEN, admitted, gives, owes_wake_up, unlocked,
-    unlocked_waking,
+    CLAIMED, GIVEN, HANDED, LOCKED, PARKED, STARVING, WOKEN, admitted, gives, owes_wake_up,
+    unlocked, unlocked_waking,
 };
 use crate::sys::atomic::{AtomicU32, Ordering};
 use crate::sys::{
