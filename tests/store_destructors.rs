@@ -90,7 +90,8 @@ impl Drop for Fussy<'_> {
 #[test]
 fn each_entry_is_dropped_once_where_a_drop_panics() {
     type Fussies<'a> = Store<u32, Fussy<'a>>;
-    let ways: [(&str, fn(Fussies<'_>)); 6] = [
+    type Way = (&'static str, fn(Fussies<'_>));
+    let ways: [Way; 6] = [
         ("clear", |store| store.clear()),
         ("drop", |store| drop(store)),
         ("into_iter", |store| drop(store.into_iter())),

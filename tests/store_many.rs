@@ -190,7 +190,7 @@ fn threads_that_lock_many_keys_lose_nothing() {
 fn a_call_from_inside_with_the_same_key_twice_panics_all_the_same() {
     let store = Store::from([(1, 1)]);
     let calls: [&dyn Fn(); 2] = [&|| ignore(store.try_with_many([&1, &1], |_| ())), &|| {
-        ignore(store.try_with_many_slice(&[&1, &1], |_| ()))
+        ignore(store.try_with_many_slice(&[&1, &1], |_| ()));
     }];
     for call in calls {
         let seen = panic_of(|| store.with(&1, |_| call()));

@@ -276,7 +276,7 @@ pub(super) fn drop_all<T>(mut entries: impl Iterator<Item = T>) {
     let mut first = None;
     // Once, and once more for each panic: a loop by `next`, which leaves the iterator whole.
     while let Err(payload) = catch(|| {
-        while let Some(entry) = entries.next() {
+        for entry in entries.by_ref() {
             drop(entry);
         }
     }) {
