@@ -4,33 +4,11 @@
 
 mod common;
 
+use common::forks::in_child;
 use common::watchdog;
 use phalanx::{Condvar, Mutex, RwMutex, SafeCounter, Store, WaitGroup};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
 use std::time::Duration;
-
-/// Runs `check` in a forked child, which must neither panic nor hang.
-#[track_caller]
-fn in_child(check: impl FnOnce()) {
-    // SAFETY: takes nothing. What the child does afterwards is what is tested.
-    let child = unsafe { libc::fork() };
-    assert!(child >= 0, "the system gives no process");
-    if child == 0 {
-        // A child that hangs is killed.
-        // SAFETY: takes a number.
-        unsafe { libc::alarm(20) };
-        let failed = catch_unwind(AssertUnwindSafe(check)).is_err();
-        // SAFETY: takes a number, and runs nothing that belongs to the parent's threads.
-        unsafe { libc::_exit(i32::from(failed)) }
-    }
-    let mut status = 0;
-    // SAFETY: `status` is there to be written.
-    let ended = unsafe { libc::waitpid(child, &raw mut status, 0) };
-    assert_eq!(ended, child);
-    assert!(libc::WIFEXITED(status), "the child was killed by signal {}", libc::WTERMSIG(status));
-    assert_eq!(libc::WEXITSTATUS(status), 0, "the child panicked");
-}
 
 /// Reads by two threads at once, long enough for a lock to become one that is mostly read.
 fn read_often(lock: &RwMutex<u32>) {

@@ -4,6 +4,7 @@
 
 mod common;
 
+use common::forks::{end, fork, in_child, outcome};
 use common::watchdog;
 use phalanx::WorkerPool;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -11,44 +12,6 @@ use std::process;
 use std::sync::mpsc::channel;
 use std::sync::{Barrier, Mutex};
 use std::thread;
-
-/// Forks. `None` in the child, which is killed if it hangs.
-fn fork() -> Option<libc::pid_t> {
-    // SAFETY: takes nothing. What the child does afterwards is what is tested.
-    let child = unsafe { libc::fork() };
-    assert!(child >= 0, "the system gives no process");
-    if child == 0 {
-        // SAFETY: takes a number.
-        unsafe { libc::alarm(60) };
-    }
-    (child > 0).then_some(child)
-}
-
-/// Ends the child.
-fn end(succeeded: bool) -> ! {
-    // SAFETY: takes a number, and runs nothing that belongs to the parent's threads.
-    unsafe { libc::_exit(if succeeded { 0 } else { 1 }) }
-}
-
-/// How a child ended: its code, or `Err` with the signal that killed it.
-fn outcome(child: libc::pid_t) -> Result<i32, i32> {
-    let mut status = 0;
-    // SAFETY: `status` is there to be written.
-    let ended = unsafe { libc::waitpid(child, &raw mut status, 0) };
-    assert_eq!(ended, child);
-    if libc::WIFEXITED(status) {
-        Ok(libc::WEXITSTATUS(status))
-    } else {
-        Err(libc::WTERMSIG(status))
-    }
-}
-
-/// Runs `check` in a forked child, which must not panic there, or hang.
-#[track_caller]
-fn in_child(check: impl FnOnce()) {
-    let Some(child) = fork() else { end(catch_unwind(AssertUnwindSafe(check)).is_ok()) };
-    assert_eq!(outcome(child), Ok(0));
-}
 
 /// Needs `tasks` threads at once.
 fn meet(pool: &WorkerPool, tasks: usize) {

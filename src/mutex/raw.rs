@@ -258,6 +258,7 @@ impl Word {
             // invariant 3 has it.
             let claims = !has_claimed && word & (CLAIMED | HANDED) == 0;
             let mark = if claims { CLAIMED } else { PARKED };
+            // ORDERING: Relaxed: publishes nothing.
             if self.step(word, word & !woken | mark, Ordering::Relaxed).is_err() {
                 continue;
             }

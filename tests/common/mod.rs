@@ -3,6 +3,8 @@
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 pub(crate) mod counts;
+#[cfg(all(target_os = "linux", not(miri)))]
+pub(crate) mod forks;
 pub(crate) mod history;
 pub(crate) mod locks;
 
