@@ -234,18 +234,21 @@ impl<V> Flight<V> {
 }
 
 impl<V: Clone> Outcome<V> {
-    /// The value or the error, or `None` for a panic and an error of another type. The last call of all gets
-    /// the value itself, the others clone it.
-    pub(super) fn result<E: Clone + 'static>(self: Arc<Self>) -> Option<Result<V, E>> {
-        match Arc::try_unwrap(self) {
-            Ok(Outcome::Value(value)) => Some(Ok(value)),
-            Ok(Outcome::Error(error)) => error.downcast().ok().map(|error| Err(*error)),
-            Ok(Outcome::Panicked) => None,
-            Err(shared) => match &*shared {
-                Outcome::Value(value) => Some(Ok(value.clone())),
-                Outcome::Error(error) => error.downcast_ref().cloned().map(Err),
+    /// The value or the error, or `None` for a panic and an error of another type. A call that finds itself the
+    /// last takes the value, the others clone it.
+    pub(super) fn result<E: Clone + 'static>(mut self: Arc<Self>) -> Option<Result<V, E>> {
+        // Not `try_unwrap`, whose fence ThreadSanitizer doesn't see.
+        if let Some(last) = Arc::get_mut(&mut self) {
+            return match mem::replace(last, Outcome::Panicked) {
+                Outcome::Value(value) => Some(Ok(value)),
+                Outcome::Error(error) => error.downcast().ok().map(|error| Err(*error)),
                 Outcome::Panicked => None,
-            },
+            };
+        }
+        match &*self {
+            Outcome::Value(value) => Some(Ok(value.clone())),
+            Outcome::Error(error) => error.downcast_ref().cloned().map(Err),
+            Outcome::Panicked => None,
         }
     }
 }
