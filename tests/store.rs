@@ -572,6 +572,13 @@ fn an_eq_that_lies_gets_no_value_twice() {
     ASKED.set(0);
     let seen = panic_of(|| store.with_many([&Liar, &Liar], |_| unreachable!("two of one")));
     assert_eq!(seen.message, "Store: with_many was given the same key twice, at 0 and 1");
+    ASKED.set(0);
+    let error = store.try_with_many([&Liar, &Liar], |_| unreachable!("two of one")).unwrap_err();
+    assert_eq!((error.first, error.second), (0, 1));
+    ASKED.set(0);
+    let error = store.try_with_many_slice(&[&Liar, &Liar], |_| unreachable!("two of one"));
+    assert_eq!(error.map(|()| 0).unwrap_err().second, 1);
+    assert_eq!(store.get(&Liar), Some(1));
 }
 
 /// A hasher that fills only the lower bits puts all in one shard, and no harm is done.

@@ -7,7 +7,6 @@ mod common;
 
 use common::{Counted, ignore, panic_of, watchdog};
 use phalanx::Store;
-use std::cell::Cell;
 use std::hash::{Hash, Hasher};
 use std::sync::Barrier;
 use std::sync::atomic::Ordering::SeqCst;
@@ -120,35 +119,6 @@ impl CopiedOr for Option<&mut u32> {
     fn copied_or(self, other: u32) -> u32 {
         self.map_or(other, |it| *it)
     }
-}
-
-/// Two keys that say they differ, and then are both found in one entry: the value must not be given twice.
-#[test]
-fn an_eq_that_lies_is_a_key_given_twice() {
-    thread_local! {
-        static ASKED: Cell<u32> = const { Cell::new(0) };
-    }
-    struct Liar;
-    impl Hash for Liar {
-        fn hash<H: Hasher>(&self, hasher: &mut H) {
-            0.hash(hasher);
-        }
-    }
-    impl PartialEq for Liar {
-        fn eq(&self, _: &Self) -> bool {
-            ASKED.replace(ASKED.get() + 1) > 0
-        }
-    }
-    impl Eq for Liar {}
-    let store = Store::with_shards(1);
-    store.insert(Liar, 1);
-    ASKED.set(0);
-    let error = store.try_with_many([&Liar, &Liar], |_| unreachable!("two of one")).unwrap_err();
-    assert_eq!((error.first, error.second), (0, 1));
-    ASKED.set(0);
-    let error = store.try_with_many_slice(&[&Liar, &Liar], |_| unreachable!("two of one"));
-    assert_eq!(error.map(|()| 0).unwrap_err().second, 1);
-    assert_eq!(store.get(&Liar), Some(1));
 }
 
 /// The keys of all threads in orders of their own, many at a time.
