@@ -143,11 +143,11 @@
 
 mod condvar;
 mod error;
-mod latch;
 mod mutex;
 mod rw_mutex;
 mod safe_counter;
 pub mod store;
+mod support;
 mod sys;
 mod wait_group;
 mod worker_pool;

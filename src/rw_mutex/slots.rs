@@ -31,7 +31,7 @@
 //! heavy one in the writer alone: see `light.rs`. Only first slots are marked lightly.
 
 use crate::sys::atomic::{AtomicU64, Ordering};
-use crate::sys::numbers::{Bit, GROUP, claim, give_back, words};
+use crate::support::thread_index::{Bit, GROUP, claim, give_back, words};
 use crate::sys::{Hint, IS_MODEL, array, global_array, local, prepare_heavy_fence};
 use crossbeam_utils::CachePadded;
 use std::cell::Cell;

@@ -1,13 +1,13 @@
 //! The cells of a counter that many threads add to: one for each thread, on a line of its own.
 //!
-//! A cell belongs to a thread's [number](crate::sys::numbers): only its holder writes it, with a plain
+//! A cell belongs to a thread's [number](crate::support::thread_index): only its holder writes it, with a plain
 //! load and store. Cells come in *segments*, each as long as all before it together, made when the first
 //! thread comes whose number is that high; they stay until the counter goes. Threads without a number add to
 //! one shared cell with a read-modify-write.
 
 use super::lazy::Lazy;
+use crate::support::thread_index::NUMBERS;
 use crate::sys::atomic::{AtomicU64, Ordering};
-use crate::sys::numbers::NUMBERS;
 use crate::sys::{IS_MODEL, array, store};
 use crossbeam_utils::CachePadded;
 

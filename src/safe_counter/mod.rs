@@ -47,8 +47,8 @@ mod lazy;
 #[cfg(feature = "serde")]
 mod serde;
 
+use crate::support::thread_index::{NUMBERS, claim_mine, mine};
 use crate::sys::atomic::{AtomicU64, AtomicUsize, Ordering};
-use crate::sys::numbers::{NUMBERS, claim_mine, mine};
 use crate::sys::{Hint, IS_MODEL, Mutex, const_fn, store};
 use cells::{Cells, add_alone};
 use lazy::Lazy;

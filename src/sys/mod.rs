@@ -45,10 +45,6 @@
 //! The queues' own short locks, like the few others inside the crate, are parking_lot's
 //! [`Mutex`] and never phalanx's: phalanx's mutex sleeps by way of this module and is the subject of
 //! its models, so a lock below it must not be built on it.
-//!
-//! Futures wait on addresses too, on the same terms: [`park_task`] and [`wake_tasks`].
-//!
-//! A thread's number, what it owns its share of a table by, is in [`numbers`].
 
 #[cfg(all(phalanx_loom, not(feature = "loom")))]
 compile_error!(
@@ -72,8 +68,6 @@ pub(crate) use model::{Local, PerExecution};
 #[cfg(all(phalanx_loom, feature = "loom"))]
 pub use model::{RawMutex, RawRwMutex};
 
-pub(crate) mod numbers;
-mod tasks;
 #[cfg(test)]
 pub(crate) mod testing;
 
@@ -87,7 +81,6 @@ pub(crate) use build::{
 };
 pub use build::{Model, atomic, cell, hint, model, thread};
 pub(crate) use std::sync::Arc;
-pub(crate) use tasks::{Ticket, cancel_task, park_task, wake_tasks};
 
 use std::any::Any;
 use std::mem;

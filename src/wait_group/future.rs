@@ -2,8 +2,8 @@
 
 use super::WaitGroup;
 use super::word::BUSY;
-use crate::latch::TASKS;
-use crate::sys::{Ticket, cancel_task, park_task};
+use crate::support::latch::TASKS;
+use crate::support::wakers::{Ticket, cancel_task, park_task};
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 use std::task::{Context, Poll};

@@ -5,7 +5,7 @@
 //! that end with the block. A [`WaitGroup`] counts whatever the user calls a task, may grow while
 //! it is waited for, and can be used again.
 //!
-//! All state is one word, laid out in [`word`]; the waiting is the [latch](crate::latch)'s
+//! All state is one word, laid out in [`word`]; the waiting is the [latch](crate::support::latch)'s
 //! protocol, whose invariants 1 to 4 hold here. What this module adds:
 //!
 //! 5. The allocation lives while `OWNED` or a guard's count is in the word. Whoever takes the last
@@ -23,7 +23,7 @@ pub use future::WaitFuture;
 pub use guard::WaitGuard;
 
 use crate::error::WaitTimeout;
-use crate::latch::Latch;
+use crate::support::latch::Latch;
 use crate::sys::atomic::Ordering;
 use crate::sys::{Heap, Mutex, Spin, catch, discard, thread};
 use crossbeam_utils::CachePadded;

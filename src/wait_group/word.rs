@@ -2,7 +2,7 @@
 //!
 //! | bits | name | meaning | written by |
 //! | --- | --- | --- | --- |
-//! | 0, 1 | | the [latch](crate::latch)'s marks | the latch |
+//! | 0, 1 | | the [latch](crate::support::latch)'s marks | the latch |
 //! | 2 | `OWNED` | the [`WaitGroup`](super::WaitGroup) itself still exists | its drop clears it |
 //! | 3 | `PANICKED` | a panic is kept for a waiter | under the panic slot's lock |
 //! | 4–33 | guards | how many guards are alive | `guard`, a guard's clone and drop |
@@ -12,7 +12,7 @@
 //! not be able to pay with a guard's count. `manual` stands on top, so that its borrow, for the
 //! moment that a `done` below zero takes to put itself right, falls off the word's end.
 
-use crate::latch::FIRST_BIT;
+use crate::support::latch::FIRST_BIT;
 
 pub(super) const OWNED: u64 = 1 << FIRST_BIT;
 pub(super) const PANICKED: u64 = 1 << (FIRST_BIT + 1);

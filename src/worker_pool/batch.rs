@@ -18,7 +18,7 @@
 
 use super::chunks::{Pace, share};
 use super::slots::{Payload, Slots, drop_quietly};
-use crate::latch::{FIRST_BIT, Latch};
+use crate::support::latch::{FIRST_BIT, Latch};
 use crate::sys::atomic::{AtomicUsize, Ordering};
 use crate::sys::{Mutex, Spin, Stopwatch, Tracked, discard};
 use crossbeam_utils::CachePadded;

@@ -1,6 +1,6 @@
 //! What a pool's workers and waiting callers sleep on.
 
-use crate::latch::{FIRST_BIT, Latch};
+use crate::support::latch::{FIRST_BIT, Latch};
 use crate::sys::atomic::{AtomicU64, Ordering};
 use crate::sys::{Arc, Spin, Tracked, thread};
 use crossbeam_utils::CachePadded;

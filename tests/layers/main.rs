@@ -14,14 +14,14 @@ use std::path::{Path, PathBuf};
 const LAYERS: [(&str, u32); 10] = [
     ("sys", 0),
     ("error", 0),
-    ("latch", 1),
-    ("mutex", 1),
-    ("rw_mutex", 1),
-    ("condvar", 2),
-    ("safe_counter", 1),
-    ("wait_group", 2),
-    ("store", 3),
-    ("worker_pool", 4),
+    ("support", 1),
+    ("mutex", 2),
+    ("rw_mutex", 2),
+    ("condvar", 3),
+    ("safe_counter", 2),
+    ("wait_group", 3),
+    ("store", 4),
+    ("worker_pool", 5),
 ];
 
 /// What only `sys` may name: the first one or two segments of a path.
@@ -218,7 +218,7 @@ fn faults(module: &str, source: &str) -> usize {
 
 #[test]
 fn an_upward_a_sideways_and_a_machine_import_are_seen() {
-    assert_eq!(faults("latch", "use crate::wait_group::WaitGroup;"), 1);
+    assert_eq!(faults("support", "use crate::wait_group::WaitGroup;"), 1);
     assert_eq!(faults("error", "use crate::sys::Mutex;"), 1);
     assert_eq!(
         faults("wait_group", "use crate::{error::WaitTimeout, worker_pool::WorkerPool};"),
@@ -236,7 +236,7 @@ fn an_upward_a_sideways_and_a_machine_import_are_seen() {
         faults("store::table", "mod tests { use super::super::super::worker_pool::WorkerPool; }"),
         1
     );
-    assert_eq!(faults("latch", "fn f() { let x = crate::WaitGroup::new(); }"), 1);
+    assert_eq!(faults("support", "fn f() { let x = crate::WaitGroup::new(); }"), 1);
     assert_eq!(faults("mutex", "by_build! { machine { use crate::store::Store; } }"), 1);
     assert_eq!(faults("wait_group", "use std::sync::Arc;"), 1);
     assert_eq!(faults("wait_group", "use std::{fmt, thread};"), 1);
@@ -244,7 +244,7 @@ fn an_upward_a_sideways_and_a_machine_import_are_seen() {
     assert_eq!(faults("worker_pool", "use parking_lot::Mutex;"), 1);
     assert_eq!(faults("worker_pool", "use crate::sys::{Arc, thread};"), 0);
     assert_eq!(faults("sys", "use std::sync::Arc;"), 0);
-    assert_eq!(faults("latch", "//! [`WaitGroup`](crate::WaitGroup)"), 0);
+    assert_eq!(faults("support", "//! [`WaitGroup`](crate::WaitGroup)"), 0);
     assert_eq!(faults("store::table", "use super::shards::Shards; use super::super::sys::Arc;"), 0);
 }
 

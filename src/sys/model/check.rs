@@ -1,10 +1,10 @@
 //! Running a closure under loom, twice.
 
-use super::super::{numbers, tasks};
 use super::atomic::with_rmw_loads;
 use super::guard::{self, Report, Run, Settings};
 use super::run::{explore, is_running};
 use super::{locks, park, verdict};
+use crate::support::{thread_index, wakers};
 use std::cell::RefCell;
 use std::env;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
@@ -132,8 +132,8 @@ pub(super) fn with_settings(run: &'static Run, f: impl Fn() + Send + Sync + 'sta
         guard::next_execution(run);
         // Made here, by the thread from which all others descend.
         park::lot();
-        tasks::table();
-        numbers::owned();
+        wakers::table();
+        thread_index::owned();
         locks::orders();
         if let Err(payload) = catch_unwind(AssertUnwindSafe(&f)) {
             // Other threads of the model may be in the middle of anything: nothing of it goes on.

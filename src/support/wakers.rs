@@ -7,7 +7,7 @@
 //! Each bucket's lock protects its list. `validate` runs under it, so that a waker is either in
 //! the list before the other side looks, or the validation sees why it need not be.
 
-use super::{IS_MODEL, Mutex, catch, discard, global_array};
+use crate::sys::{IS_MODEL, Mutex, catch, discard, global_array};
 use std::collections::BTreeMap;
 use std::task::Waker;
 
@@ -19,7 +19,7 @@ pub(crate) struct Ticket {
 }
 
 #[derive(Debug)]
-pub(super) struct Bucket {
+pub(crate) struct Bucket {
     next_id: u64,
     /// By address, then by registration.
     waiting: BTreeMap<(usize, u64), Waker>,
@@ -33,7 +33,7 @@ impl Bucket {
 
 /// One in a model: an address is another one in each execution, and must not pick the lock.
 const BUCKETS: usize = if IS_MODEL { 1 } else { 8 };
-global_array!(pub(super) table: [Mutex<Bucket>; BUCKETS] = Mutex::new(Bucket::new()));
+global_array!(pub(crate) table: [Mutex<Bucket>; BUCKETS] = Mutex::new(Bucket::new()));
 
 fn bucket(address: usize) -> &'static Mutex<Bucket> {
     // Words sit on lines of their own more often than not: mix the bits above the line's.

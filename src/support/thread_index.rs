@@ -14,8 +14,8 @@
 //! [`mine`] is the number of this thread, from the first time it asks until it ends. While threads come
 //! and go by the thousand, the numbers stay below the most that were ever there at once.
 
-use super::atomic::{AtomicU64, Ordering};
-use super::{IS_MODEL, global_array, local};
+use crate::sys::atomic::{AtomicU64, Ordering};
+use crate::sys::{IS_MODEL, global_array, local};
 use std::cell::Cell;
 
 /// Numbers of one word.
@@ -77,7 +77,7 @@ const UNASKED: usize = usize::MAX - 1;
 /// Stands for the number of a thread that has none for good.
 const NONE: usize = usize::MAX;
 
-global_array!(pub(super) owned: [AtomicU64; words(NUMBERS)] = AtomicU64::new(0));
+global_array!(pub(crate) owned: [AtomicU64; words(NUMBERS)] = AtomicU64::new(0));
 
 local! {
     /// This thread's number, as long as it may use it.

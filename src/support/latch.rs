@@ -37,8 +37,9 @@
 //! release sequence; a waiter reads the drained word with Acquire. So everything before each
 //! leave happens before the return of the wait.
 
+use super::wakers::wake_tasks;
 use crate::sys::atomic::{AtomicU64, Ordering};
-use crate::sys::{Parked, Spin, park, unpark_threads, wake_tasks};
+use crate::sys::{Parked, Spin, park, unpark_threads};
 use std::time::Instant;
 
 /// See the [module](self).

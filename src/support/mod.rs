@@ -1,0 +1,11 @@
+//! What the primitives share: one layer above the machine, and below every type that users see.
+//!
+//! | file | holds |
+//! | --- | --- |
+//! | [`thread_index`] | small numbers for threads, by which a thread owns its share of a table |
+//! | [`wakers`] | futures that wait on an address, beside the threads that park on it |
+//! | [`latch`] | a word of counts that threads and futures wait on until it drains |
+
+pub(crate) mod latch;
+pub(crate) mod thread_index;
+pub(crate) mod wakers;
