@@ -1,104 +1,47 @@
-//! A mutual exclusion lock that barges for speed and lets nobody starve.
+//! A mutual exclusion lock that barges for speed and lets no thread starve.
 //!
-//! The lock itself is `raw.rs`, its word `state.rs`; the types here are [`lock_api`]'s around it.
+//! | file | holds |
+//! | --- | --- |
+//! | `state.rs` | the bits of the lock's word and the transitions between them |
+//! | `core.rs` | the word, how threads wait for it, the invariants |
+//! | `raw.rs` | [`lock_api`]'s traits for the word |
+//! | `models.rs` | models of the word, and of the specification that users' models run on |
 
-use crate::sys::by_build;
+#[cfg_attr(
+    all(phalanx_loom, not(test)),
+    expect(dead_code, reason = "in a model build only the lock's own models use it")
+)]
+mod core;
+#[cfg(test)]
+pub(crate) mod models;
+#[cfg(not(phalanx_loom))]
+mod raw;
+mod state;
+
+pub(crate) use core::Word;
+#[cfg(not(phalanx_loom))]
+pub use raw::RawMutex;
+
+#[cfg(phalanx_loom)]
+pub use crate::sys::RawMutex;
 use std::ptr;
-
-by_build! {
-    machine {
-        mod raw;
-
-        use lock_api::GuardSend;
-        use std::time::{Duration, Instant};
-
-        /// The raw lock of [`Mutex`], for code that is generic over [`lock_api`]'s traits.
-        #[derive(Debug)]
-        pub struct RawMutex(Word);
-
-        /// The word of a raw lock that is phalanx's own; `None` for any other.
-        #[inline]
-        pub(crate) fn word_of<R>(raw: &R) -> Option<&Word> {
-            #[cfg(test)]
-            if let Some(real) = cast::<R, models::RealRaw>(raw) {
-                return Some(real.word());
-            }
-            cast::<R, RawMutex>(raw).map(|raw| &raw.0)
-        }
-
-        // SAFETY: the word's invariants 1 and 3: one thread at a time has it. A guard may be sent to
-        // another thread, as nothing in the word belongs to one.
-        unsafe impl lock_api::RawMutex for RawMutex {
-            const INIT: Self = RawMutex(Word::new());
-            type Guard = GuardSend;
-
-            #[inline]
-            fn lock(&self) -> GuardSend {
-                self.0.lock();
-                GuardSend::new()
-            }
-
-            #[inline]
-            fn try_lock(&self) -> Option<GuardSend> {
-                self.0.try_lock().then(GuardSend::new)
-            }
-
-            #[inline]
-            unsafe fn unlock(&self, _: GuardSend) {
-                self.0.unlock();
-            }
-
-            fn is_locked(&self) -> bool {
-                self.0.is_locked()
-            }
-        }
-
-        // SAFETY: as above.
-        unsafe impl lock_api::RawMutexFair for RawMutex {
-            unsafe fn unlock_fair(&self, _: GuardSend) {
-                self.0.unlock_fair();
-            }
-        }
-
-        // SAFETY: as above.
-        unsafe impl lock_api::RawMutexTimed for RawMutex {
-            type Duration = Duration;
-            type Instant = Instant;
-
-            fn try_lock_for(&self, timeout: Duration) -> Option<GuardSend> {
-                // Too long to represent: for ever.
-                let deadline = Instant::now().checked_add(timeout);
-                self.0.lock_until(deadline).then(GuardSend::new)
-            }
-
-            fn try_lock_until(&self, deadline: Instant) -> Option<GuardSend> {
-                self.0.lock_until(Some(deadline)).then(GuardSend::new)
-            }
-        }
-    }
-    model {
-        #[cfg_attr(not(test), expect(dead_code, reason = "only the models of this room use it"))]
-        mod raw;
-
-        pub use crate::sys::RawMutex;
-
-        /// The word of a raw lock that is the real one, which only models have here.
-        pub(crate) fn word_of<R>(raw: &R) -> Option<&Word> {
-            #[cfg(test)]
-            return cast::<R, models::RealRaw>(raw).map(models::RealRaw::word);
-            #[cfg(not(test))]
-            cast::<R, Word>(raw)
-        }
-    }
-}
 
 /// A mutex on the real raw lock, also where users have the specification.
 #[cfg(test)]
 pub(crate) type RealMutex<T> = lock_api::Mutex<models::RealRaw, T>;
 
-mod state;
-
-pub(crate) use raw::Word;
+/// The word of a raw lock that is phalanx's own; `None` for any other lock, and for a specification.
+#[inline]
+pub(crate) fn word_of<R>(raw: &R) -> Option<&Word> {
+    #[cfg(test)]
+    if let Some(real) = cast::<R, models::RealRaw>(raw) {
+        return Some(real.word());
+    }
+    #[cfg(not(phalanx_loom))]
+    return cast::<R, RawMutex>(raw).map(RawMutex::word);
+    #[cfg(phalanx_loom)]
+    cast::<R, Word>(raw)
+}
 
 /// The same raw lock, if that is its type.
 #[inline]
@@ -108,6 +51,9 @@ fn cast<R, T>(raw: &R) -> Option<&T> {
 }
 
 /// A mutual exclusion lock around a value: Go's `Mutex`, with the value inside.
+///
+/// Use it where threads share a value that is written often, or locked for moments. Where several threads read at
+/// once and writes are rare, take [`RwMutex`](crate::RwMutex).
 ///
 /// ```
 /// use phalanx::{Mutex, WaitGroup};
@@ -124,17 +70,17 @@ fn cast<R, T>(raw: &R) -> Option<&T> {
 ///
 /// **Locking again on the thread that holds the lock deadlocks.**
 ///
-/// The type is [`lock_api::Mutex`] around phalanx's raw lock. It takes four bytes beside the value and
-/// nothing per thread, and [`new`](lock_api::Mutex::new) is `const`.
+/// The type is [`lock_api::Mutex`] around phalanx's raw lock. It adds four bytes to the value, allocates nothing, and
+/// [`new`](lock_api::Mutex::new) is `const`.
 ///
 /// | to do this | call | example |
 /// | --- | --- | --- |
 /// | lock | [`lock`](lock_api::Mutex::lock) | `*mutex.lock() += 1` |
 /// | lock if it is free | [`try_lock`](lock_api::Mutex::try_lock) | `if let Some(mut value) = mutex.try_lock() { *value += 1 }` |
-/// | lock within a time | [`try_lock_for`](lock_api::Mutex::try_lock_for), [`try_lock_until`](lock_api::Mutex::try_lock_until) | `mutex.try_lock_for(Duration::from_millis(5))` |
-/// | unlock for the longest waiter | [`unlock_fair`](lock_api::MutexGuard::unlock_fair), [`bump`](lock_api::MutexGuard::bump) | `MutexGuard::unlock_fair(guard)` |
+/// | lock within a time limit | [`try_lock_for`](lock_api::Mutex::try_lock_for), [`try_lock_until`](lock_api::Mutex::try_lock_until) | `mutex.try_lock_for(Duration::from_millis(5))` |
+/// | unlock and hand the lock to a waiter | [`unlock_fair`](lock_api::MutexGuard::unlock_fair), [`bump`](lock_api::MutexGuard::bump) | `MutexGuard::unlock_fair(guard)` |
 /// | unlock while a closure runs | [`unlocked`](lock_api::MutexGuard::unlocked) | `MutexGuard::unlocked(&mut guard, read_file)` |
-/// | keep a part of the value locked | [`map`](lock_api::MutexGuard::map) | `MutexGuard::map(guard, first)` |
+/// | narrow the guard to a part of the value | [`map`](lock_api::MutexGuard::map) | `MutexGuard::map(guard, first)` |
 /// | wait for a condition | [`Condvar::wait_while`](crate::Condvar::wait_while) | `condvar.wait_while(&mut guard, is_empty)` |
 ///
 /// ```
@@ -158,13 +104,12 @@ fn cast<R, T>(raw: &R) -> Option<&T> {
 /// | read much more than written, by several threads at once | [`RwMutex`](crate::RwMutex) |
 /// | long sections, some of which only read | [`RwMutex`](crate::RwMutex) |
 ///
-/// `cargo bench --bench mutex_vs_rw_mutex` tells where the border is on your machine.
+/// `cargo bench --bench mutex_vs_rw_mutex` shows where the border is on your machine.
 ///
 /// # Async code
-/// `lock` blocks the thread. A guard is `Send`, so a guard that is held across an `.await` compiles, even on
-/// an executor with several threads. It can hang: the task that holds the guard waits for a thread, while
-/// each thread is blocked in `lock` on behalf of another task. Drop the guard before the `.await`, best by a
-/// scope of its own:
+/// `lock` blocks the thread. Guards are `Send`, so code that holds one across an `.await` compiles, even on a
+/// multi-threaded executor. But it can hang: the task that holds the guard waits for a thread, while every thread is
+/// blocked in `lock` for another task. Drop the guard before the `.await`, for example by a block:
 ///
 /// ```
 /// # use phalanx::Mutex;
@@ -179,8 +124,8 @@ fn cast<R, T>(raw: &R) -> Option<&T> {
 /// # }
 /// ```
 ///
-/// Clippy's lint `await_holding_lock`, which warns by default, finds the guards of `lock`, of
-/// [`RwMutex`](crate::RwMutex)'s `read` and of its `write`. For the others, name them in your `clippy.toml`:
+/// Clippy's lint `await_holding_lock`, which warns by default, knows the guards of `lock` and of
+/// [`RwMutex`](crate::RwMutex)'s `read` and `write`. List the others in your `clippy.toml`:
 ///
 /// ```toml
 /// await-holding-invalid-types = [
@@ -192,56 +137,50 @@ fn cast<R, T>(raw: &R) -> Option<&T> {
 /// ```
 ///
 /// # Fairness
-/// A thread that comes takes a free lock at once, also past those that wait: the lock stays with the thread
-/// that has its cache line, which makes it fast. That has a bound. One waiter at a time is woken, and if it
-/// doesn't get the lock by itself, an unlock gives it the lock, whoever else wants it: the next unlock, if
-/// the waiter is awake and has waited for a millisecond; or one a millisecond after its wake-up,
-/// even if it has had no core since. So a thread that locks seldom isn't kept out by threads that lock
-/// without pause. parking_lot, which had such a bound once, has none since 0.13; std's mutex never had.
+/// A thread that calls `lock` takes a free lock at once, even if others have been waiting. The lock tends to stay with
+/// the thread that has its cache line, which makes it fast. Overtaking is bounded. One waiter at a time is awake; if it
+/// doesn't get the lock by itself, an unlock hands the lock to it. That is the next unlock, if the waiter is awake and
+/// has waited for a millisecond, or else an unlock one millisecond after its wake-up, even if the waiter has had no
+/// core since. So threads that lock without pause can't keep out a thread that locks seldom. (parking_lot had such a
+/// bound before 0.13; std's mutex has none.)
 ///
-/// The bound: a thread that finds n others waiting has the lock within n + 2 milliseconds, two sections
-/// and a wake-up. Where threads outnumber cores, add the time for which those
-/// that hold the lock, or were given it, are kept off their core: no lock can shorten that.
+/// The bound: a thread that finds n others waiting has the lock within n + 2 milliseconds, two sections and a
+/// wake-up. Where threads outnumber cores, add the time for which threads that hold the lock, or were handed it, are
+/// off their cores: no lock can shorten that.
 ///
-/// [`MutexGuard::unlock_fair`](lock_api::MutexGuard::unlock_fair) hands the lock to a waiter that is
-/// asleep or was just woken, if there is one; [`bump`](lock_api::MutexGuard::bump) does so and locks
-/// again.
+/// [`MutexGuard::unlock_fair`](lock_api::MutexGuard::unlock_fair) hands the lock to a waiter that is asleep or was just
+/// woken, if there is one. [`bump`](lock_api::MutexGuard::bump) does so and locks again.
 ///
 /// # Timeouts
-/// [`try_lock_for`](lock_api::Mutex::try_lock_for) and [`try_lock_until`](lock_api::Mutex::try_lock_until)
-/// fail not before their time is over, and take a lock that is free also when it is. A duration too long to
-/// be a point in time, such as [`Duration::MAX`], is no limit.
+/// [`try_lock_for`](lock_api::Mutex::try_lock_for) and [`try_lock_until`](lock_api::Mutex::try_lock_until) never fail
+/// early, and take a free lock even if the time is over. A timeout too long to represent, such as [`Duration::MAX`](std::time::Duration::MAX),
+/// is none.
 ///
 /// # Panics and misuse
-/// A panic under the lock unlocks it; there is no poisoning. A guard that is forgotten leaves the lock
-/// locked. A guard may be dropped on another thread.
+/// A panic while the lock is held unlocks it; there is no poisoning. A guard that is forgotten leaves the lock locked.
+/// A guard may be dropped on another thread.
 ///
-/// Use one copy of the crate per process. Threads wait in queues that belong to the copy of phalanx that
-/// their code was compiled with, so two copies that share a lock (a plugin with a phalanx of its own, or
-/// two versions) don't wake each other's waiters. Across such a boundary, share a lock only by calls into
-/// the copy that made it.
+/// Use one copy of the crate per process. Waiting threads stand in queues that belong to the copy of phalanx that their
+/// code was compiled with. Two copies that share a lock (a plugin with its own phalanx, or two versions) don't wake
+/// each other's waiters. Across such a boundary, share a lock only by calls into the copy that made it.
 ///
-/// A global allocator must not use this lock. A thread that waits may have to allocate its place in the
-/// queues; that calls the allocator, which waits, until the stack overflows.
+/// A global allocator must not use this lock: a thread that waits may allocate, which would call the allocator again
+/// until the stack overflows.
 ///
 /// # Memory ordering
 /// Everything before an unlock happens before everything after the next lock.
 ///
 /// # Under a model
-/// In a [`model`](crate::model) build the raw lock is a specification with a small state: any
-/// waiter may be overtaken any number of times, and a deadline may pass at any moment. The real lock
-/// has models of its own in this crate.
+/// In a [`model`](crate::model) build the raw lock is a specification with little state: a waiter may be overtaken any
+/// number of times, and a deadline may pass at any moment. The real lock has models of its own in this crate.
 pub type Mutex<T> = lock_api::Mutex<RawMutex, T>;
 
-/// The guard of a locked [`Mutex`].
+/// The guard of a locked [`Mutex`]. Dropping it unlocks.
 pub type MutexGuard<'a, T> = lock_api::MutexGuard<'a, RawMutex, T>;
 
-/// The guard of a part of what a [`Mutex`] protects.
+/// A guard narrowed to a part of the value of a [`Mutex`], by [`map`](lock_api::MutexGuard::map).
 pub type MappedMutexGuard<'a, T> = lock_api::MappedMutexGuard<'a, RawMutex, T>;
 
-/// The guard of a [`Mutex`] in an `Arc`, which it keeps alive.
+/// The guard of a [`Mutex`] in an `Arc`. It keeps the `Arc` alive.
 #[cfg(feature = "arc_lock")]
 pub type ArcMutexGuard<T> = lock_api::ArcMutexGuard<RawMutex, T>;
-
-#[cfg(test)]
-pub(crate) mod models;

@@ -1,22 +1,22 @@
-//! Models of the mutex: the real one, and the specification that users' models run on, each by the
-//! same text. In a plain build each runs once, on real threads.
+//! Models of the mutex. The real lock and the specification that users' models run on pass the same models. In a
+//! plain build each runs once, on real threads.
 //!
-//! Bugs that other locks had, and what would show them here:
+//! Bugs that other locks had, and the model that would find each here:
 //!
-//! | told in | the bug | model |
+//! | reported in | bug | model |
 //! | --- | --- | --- |
-//! | RUSTSEC-2019-0013 | an unlock that publishes nothing | `one_at_a_time_and_each_sees_the_last` |
-//! | parking_lot#465, #466 | a time-out clears the mark of others that sleep | `a_time_out_leaves_no_one_asleep` |
-//! | llvm#201937, golang#37852 | one that gives up swallows a wake-up | the same, `a_claimant_that_gives_up_leaves_no_one_asleep` |
-//! | golang#13086 | a hog starves a short locker | `a_waiter_that_was_overtaken_is_handed_the_lock`, `a_waiter_that_starves_is_overtaken_no_more` |
+//! | RUSTSEC-2019-0013 | an unlock without Release | `one_at_a_time_and_each_sees_the_last` |
+//! | parking_lot#465, #466 | a time-out clears the bit of waiters still asleep | `a_time_out_leaves_no_waiter_asleep` |
+//! | llvm#201937, golang#37852 | a waiter that times out swallows a wake-up | the same, `a_claimant_that_times_out_leaves_no_waiter_asleep` |
+//! | golang#13086 | a thread that locks without pause starves another | `a_waiter_that_was_overtaken_is_handed_the_lock`, `a_waiter_that_starves_is_overtaken_no_more` |
 
-use super::raw::Word;
+use super::Word;
 use crate::sys::testing::{Plain, Running, spawn, until};
 use crate::sys::{Arc, IS_MODEL, Model, model};
 use lock_api::{RawMutex as _, RawMutexFair as _, RawMutexTimed as _};
 use std::time::{Duration, Instant};
 
-/// What both locks can do.
+/// The operations that both locks have.
 trait Subject: Send + Sync + 'static {
     fn new() -> Self;
     fn lock(&self);
@@ -125,7 +125,7 @@ unsafe impl lock_api::RawMutexFair for RealRaw {
     }
 }
 
-/// For the models of those who build on it.
+/// A mutex on the real word, for models of types built on the mutex.
 pub(crate) fn real<T>(value: T) -> super::RealMutex<T> {
     lock_api::Mutex::from_raw(RealRaw(Some(Word::new())), value)
 }
@@ -155,7 +155,7 @@ impl<L: Subject> Guarded<L> {
         1
     }
 
-    /// After everybody else.
+    /// Asserts the value, once all other threads are done.
     fn is(&self, expected: u32) {
         assert!(self.lock.try_lock(), "left locked");
         assert_eq!(self.value.get(), expected);
@@ -206,8 +206,8 @@ fn a_waiter_that_was_overtaken_is_handed_the_lock() {
     overtaken::<Users>();
 }
 
-/// Has a waiter asleep, and passes it by unlocking and locking until it has had the lock. `passed` is told
-/// whether it was woken, and whether it starved, before an unlock that passed it.
+/// Unlocks and locks again until a waiter that was asleep has had the lock. Calls `passed` after each round in which the
+/// waiter was overtaken: whether it had been woken, and whether it was starving, before the unlock.
 fn pass_a_waiter(mut passed: impl FnMut(bool, bool)) {
     let shared = Guarded::<Word>::new();
     let lock = &shared.lock;
@@ -227,12 +227,12 @@ fn pass_a_waiter(mut passed: impl FnMut(bool, bool)) {
     waiter.join();
 }
 
-/// The bound, for a waiter that has no core: the second unlock after the one that woke it gives it the
-/// lock. Only in a model, where its grace is over at once.
+/// The bound, for a waiter without a core: the second unlock after the one that woke it hands it the lock. Only in a
+/// model, where the millisecond is over at once.
 #[test]
-fn a_woken_thread_is_given_the_lock_without_having_a_core() {
-    /// One for each of its wake-ups, of which it needs two, and one for an unlock that wakes it anew as it
-    /// has just gone to sleep.
+fn a_woken_thread_is_granted_the_lock_without_having_a_core() {
+    /// One for each of the two wake-ups that it needs, and one for an unlock that wakes it again just after it has
+    /// gone to sleep.
     const MOST: u32 = 3;
     if !IS_MODEL {
         return;
@@ -241,23 +241,23 @@ fn a_woken_thread_is_given_the_lock_without_having_a_core() {
         let mut passes = 0;
         pass_a_waiter(|woken, _| {
             passes = if woken { passes + 1 } else { 0 };
-            assert!(passes <= MOST, "passed once too often");
+            assert!(passes <= MOST, "overtaken once too often");
         });
     });
 }
 
-/// The bound, for a waiter that is awake: the next unlock after it said that it starves gives it the lock.
+/// The bound, for an awake waiter: the next unlock after it has set `STARVING` grants it the lock.
 #[test]
 fn a_waiter_that_starves_is_overtaken_no_more() {
     if !IS_MODEL {
         return;
     }
-    model(|| pass_a_waiter(|_, starves| assert!(!starves, "its claim was overlooked")));
+    model(|| pass_a_waiter(|_, starves| assert!(!starves, "its mark was overlooked")));
 }
 
-/// In one step it gives up, or has been given the lock.
+/// A time-out is one step: the thread either times out or has been granted the lock.
 #[test]
-fn a_starving_thread_that_gives_up_leaves_the_lock_to_others() {
+fn a_starving_thread_that_times_out_leaves_the_lock_to_others() {
     model(|| {
         let shared = Guarded::<Word>::new();
         shared.lock.lock();
@@ -278,10 +278,10 @@ fn a_starving_thread_that_gives_up_leaves_the_lock_to_others() {
     });
 }
 
-/// A wake-up may be spurious, as queues know addresses alone: then two threads take the bit of the
-/// woken one for their own, and what is given to one must not be taken by both, nor be lost.
+/// A wake-up may be spurious, since a queue knows only an address. Then two threads take `WOKEN` for their own, and a
+/// grant must be taken by exactly one of them.
 #[test]
-fn two_that_think_themselves_woken_take_turns() {
+fn two_threads_that_both_own_the_woken_bit_take_turns() {
     model(|| {
         let shared = Guarded::<Word>::new();
         shared.lock.lock();
@@ -300,8 +300,8 @@ fn two_that_think_themselves_woken_take_turns() {
     });
 }
 
-/// The holder may leave while a waiter is on its way to sleep, and come back before it is there: the
-/// waiter must not sleep on a hold that knows nothing of it.
+/// The holder may unlock while a waiter is about to sleep, and lock again before the waiter is in the queue. The waiter
+/// must not sleep then, since the new holder doesn't know of it.
 fn held_anew<L: Subject>() {
     model(|| {
         let shared = Guarded::<L>::new();
@@ -321,7 +321,7 @@ fn held_anew<L: Subject>() {
 }
 
 #[test]
-fn a_waiter_sleeps_only_on_a_hold_that_knows_of_it() {
+fn a_waiter_sleeps_only_if_the_holder_knows_of_it() {
     held_anew::<Word>();
     held_anew::<Users>();
 }
@@ -360,7 +360,7 @@ fn timed<L: Subject>(settings: &Model) {
 }
 
 #[test]
-fn a_time_out_leaves_no_one_asleep() {
+fn a_time_out_leaves_no_waiter_asleep() {
     timed::<Word>(&Model::new());
     timed::<Users>(&Model::new());
 }
@@ -371,8 +371,8 @@ fn a_timed_waiter_is_woken_before_its_deadline() {
     timed::<Users>(&Model::new().without_deadlines());
 }
 
-/// One waits patiently behind one that may give up, in every state of its waiting.
-fn beside_one_that_gives_up<L: Subject>() {
+/// A waiter without a deadline stands behind one that may time out in every state of its wait.
+fn beside_a_time_out<L: Subject>() {
     model(|| {
         let shared = Guarded::<L>::new();
         shared.lock.lock();
@@ -380,7 +380,7 @@ fn beside_one_that_gives_up<L: Subject>() {
         let patient = spawn(&shared, |it| it.add());
         shared.value.add(1);
         shared.lock.unlock();
-        // Comes again, to overtake whoever was woken: then that one claims.
+        // Locks again, to overtake the woken waiter, which then claims the lock.
         shared.add();
         patient.join();
         let added = hasty.join();
@@ -389,9 +389,9 @@ fn beside_one_that_gives_up<L: Subject>() {
 }
 
 #[test]
-fn a_claimant_that_gives_up_leaves_no_one_asleep() {
-    beside_one_that_gives_up::<Word>();
-    beside_one_that_gives_up::<Users>();
+fn a_claimant_that_times_out_leaves_no_waiter_asleep() {
+    beside_a_time_out::<Word>();
+    beside_a_time_out::<Users>();
 }
 
 fn fair<L: Subject>() {
@@ -413,19 +413,19 @@ fn fair<L: Subject>() {
 }
 
 #[test]
-fn a_fair_unlock_hands_over_to_one_that_takes_it() {
+fn a_fair_unlock_hands_over_to_a_waiter_that_takes_it() {
     fair::<Word>();
     fair::<Users>();
 }
 
 #[test]
-fn a_fair_unlock_gives_the_lock_to_the_woken_thread() {
+fn a_fair_unlock_grants_the_lock_to_the_woken_thread() {
     model(|| {
         let lock = Word::new();
         Word::lock(&lock);
         lock.mark_woken();
         Word::unlock_fair(&lock);
-        assert!(!Word::try_lock(&lock), "free for all");
+        assert!(!Word::try_lock(&lock), "not handed over");
         lock.lock_as_woken();
         Word::unlock(&lock);
         assert!(Word::try_lock(&lock), "left locked");

@@ -1,72 +1,70 @@
-//! The bits of a mutex's word, and what an unlock makes of them.
+//! The bits of a mutex's word, and the transitions of an unlock and of a notification.
 //!
 //! | bits | name | meaning | set by | cleared by |
 //! | --- | --- | --- | --- | --- |
-//! | 0 | `LOCKED` | held, or being handed over | whoever takes it | the holder |
-//! | 1 | `PARKED` | threads may be asleep in the queue | one about to sleep, a notification that moves one there | an unlock that finds the queue empty |
-//! | 2 | `WOKEN` | the *woken* thread is on its way: wake no other | the unlock that wakes it, a notification that wakes it | that one, as it takes the lock, claims it, sleeps again or gives up |
-//! | 3 | `CLAIMED` | an awake waiter, the *claimant*, polls for the lock | it | the unlock that hands over, or the claimant |
-//! | 4 | `HANDED` | the lock is the claimant's | the unlock that hands over | the claimant |
-//! | 5 | `STARVING` | the woken thread must be next, and may be asleep until then | it | it |
-//! | 6 | `GIVEN` | the lock is the woken thread's | the unlock that gives it | the woken thread |
-//! | 7..14 | passes | unlocks since the woken thread was woken | each | the next wake-up, an unlock without `WOKEN` |
-//! | 14..32 | since | when the woken thread was woken, in ticks of some 16 µs | what wakes it | the same |
+//! | 0 | `LOCKED` | held, or being handed over | the thread that acquires it | the holder |
+//! | 1 | `PARKED` | threads may be asleep in the queue | a thread about to sleep, a notification that moves one there | an unlock that finds the queue empty |
+//! | 2 | `WOKEN` | the *woken* thread is on its way: wake no other | the unlock or notification that wakes it | that thread, as it acquires, claims, sleeps again or times out |
+//! | 3 | `CLAIMED` | an awake waiter, the *claimant*, polls for the lock | the claimant | the claimant, or the unlock that hands over |
+//! | 4 | `HANDED` | the lock is the claimant's | an unlock | the claimant |
+//! | 5 | `STARVING` | the woken thread must be next, and may be asleep until then | the woken thread | the woken thread |
+//! | 6 | `GRANTED` | the lock is the woken thread's | an unlock | the woken thread |
+//! | 7..14 | passes | unlocks since the woken thread was woken | every unlock | the next wake-up, an unlock without `WOKEN` |
+//! | 14..32 | since | when the woken thread was woken, in ticks of about 16 µs | the unlock or notification that wakes it | the same |
 //!
-//! `CLAIMED`, `HANDED`, `STARVING` and `GIVEN` imply `LOCKED`; `HANDED` and `GIVEN` exclude one another. A
-//! holder sees neither of those two.
+//! `CLAIMED`, `HANDED`, `STARVING` and `GRANTED` imply `LOCKED`. `HANDED` and `GRANTED` exclude each other, and the
+//! holder of the lock sees neither.
 
 use crate::sys::Grace;
 
-/// See the [module](self) for these.
+// The module's table describes these.
 pub(super) const LOCKED: u32 = 1;
 pub(super) const PARKED: u32 = 1 << 1;
 pub(super) const WOKEN: u32 = 1 << 2;
 pub(super) const CLAIMED: u32 = 1 << 3;
 pub(super) const HANDED: u32 = 1 << 4;
 pub(super) const STARVING: u32 = 1 << 5;
-pub(super) const GIVEN: u32 = 1 << 6;
-/// All of them.
+pub(super) const GRANTED: u32 = 1 << 6;
+/// All flags.
 const FLAGS: u32 = (1 << 7) - 1;
-/// One pass.
 const PASS: u32 = 1 << 7;
 const PASSES: u32 = SINCE - PASS;
-/// One tick.
 const SINCE: u32 = 1 << 14;
 
-/// Passes between two looks at the clock, where sections are short.
-const PASSES_PER_LOOK: u32 = 64;
+/// How many passes lie between two readings of the clock once there have been many.
+const PASSES_PER_READING: u32 = 64;
 
-/// Whether an unlock is to wake a thread that is asleep in the queue. A claim doesn't put it off.
+/// Whether an unlock must wake a thread that is asleep in the queue. A claim doesn't put this off.
 pub(super) fn owes_wake_up(word: u32) -> bool {
     word & (PARKED | WOKEN | STARVING) == PARKED
 }
 
-/// Whether an unlock is to give the lock to the woken thread. `fair` does so in any case.
-pub(super) fn gives(word: u32, fair: bool) -> bool {
+/// Whether an unlock must hand the lock to the woken thread. A `fair` one always does.
+pub(super) fn must_grant(word: u32, fair: bool) -> bool {
     let is_late = || ((word & PASSES) / PASS).is_power_of_two() && Grace::is_over(word / SINCE);
     word & STARVING != 0 || word & WOKEN != 0 && (fair || is_late())
 }
 
-/// What an unlock that wakes nobody makes of the word.
+/// The word after an unlock that wakes no thread.
 pub(super) fn unlocked(word: u32, fair: bool) -> u32 {
-    if gives(word, fair) { word & FLAGS | GIVEN } else { count_pass(let_go(word)) }
+    if must_grant(word, fair) { word & FLAGS | GRANTED } else { count_pass(release(word)) }
 }
 
-/// What an unlock that has looked into the queue makes of the word: whether it took a thread out
-/// (`found`), leaves it the lock (`hands`), and whether there are `more`.
+/// The word after an unlock that has dequeued a thread, if there was one (`found`), and hands it the lock or not
+/// (`hands`). `more` says whether other threads are still in the queue.
 pub(super) fn unlocked_waking(word: u32, found: bool, hands: bool, more: bool, now: u32) -> u32 {
     let next = match () {
         () if hands => word,
-        // Only after a spurious wake-up, or by a holder that goes to sleep.
-        () if word & STARVING != 0 => word | GIVEN,
-        () => let_go(word),
+        // Only where two threads are woken: after a spurious wake-up, or an `unlock_to_sleep`.
+        () if word & STARVING != 0 => word | GRANTED,
+        () => release(word),
     };
     let next = if found && !hands { with_woken(next, now) } else { count_pass(next) };
     if more { next } else { next & !PARKED }
 }
 
-/// What a notification makes of the word of the mutex that its waiter wants, and whether the waiter
-/// may sleep on in the queue. Otherwise it is the woken thread.
+/// The word of the mutex that a notified waiter wants, and whether that waiter may be moved to the queue asleep.
+/// Otherwise it must be woken, as the woken thread.
 pub(super) fn admitted(word: u32, now: u32) -> (u32, bool) {
     let moves = word & (LOCKED | WOKEN) != 0;
     (if moves { word | PARKED } else { with_woken(word, now) }, moves)
@@ -77,18 +75,18 @@ fn with_woken(word: u32, now: u32) -> u32 {
 }
 
 /// LOCKED => free, or LOCKED CLAIMED => LOCKED HANDED.
-fn let_go(word: u32) -> u32 {
+fn release(word: u32) -> u32 {
     if word & CLAIMED != 0 { word & !CLAIMED | HANDED } else { word & !LOCKED }
 }
 
-/// Notes that the woken thread is passed, if there is one.
+/// Counts a pass of the woken thread, if there is one.
 fn count_pass(word: u32) -> u32 {
     if word & WOKEN == 0 {
         return word & FLAGS;
     }
     let passes = word & PASSES;
-    // Counted modulo as many as lie between two looks at the clock, but never back to 0.
-    let next = if passes == PASSES { PASSES_PER_LOOK * PASS } else { passes + PASS };
+    // Wraps to one reading's worth, never to 0: the early, more frequent readings come once per wake-up.
+    let next = if passes == PASSES { PASSES_PER_READING * PASS } else { passes + PASS };
     word & !PASSES | next
 }
 
@@ -97,16 +95,16 @@ mod tests {
     use super::*;
     use crate::sys::IS_MODEL;
 
-    /// Calls `check` for each set of flags that a holder may find, with a woken thread just woken.
+    /// Calls `check` for each set of flags that a holder may find, with the woken thread just woken.
     fn each_held_word(mut check: impl FnMut(u32)) {
         for flags in (0..=FLAGS).filter(|flags| flags & LOCKED != 0) {
-            if flags & (HANDED | GIVEN) == 0 {
+            if flags & (HANDED | GRANTED) == 0 {
                 check(flags | Grace::now().wrapping_mul(SINCE));
             }
         }
     }
 
-    /// Each unlock that there is, of `word`.
+    /// Calls `check` with the outcome of every kind of unlock of `word`.
     fn each_unlock(word: u32, mut check: impl FnMut(u32)) {
         for fair in [false, true] {
             check(unlocked(word, fair));
@@ -117,21 +115,24 @@ mod tests {
     }
 
     #[test]
-    fn an_unlock_lets_go_or_leaves_the_lock_to_exactly_one() {
+    fn an_unlock_releases_the_lock_or_hands_it_to_exactly_one_thread() {
         each_held_word(|word| {
             each_unlock(word, |next| {
-                assert_ne!(next & (HANDED | GIVEN), HANDED | GIVEN, "{word:b} to {next:b}");
-                assert!(next & (HANDED | GIVEN) == 0 || next & LOCKED != 0, "{word:b} to {next:b}");
+                assert_ne!(next & (HANDED | GRANTED), HANDED | GRANTED, "{word:b} to {next:b}");
                 assert!(
-                    next & GIVEN == 0 || next & (WOKEN | STARVING) != 0,
+                    next & (HANDED | GRANTED) == 0 || next & LOCKED != 0,
                     "{word:b} to {next:b}"
                 );
-                // Only who claims can be handed the lock.
+                assert!(
+                    next & GRANTED == 0 || next & (WOKEN | STARVING) != 0,
+                    "{word:b} to {next:b}"
+                );
+                // Only a claimant can be handed the lock.
                 assert!(next & HANDED == 0 || word & CLAIMED != 0, "{word:b} to {next:b}");
-                // Nobody but the claimant and the starving thread takes their marks away.
+                // No unlock clears the mark of the starving thread, or forgets a claim.
                 let marks = (word | word << 1) & (HANDED | STARVING | CLAIMED);
                 assert_eq!(next & STARVING, word & STARVING, "{word:b} to {next:b}");
-                assert_eq!(next & !(marks | LOCKED | PARKED | WOKEN | GIVEN) & FLAGS, 0);
+                assert_eq!(next & !(marks | LOCKED | PARKED | WOKEN | GRANTED) & FLAGS, 0);
                 assert_eq!(next & (CLAIMED | HANDED) != 0, word & CLAIMED != 0);
             });
         });
@@ -149,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unlock_that_finds_nobody_to_wake_leaves_the_woken_thread_its_time() {
+    fn an_unlock_that_finds_an_empty_queue_keeps_the_time_of_the_wake_up() {
         let word = LOCKED | PARKED | WOKEN | (5 * PASS) | (7 * SINCE);
         let next = unlocked_waking(word, false, false, false, 99);
         assert_eq!(next, WOKEN | (6 * PASS) | (7 * SINCE));
@@ -157,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fair_unlock_leaves_the_lock_to_the_thread_it_took_out_of_the_queue() {
+    fn a_fair_unlock_hands_the_lock_to_the_dequeued_thread() {
         each_held_word(|word| {
             let next = unlocked_waking(word | PARKED, true, true, true, 77);
             assert_eq!(next & FLAGS, word & FLAGS | PARKED);
@@ -165,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn a_notified_waiter_sleeps_on_only_if_an_unlock_or_the_woken_thread_is_to_come() {
+    fn a_notified_waiter_is_moved_asleep_only_if_an_unlock_or_a_woken_thread_follows() {
         for word in (0..=FLAGS).filter(|word| word & LOCKED != 0 || *word & !(PARKED | WOKEN) == 0)
         {
             let (next, moves) = admitted(word, 77);
@@ -173,7 +174,7 @@ mod tests {
                 assert_eq!((next, moves), (word | PARKED, true));
             } else {
                 assert_eq!((next, moves), (word | WOKEN | (77 * SINCE), false));
-                // The next one of a crowd has this one to follow.
+                // The next waiter that is notified can follow this one.
                 assert_eq!(admitted(next, 78), (next | PARKED, true));
             }
         }
@@ -186,34 +187,34 @@ mod tests {
     }
 
     #[test]
-    fn an_unlock_gives_to_a_starving_thread_past_a_claim() {
-        assert!(gives(LOCKED | WOKEN | STARVING | CLAIMED, false));
-        // Also after another has cleared its bit.
-        assert!(gives(LOCKED | STARVING, false));
+    fn an_unlock_grants_the_lock_to_a_starving_thread_past_a_claim() {
+        assert!(must_grant(LOCKED | WOKEN | STARVING | CLAIMED, false));
+        // Also after another thread has cleared `WOKEN`.
+        assert!(must_grant(LOCKED | STARVING, false));
         each_held_word(|word| {
             if word & STARVING != 0 {
-                each_unlock(word & !PARKED, |next| assert_ne!(next & (GIVEN | LOCKED), 0));
-                assert_ne!(unlocked(word, false) & GIVEN, 0);
-                assert_ne!(unlocked_waking(word, true, false, true, 77) & GIVEN, 0);
+                each_unlock(word & !PARKED, |next| assert_ne!(next & (GRANTED | LOCKED), 0));
+                assert_ne!(unlocked(word, false) & GRANTED, 0);
+                assert_ne!(unlocked_waking(word, true, false, true, 77) & GRANTED, 0);
             }
         });
     }
 
     #[test]
-    fn a_fair_unlock_gives_to_the_woken_thread_and_a_plain_one_not_at_once() {
+    fn a_fair_unlock_grants_the_lock_to_the_woken_thread_and_a_plain_one_does_not_at_once() {
         let word = LOCKED | PARKED | WOKEN | Grace::now().wrapping_mul(SINCE);
-        assert!(gives(word, true) && !gives(word, false));
-        assert!(!gives(LOCKED | CLAIMED, true));
+        assert!(must_grant(word, true) && !must_grant(word, false));
+        assert!(!must_grant(LOCKED | CLAIMED, true));
     }
 
     #[test]
-    fn a_late_thread_is_given_the_lock_however_often_it_was_passed() {
+    fn a_late_thread_is_granted_the_lock_however_often_it_was_passed() {
         let long_ago = if IS_MODEL { 0 } else { Grace::now().wrapping_sub(1 << 10) };
         let mut word = LOCKED | WOKEN | long_ago.wrapping_mul(SINCE);
-        let mut since_given = 0;
+        let mut since_granted = 0;
         for passes in 0..1000 {
-            since_given = if gives(word, false) { 0 } else { since_given + 1 };
-            assert!(since_given <= PASSES_PER_LOOK, "not after {passes} passes");
+            since_granted = if must_grant(word, false) { 0 } else { since_granted + 1 };
+            assert!(since_granted <= PASSES_PER_READING, "not after {passes} passes");
             word = count_pass(word);
             assert_eq!(word & FLAGS, LOCKED | WOKEN);
             assert_eq!(word / SINCE, long_ago.wrapping_mul(SINCE) / SINCE);
@@ -221,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unlock_without_a_woken_thread_leaves_no_trace_of_one() {
+    fn an_unlock_without_a_woken_thread_clears_passes_and_time() {
         assert_eq!(count_pass(PARKED | (5 * PASS) | (7 * SINCE)), PARKED);
     }
 }
