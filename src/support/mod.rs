@@ -4,8 +4,10 @@
 //! | --- | --- |
 //! | [`thread_index`] | small numbers for threads, by which a thread owns its share of a table |
 //! | [`wakers`] | futures that wait on an address, beside the threads that park on it |
+//! | [`first_panic`] | the first of several panics, kept for the thread that resumes it |
 //! | [`latch`] | a word of counts that threads and futures wait on until it drains |
 
+pub(crate) mod first_panic;
 pub(crate) mod latch;
 pub(crate) mod thread_index;
 pub(crate) mod wakers;

@@ -17,10 +17,11 @@
 //!    further task starts; `cut` is where the claims had come to.
 
 use super::chunks::{Pace, share};
-use super::slots::{Payload, Slots, drop_quietly};
+use super::slots::{Slots, drop_quietly};
+use crate::support::first_panic::{FirstPanic, Payload};
 use crate::support::latch::{FIRST_BIT, Latch};
 use crate::sys::atomic::{AtomicUsize, Ordering};
-use crate::sys::{Mutex, Spin, Stopwatch, Tracked, discard};
+use crate::sys::{Mutex, Spin, Stopwatch, Tracked};
 use crossbeam_utils::CachePadded;
 use std::cell::Cell;
 use std::ops::Range;
@@ -214,13 +215,13 @@ pub(super) struct Batch<I, T, F> {
     slots: Slots<I, T>,
     f: F,
     grain: Grain,
-    /// Protects what is known of panics.
+    panic: FirstPanic,
+    /// Protects what is left of the batch after a panic.
     failure: Mutex<Failure>,
 }
 
 /// What is left of a batch in which a task panicked.
 struct Failure {
-    first: Option<Payload>,
     /// Slots below `cut` that hold neither item nor result.
     holes: Vec<Range<usize>>,
     /// Slots from here on hold items.
@@ -254,7 +255,8 @@ where
             slots,
             f,
             grain,
-            failure: Mutex::new(Failure { first: None, holes: Vec::new(), cut: len }),
+            panic: FirstPanic::new(),
+            failure: Mutex::new(Failure { holes: Vec::new(), cut: len }),
         }
     }
 
@@ -323,21 +325,12 @@ where
         // ORDERING: Relaxed: stops further claims (invariant 5). What the leader reads of the
         // rest comes with the lock, and with the helpers' leaves.
         let reached = self.header.next.swap(STOPPED, Ordering::Relaxed);
-        let spare = {
+        {
             let mut failure = self.failure.lock();
             failure.cut = failure.cut.min(reached);
             failure.holes.push(hole);
-            match failure.first {
-                Some(_) => Some(payload),
-                None => {
-                    failure.first = Some(payload);
-                    None
-                }
-            }
-        };
-        if let Some(payload) = spare {
-            discard(payload);
         }
+        self.panic.keep(payload, || ());
     }
 
     /// The results in the tasks' order, or the first panic after everything else was dropped.
@@ -346,15 +339,15 @@ where
     /// - The caller is the leader, and has waited for the helpers (invariant 3).
     /// - Nothing is left to claim.
     pub(super) unsafe fn finish(self) -> Result<Vec<T>, Payload> {
-        let Batch { slots, failure, f, .. } = self;
-        let mut failure = failure.lock();
-        let Some(payload) = failure.first.take() else {
+        let Batch { slots, panic, failure, f, .. } = self;
+        let Some(payload) = panic.take(|| ()) else {
             // SAFETY: all was claimed, no call panicked, and the helpers' leaves came first.
             let results = unsafe { slots.into_results() };
             // What `f` has captured may panic when it is dropped: the results go with it then.
             drop(f);
             return Ok(results);
         };
+        let mut failure = failure.lock();
         let (cut, mut at) = (failure.cut, 0);
         failure.holes.sort_unstable_by_key(|hole| hole.start);
         for hole in &failure.holes {

@@ -10,14 +10,11 @@
 //! not holds items. A call that panics leaves a *hole*: from its own slot to the end of its claim
 //! there is neither, for it drops what it had claimed and not started.
 
+use crate::support::first_panic::Payload;
 use crate::sys::{Tracked, catch, discard};
 use std::alloc::Layout;
-use std::any::Any;
 use std::mem::{self, ManuallyDrop, needs_drop};
 use std::ops::Range;
-
-/// A panic's value, on its way to the caller.
-pub(super) type Payload = Box<dyn Any + Send>;
 
 /// See the [module](self).
 pub(super) struct Slots<I, T> {
