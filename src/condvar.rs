@@ -42,6 +42,7 @@
 //! comes before its end. A notification promises no order to its users; the mutex does.
 
 use crate::mutex::{Word, word_of};
+use crate::support::deadline;
 use crate::sys::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::sys::{Mutex, Parked, Tracked, const_fn, park, requeue_one, unpark_threads};
 use lock_api::{GuardSend, MutexGuard, RawMutex};
@@ -251,7 +252,7 @@ impl Condvar {
         guard: &mut MutexGuard<'_, R, T>,
         timeout: Duration,
     ) -> WaitTimeoutResult {
-        self.sleep(guard, Instant::now().checked_add(timeout))
+        self.sleep(guard, deadline::after(timeout))
     }
 
     /// Waits as long as `condition` is `true` of what the mutex protects.
@@ -303,7 +304,7 @@ impl Condvar {
         condition: impl FnMut(&mut T) -> bool,
         timeout: Duration,
     ) -> WaitTimeoutResult {
-        self.sleep_while(guard, condition, Instant::now().checked_add(timeout))
+        self.sleep_while(guard, condition, deadline::after(timeout))
     }
 
     #[track_caller]

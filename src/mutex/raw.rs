@@ -1,6 +1,7 @@
 //! [`lock_api`]'s traits for the mutex's word.
 
 use super::core::Word;
+use crate::support::deadline::after;
 use lock_api::GuardSend;
 use std::time::{Duration, Instant};
 
@@ -54,8 +55,7 @@ unsafe impl lock_api::RawMutexTimed for RawMutex {
     type Instant = Instant;
 
     fn try_lock_for(&self, timeout: Duration) -> Option<GuardSend> {
-        // A timeout too long to represent is none.
-        let deadline = Instant::now().checked_add(timeout);
+        let deadline = after(timeout);
         self.0.lock_until(deadline).then(GuardSend::new)
     }
 

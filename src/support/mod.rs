@@ -8,6 +8,10 @@
 //! | [`latch`] | a word of counts that threads and futures wait on until it drains |
 
 pub(crate) mod first_panic;
+//! | [`deadline`] | the deadline of a timeout; none if the timeout is too long to represent |
+//! | [`latch`] | a word of counts that threads and futures wait on until it drains |
+
+pub(crate) mod deadline;
 pub(crate) mod latch;
 pub(crate) mod thread_index;
 pub(crate) mod wakers;

@@ -23,6 +23,7 @@ pub use future::WaitFuture;
 pub use guard::WaitGuard;
 
 use crate::error::WaitTimeout;
+use crate::support::deadline;
 use crate::support::latch::Latch;
 use crate::sys::atomic::Ordering;
 use crate::sys::{Heap, Mutex, Spin, catch, discard, thread};
@@ -235,7 +236,7 @@ impl WaitGroup {
     /// As [`wait`](WaitGroup::wait).
     #[track_caller]
     pub fn wait_timeout(&self, timeout: Duration) -> Result<(), WaitTimeout> {
-        self.wait_until(Instant::now().checked_add(timeout))
+        self.wait_until(deadline::after(timeout))
     }
 
     /// Blocks until the count is zero or `deadline` has come.
