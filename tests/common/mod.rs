@@ -7,6 +7,7 @@ pub(crate) mod counts;
 pub(crate) mod forks;
 pub(crate) mod history;
 pub(crate) mod locks;
+pub(crate) mod stress;
 
 use std::cell::RefCell;
 use std::panic::{self, AssertUnwindSafe, Location, catch_unwind};
