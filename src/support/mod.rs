@@ -2,16 +2,14 @@
 //!
 //! | file | holds |
 //! | --- | --- |
-//! | [`thread_index`] | small numbers for threads, by which a thread owns its share of a table |
-//! | [`wakers`] | futures that wait on an address, beside the threads that park on it |
-//! | [`first_panic`] | the first of several panics, kept for the thread that resumes it |
-//! | [`latch`] | a word of counts that threads and futures wait on until it drains |
-
-pub(crate) mod first_panic;
 //! | [`deadline`] | the deadline of a timeout; none if the timeout is too long to represent |
+//! | [`thread_index`] | small numbers for threads, by which a thread owns its share of a table |
+//! | [`first_panic`] | the first of several panics, kept for the thread that resumes it |
+//! | [`wakers`] | futures that wait on an address, beside the threads that park on it |
 //! | [`latch`] | a word of counts that threads and futures wait on until it drains |
 
 pub(crate) mod deadline;
+pub(crate) mod first_panic;
 pub(crate) mod latch;
 pub(crate) mod thread_index;
 pub(crate) mod wakers;
