@@ -143,18 +143,22 @@
 
 mod condvar;
 mod error;
+mod model;
 mod mutex;
 mod rw_mutex;
 mod safe_counter;
 pub mod store;
 mod support;
 mod sys;
+#[cfg(test)]
+mod testing;
 mod wait_group;
 mod worker_pool;
 
 pub use condvar::{Condvar, WaitTimeoutResult};
 pub use error::WaitTimeout;
 pub use lock_api;
+pub use model::{Model, model};
 #[doc(inline)]
 pub use mutex::{MappedMutexGuard, Mutex, MutexGuard, RawMutex};
 #[doc(inline)]
@@ -165,7 +169,7 @@ pub use rw_mutex::{
 pub use safe_counter::SafeCounter;
 #[doc(inline)]
 pub use store::Store;
-pub use sys::{Model, atomic, cell, hint, model, thread};
+pub use sys::{atomic, cell, hint, thread};
 pub use wait_group::{WaitFuture, WaitGroup, WaitGuard};
 pub use worker_pool::{WorkerPool, WorkerPoolBuilder};
 #[cfg(feature = "arc_lock")]

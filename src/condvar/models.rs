@@ -10,8 +10,9 @@
 use super::Condvar;
 use crate::mutex::models::real;
 use crate::mutex::{RealMutex, Word};
-use crate::sys::testing::{Plain, Running, spawn};
-use crate::sys::{Arc, Model, model};
+use crate::sys::Arc;
+use crate::testing::{Plain, Running, spawn};
+use crate::{Model, model};
 use lock_api::MutexGuard;
 use std::mem;
 use std::time::{Duration, Instant};

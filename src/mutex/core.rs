@@ -76,11 +76,10 @@ use super::state::{
     CLAIMED, GRANTED, HANDED, LOCKED, PARKED, STARVING, WOKEN, admitted, must_grant, owes_wake_up,
     unlocked, unlocked_waking,
 };
+use crate::support::backoff::{Backoff, Spin};
+use crate::support::tuning::{Grace, StarvationTimer};
 use crate::sys::atomic::{AtomicU32, Ordering};
-use crate::sys::{
-    Backoff, Dequeued, Grace, Handing, Parked, Patience, Spin, const_fn, park, unpark_one,
-    unpark_threads,
-};
+use crate::sys::{Dequeued, HandOff, Parked, const_fn, park, unpark_one, unpark_threads};
 use std::time::Instant;
 
 /// The state of a mutex. See the [module](self).
@@ -200,12 +199,12 @@ impl Word {
     #[cold]
     fn lock_contended(&self, mut woken: u32, deadline: Option<Instant>) -> bool {
         let mut backoff = if woken == 0 { Backoff::new() } else { Backoff::rested() };
-        let mut patience = Patience::new();
+        let mut starvation = StarvationTimer::new();
         let mut has_claimed = false;
         loop {
             let Some(word) = self.poll(woken, &mut backoff) else { return true };
-            patience.begin();
-            if woken != 0 && patience.is_over() {
+            starvation.begin();
+            if woken != 0 && starvation.is_over() {
                 // LOCKED WOKEN => LOCKED WOKEN STARVING.
                 // ORDERING: Relaxed: publishes nothing.
                 if self.step(word, word | WOKEN | STARVING, Ordering::Relaxed).is_err() {
@@ -250,7 +249,7 @@ impl Word {
             let word = self.0.load(Ordering::Relaxed);
             if word & LOCKED == 0 {
                 // ORDERING: Acquire: pairs with the Release in `unlock`.
-                if backoff.grants(EAGER_POLLS, POLITE_PAUSES, || !self.is_locked())
+                if backoff.may_acquire(EAGER_POLLS, POLITE_PAUSES, || !self.is_locked())
                     && self.step(word, word & !woken | LOCKED, Ordering::Acquire).is_ok()
                 {
                     return None;
@@ -368,8 +367,8 @@ impl Word {
                 let next = unlocked_waking(word, found, hands, more, now);
                 // ORDERING: Release: pairs with the Acquire of the next lock. The unpark orders a hand-off.
                 match self.step(word, next, Ordering::Release) {
-                    Ok(_) if hands => return Handing::Over,
-                    Ok(_) => return Handing::Nothing,
+                    Ok(_) if hands => return HandOff::Yes,
+                    Ok(_) => return HandOff::No,
                     Err(now) => word = now,
                 }
             }

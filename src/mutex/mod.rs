@@ -5,7 +5,8 @@
 //! | `state.rs` | the bits of the lock's word and the transitions between them |
 //! | `core.rs` | the word, how threads wait for it, the invariants |
 //! | `raw.rs` | [`lock_api`]'s traits for the word |
-//! | `models.rs` | models of the word, and of the specification that users' models run on |
+//! | `spec.rs` | the specification that users' models run on, instead of `raw.rs` |
+//! | `models.rs` | models of the word and of the specification |
 
 #[cfg_attr(
     all(phalanx_loom, not(test)),
@@ -16,14 +17,16 @@ mod core;
 pub(crate) mod models;
 #[cfg(not(phalanx_loom))]
 mod raw;
+#[cfg(phalanx_loom)]
+mod spec;
 mod state;
 
 pub(crate) use core::Word;
 #[cfg(not(phalanx_loom))]
 pub use raw::RawMutex;
-
 #[cfg(phalanx_loom)]
-pub use crate::sys::RawMutex;
+pub use spec::RawMutex;
+
 use std::ptr;
 
 /// A mutex on the real raw lock, also where users have the specification.

@@ -11,8 +11,9 @@
 //! | golang#13086 | a thread that locks without pause starves another | `a_waiter_that_was_overtaken_is_handed_the_lock`, `a_waiter_that_starves_is_overtaken_no_more` |
 
 use super::Word;
-use crate::sys::testing::{Plain, Running, spawn, until};
-use crate::sys::{Arc, IS_MODEL, Model, model};
+use crate::sys::{Arc, IS_MODEL};
+use crate::testing::{Plain, Running, spawn, until};
+use crate::{Model, model};
 use lock_api::{RawMutex as _, RawMutexFair as _, RawMutexTimed as _};
 use std::time::{Duration, Instant};
 

@@ -15,7 +15,7 @@
 //! `CLAIMED`, `HANDED`, `STARVING` and `GRANTED` imply `LOCKED`. `HANDED` and `GRANTED` exclude each other, and the
 //! holder of the lock sees neither.
 
-use crate::sys::Grace;
+use crate::support::tuning::Grace;
 
 // The module's table describes these.
 pub(super) const LOCKED: u32 = 1;

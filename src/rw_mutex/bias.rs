@@ -38,7 +38,8 @@ use super::slots::{self, Slot};
 use super::waiting::wake;
 use super::word::*;
 use crate::sys::atomic::{Ordering, fence};
-use crate::sys::{Backoff, Parked, park, thread};
+use crate::support::backoff::Backoff;
+use crate::sys::{Parked, park, thread};
 use std::time::{Duration, Instant};
 
 /// Reads by slots that make up for what a writer pays for the bias.
@@ -406,7 +407,7 @@ impl RawRwMutex {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sys::testing::spawn;
+    use crate::testing::spawn;
     use crate::sys::{Arc, IS_MODEL};
 
     #[test]

@@ -273,10 +273,11 @@ by_build! {
         mod raw;
         #[cfg_attr(not(test), expect(dead_code, reason = "as above"))]
         mod slots;
+        mod spec;
         mod waiting;
         mod word;
 
-        pub use crate::sys::RawRwMutex;
+        pub use spec::RawRwMutex;
         pub(crate) use light::Light;
 
         #[cfg(test)]

@@ -17,7 +17,9 @@
 use super::raw::{CLAIMS, READERS_QUEUE, RawRwMutex, too_many_readers};
 use super::word::*;
 use crate::sys::atomic::Ordering;
-use crate::sys::{Backoff, Dequeued, Handing, Parked, Patience, park, unpark_one, unpark_threads};
+use crate::support::backoff::Backoff;
+use crate::support::tuning::StarvationTimer;
+use crate::sys::{Dequeued, HandOff, Parked, park, unpark_one, unpark_threads};
 use std::time::Instant;
 
 /// Pauses, each twice the last, with which a waiter begins: it is here because others were busy.
@@ -33,7 +35,7 @@ pub(super) struct Waiter {
     pub(super) kind: Kind,
     pub(super) deadline: Option<Instant>,
     pub(super) backoff: Backoff,
-    pub(super) patience: Patience,
+    pub(super) patience: StarvationTimer,
     /// `WOKEN` if this thread holds that bit (invariant 6), else nothing.
     pub(super) woken: u64,
     /// For a reader: whether to tell of a bias, or enter by the word.
@@ -46,7 +48,7 @@ impl Waiter {
             kind,
             deadline,
             backoff: Backoff::new(),
-            patience: Patience::new(),
+            patience: StarvationTimer::new(),
             woken: 0,
             may_mark: true,
         }
@@ -157,7 +159,7 @@ impl RawRwMutex {
                     if word & TAKEN != 0 {
                         backoff.is_over()
                     } else {
-                        backoff.grants(0, POLITE_PAUSES, || {
+                        backoff.may_acquire(0, POLITE_PAUSES, || {
                             // ORDERING: Relaxed: a look.
                             self.word.load(Ordering::Relaxed) == word
                         })
@@ -292,7 +294,7 @@ impl RawRwMutex {
                 match self.change(word, next, Ordering::Release) {
                     Ok(_) => {
                         handed = hand.is_some();
-                        return if handed { Handing::Over } else { Handing::Nothing };
+                        return if handed { HandOff::Yes } else { HandOff::No };
                     }
                     Err(now) => word = now,
                 }

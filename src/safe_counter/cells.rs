@@ -8,7 +8,7 @@
 use super::lazy::Lazy;
 use crate::support::thread_index::NUMBERS;
 use crate::sys::atomic::{AtomicU64, Ordering};
-use crate::sys::{IS_MODEL, array, store};
+use crate::sys::{IS_MODEL, array};
 use crossbeam_utils::CachePadded;
 
 type Cell = CachePadded<AtomicU64>;
@@ -100,7 +100,7 @@ pub(super) fn add_alone(cell: &AtomicU64, n: u64) -> u64 {
     // claiming the number acquired.
     let count = cell.load(Ordering::Relaxed).wrapping_add(n);
     // ORDERING: Release: see `SafeCounter::sum`.
-    store(cell, count, Ordering::Release);
+    cell.store(count, Ordering::Release);
     count
 }
 

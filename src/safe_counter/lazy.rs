@@ -75,8 +75,9 @@ unsafe impl<T: Send + Sync> Sync for Lazy<T> {}
 #[cfg(test)]
 mod models {
     use super::*;
-    use crate::sys::testing::{Plain, spawn};
-    use crate::sys::{Arc, model};
+    use crate::model;
+    use crate::sys::Arc;
+    use crate::testing::{Plain, spawn};
 
     /// Counts the owners of `alive`, and has memory that is to be whole.
     struct Value {

@@ -49,7 +49,7 @@ mod serde;
 
 use crate::support::thread_index::{NUMBERS, claim_mine, mine};
 use crate::sys::atomic::{AtomicU64, AtomicUsize, Ordering};
-use crate::sys::{Hint, IS_MODEL, Mutex, const_fn, store};
+use crate::sys::{Hint, IS_MODEL, Mutex, const_fn};
 use cells::{Cells, add_alone};
 use lazy::Lazy;
 use std::fmt;
@@ -237,7 +237,7 @@ impl SafeCounter {
         let sum = self.sum();
         // ORDERING: Release: pairs with the Acquire in `get`: what was summed here is not read anew
         // without being known to be taken.
-        store(&self.taken, sum, Ordering::Release);
+        self.taken.store(sum, Ordering::Release);
         sum.wrapping_sub(taken) as i64
     }
 
@@ -330,7 +330,7 @@ impl From<i64> for SafeCounter {
         let counter = SafeCounter::new();
         // Not an addition, which would make this thread the owner of `first`: the first to add is to be it.
         // ORDERING: Relaxed: nobody else has the counter yet.
-        store(&counter.first, count as u64, Ordering::Relaxed);
+        counter.first.store(count as u64, Ordering::Relaxed);
         counter
     }
 }
@@ -371,8 +371,8 @@ impl fmt::Display for SafeCounter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sys::testing::until;
     use crate::sys::thread;
+    use crate::testing::until;
 
     /// Numbers are given back: a thousand threads, four at a time, need no more cells than four would,
     /// and those of the tests that run beside this one.

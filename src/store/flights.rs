@@ -55,8 +55,9 @@
 //! Orderings: the list is under the shard's lock. The latch's Release and Acquire order what the leader did
 //! before what its waiters do; the outcome and the nodes are under locks of their own besides.
 
+use crate::support::backoff::Spin;
 use crate::support::latch::{FIRST_BIT, Latch};
-use crate::sys::{Arc, Mutex, Spin, local};
+use crate::sys::{Arc, Mutex, local};
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::panic::{RefUnwindSafe, UnwindSafe};

@@ -37,9 +37,10 @@
 //! release sequence; a waiter reads the drained word with Acquire. So everything before each
 //! leave happens before the return of the wait.
 
+use super::backoff::Spin;
 use super::wakers::wake_tasks;
 use crate::sys::atomic::{AtomicU64, Ordering};
-use crate::sys::{Parked, Spin, park, unpark_threads};
+use crate::sys::{Parked, park, unpark_threads};
 use std::time::Instant;
 
 /// See the [module](self).

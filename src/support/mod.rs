@@ -3,13 +3,19 @@
 //! | file | holds |
 //! | --- | --- |
 //! | [`deadline`] | the deadline of a timeout; none if the timeout is too long to represent |
+//! | [`tuning`], [`backoff`] | how long threads wait awake, and when they starve |
 //! | [`thread_index`] | small numbers for threads, by which a thread owns its share of a table |
 //! | [`first_panic`] | the first of several panics, kept for the thread that resumes it |
 //! | [`wakers`] | futures that wait on an address, beside the threads that park on it |
 //! | [`latch`] | a word of counts that threads and futures wait on until it drains |
+//! | `spec` | the state machine that the locks are in a model |
 
+pub(crate) mod backoff;
 pub(crate) mod deadline;
 pub(crate) mod first_panic;
 pub(crate) mod latch;
+#[cfg(phalanx_loom)]
+pub(crate) mod spec;
 pub(crate) mod thread_index;
+pub(crate) mod tuning;
 pub(crate) mod wakers;

@@ -23,10 +23,11 @@ pub use future::WaitFuture;
 pub use guard::WaitGuard;
 
 use crate::error::WaitTimeout;
+use crate::support::backoff::Spin;
 use crate::support::deadline;
 use crate::support::latch::Latch;
 use crate::sys::atomic::Ordering;
-use crate::sys::{Heap, Mutex, Spin, catch, discard, thread};
+use crate::sys::{Heap, Mutex, catch, discard, thread};
 use crossbeam_utils::CachePadded;
 use std::any::Any;
 use std::fmt;

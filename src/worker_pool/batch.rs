@@ -18,10 +18,11 @@
 
 use super::chunks::{Pace, share};
 use super::slots::{Slots, drop_quietly};
+use crate::support::backoff::Spin;
 use crate::support::first_panic::{FirstPanic, Payload};
 use crate::support::latch::{FIRST_BIT, Latch};
 use crate::sys::atomic::{AtomicUsize, Ordering};
-use crate::sys::{Mutex, Spin, Stopwatch, Tracked};
+use crate::sys::{Mutex, Stopwatch, Tracked};
 use crossbeam_utils::CachePadded;
 use std::cell::Cell;
 use std::ops::Range;

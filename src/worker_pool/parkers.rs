@@ -1,8 +1,9 @@
 //! What a pool's workers and waiting callers sleep on.
 
+use crate::support::backoff::Spin;
 use crate::support::latch::{FIRST_BIT, Latch};
 use crate::sys::atomic::{AtomicU64, Ordering};
-use crate::sys::{Arc, Spin, Tracked, thread};
+use crate::sys::{Arc, Tracked, thread};
 use crossbeam_utils::CachePadded;
 
 /// A latch that waits for one wake-up.

@@ -6,8 +6,9 @@ use crate::rw_mutex::light::Light;
 use crate::rw_mutex::raw::RawRwMutex;
 use crate::rw_mutex::slots;
 use crate::rw_mutex::word::{STARVING, TAKEN};
-use crate::sys::testing::{Plain, spawn};
-use crate::sys::{Arc, Model, model, thread};
+use crate::sys::{Arc, thread};
+use crate::testing::{Plain, spawn};
+use crate::{Model, model};
 use std::ops::Range;
 
 /// Two readers by slots, and the first writer.

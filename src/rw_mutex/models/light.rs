@@ -5,11 +5,12 @@
 
 use super::subject::Subject;
 use super::{Guarded, join_all};
+use crate::model;
 use crate::rw_mutex::light::Light;
 use crate::rw_mutex::raw::RawRwMutex;
 use crate::rw_mutex::slots;
-use crate::sys::testing::{Plain, Running, spawn};
-use crate::sys::{Arc, IS_MODEL, heavy_fence, let_light_marks_be_stores, model};
+use crate::sys::{Arc, IS_MODEL, heavy_fence, let_light_marks_be_stores};
+use crate::testing::{Plain, Running, spawn};
 
 impl Guarded<RawRwMutex> {
     /// With a bias, and readers that mark lightly.

@@ -22,8 +22,9 @@ mod subject;
 use super::raw::RawRwMutex;
 use super::word::{READERS_PARKED, STARVING, WRITERS_PARKED};
 use crate::sys::atomic::Ordering;
-use crate::sys::testing::{Plain, Running, spawn, until};
-use crate::sys::{Arc, Hint, IS_MODEL, Model, model};
+use crate::sys::{Arc, Hint, IS_MODEL};
+use crate::testing::{Plain, Running, spawn, until};
+use crate::{Model, model};
 use subject::{Subject, Users};
 
 struct Guarded<L> {

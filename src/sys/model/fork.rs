@@ -1,6 +1,6 @@
 //! In a model nobody forks: there is one process.
 
-use super::super::Arc;
+use std::sync::Arc;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Process;

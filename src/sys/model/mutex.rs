@@ -1,10 +1,11 @@
-//! loom's mutex, with the face of the machine's: no poisoning.
+//! loom's mutex, with the machine's methods: no poisoning.
 
 use super::objects;
-use super::waits::{Room, waits};
+use super::waiting::Site;
+use super::waits::waits;
 use std::fmt;
 
-/// A lock of the seam's users.
+/// A lock for phalanx's own code.
 pub(crate) struct Mutex<T>(objects::Mutex<T>);
 
 pub(crate) type MutexGuard<'a, T> = objects::MutexGuard<'a, T>;
@@ -17,7 +18,7 @@ impl<T> Mutex<T> {
 
     #[track_caller]
     pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
-        let _waits = waits(Room::Inside);
+        let _waits = waits(Site::Internal);
         self.0.lock()
     }
 }

@@ -3,7 +3,7 @@
 //! The functions do what loom's do. They take no closure, so that loom sees the line of whoever calls: a
 //! closure can't be `#[track_caller]`.
 
-use super::guard::{self, Call, Made};
+use super::guard::{Call, Made, enter_loom, leave_loom};
 use std::fmt;
 use std::sync::atomic::Ordering;
 
@@ -231,9 +231,9 @@ struct Body(std::mem::ManuallyDrop<Box<dyn FnOnce()>>);
 
 impl Body {
     fn run(self) {
-        guard::set_in_loom(false);
+        leave_loom();
         std::mem::ManuallyDrop::into_inner(self.0)();
-        guard::set_in_loom(true);
+        enter_loom();
     }
 }
 
@@ -254,34 +254,4 @@ pub(super) fn track<T>(value: T) -> loom::alloc::Track<T> {
     let tracked = loom::alloc::Track::new(value);
     call.end();
     tracked
-}
-
-/// A thread-local of the model's threads.
-pub(crate) struct Local<T: 'static>(pub(crate) &'static loom::thread::LocalKey<T>);
-
-impl<T: 'static> Local<T> {
-    #[track_caller]
-    pub(crate) fn with<R>(&'static self, f: impl FnOnce(&T) -> R) -> R {
-        match self.try_with(f) {
-            Ok(result) => result,
-            Err(_) => panic!("a thread-local is used after the end of its thread"),
-        }
-    }
-
-    #[track_caller]
-    pub(crate) fn try_with<R>(
-        &'static self,
-        f: impl FnOnce(&T) -> R,
-    ) -> Result<R, loom::thread::AccessError> {
-        if guard::current_run().is_none() {
-            guard::outside();
-        }
-        self.0.try_with(f)
-    }
-}
-
-impl<T: 'static> fmt::Debug for Local<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Local { .. }")
-    }
 }

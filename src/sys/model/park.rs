@@ -22,11 +22,14 @@
 //!
 //! An unpark happens before the return of the park that it ends, as on the machine.
 
-use super::super::{Dequeued, Handing, Parked};
+use super::super::parking::{Dequeued, HandOff, Parked};
 use super::atomic::with_newest;
+use super::execution::PerExecution;
+use super::locals::local;
 use super::objects::{self, Number, yield_now};
-use super::waits::{Room, waits};
-use super::{PerExecution, local};
+use super::waiting::Site;
+use super::waits::waits;
+use std::any::type_name;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::sync::atomic::Ordering::Relaxed;
@@ -97,7 +100,7 @@ impl Lot {
         };
         while let Some(address) = taken() {
             self.at_gate.borrow_mut().push((address, objects::current()));
-            let _waits = waits(Room::Inside);
+            let _waits = waits(Site::Internal);
             objects::park();
         }
         self.queue.borrow_mut().held.extend(addresses);
@@ -148,7 +151,7 @@ impl Lot {
         address: usize,
         ticket: u64,
         deadline: Option<Instant>,
-        room: Room,
+        site: Site,
     ) -> Parked {
         let timed = deadline.is_some() && !NO_DEADLINES.get();
         if timed {
@@ -182,7 +185,7 @@ impl Lot {
                 return Parked::TimedOut;
             }
             drop(queue);
-            let _waits = waits(room);
+            let _waits = waits(site);
             objects::park();
         }
     }
@@ -206,6 +209,11 @@ std::thread_local! {
     pub(super) static NO_DEADLINES: Cell<bool> = const { Cell::new(false) };
 }
 
+/// Returns the code that a validation is in.
+fn site_of<V>(_: &V) -> Site {
+    Site::Code(type_name::<V>())
+}
+
 /// Sleeps until an unpark of `address`, if `validate` allows it.
 #[track_caller]
 pub(crate) fn park(
@@ -213,10 +221,10 @@ pub(crate) fn park(
     validate: impl FnOnce() -> bool,
     deadline: Option<Instant>,
 ) -> Parked {
-    let (lot, room) = (lot(), Room::of(&validate));
+    let (lot, site) = (lot(), site_of(&validate));
     let ticket = lot.holding(&[address], || with_newest(validate).then(|| lot.enqueue(address)));
     let Some(ticket) = ticket else { return Parked::Invalid };
-    lot.sleep(address, ticket, deadline, room)
+    lot.sleep(address, ticket, deadline, site)
 }
 
 /// Wakes every thread parked on `address`.
@@ -228,14 +236,14 @@ pub(crate) fn unpark_threads(address: usize) {
 /// Takes the thread that has been parked on `address` the longest out of the queue, tells `decide`
 /// what was found, and wakes it.
 #[track_caller]
-pub(crate) fn unpark_one(address: usize, decide: impl FnOnce(Dequeued) -> Handing) {
+pub(crate) fn unpark_one(address: usize, decide: impl FnOnce(Dequeued) -> HandOff) {
     let lot = lot();
     lot.holding(&[address], || {
         let woken = lot.dequeue(address, 1);
         let more = lot.queue.borrow().waiting.iter().any(|waiting| waiting.address == address);
         let how = match decide(Dequeued { found: !woken.is_empty(), more }) {
-            Handing::Nothing => Parked::Woken,
-            Handing::Over => Parked::Handed,
+            HandOff::No => Parked::Woken,
+            HandOff::Yes => Parked::Handed,
         };
         lot.unpark(woken, how);
     });
@@ -253,4 +261,25 @@ pub(crate) fn requeue_one(from: usize, to: usize, decide: impl FnOnce() -> bool)
             lot.queue.borrow_mut().waiting.append(&mut moved);
         }
     });
+}
+
+/// Begins a step of a specification's, whose state is plain memory: another thread may run before it, and none
+/// until it touches loom again.
+#[track_caller]
+pub(crate) fn begin_step(address: usize) {
+    lot().pass_turnstile(address);
+}
+
+/// Puts the calling thread to sleep on `address`, as part of the step under way. `code` is the path of what waits.
+#[track_caller]
+pub(crate) fn sleep_on(address: usize, deadline: Option<Instant>, code: &'static str) -> Parked {
+    let lot = lot();
+    let ticket = lot.enqueue(address);
+    lot.sleep(address, ticket, deadline, Site::Code(code))
+}
+
+/// Wakes every thread asleep on `address`, as part of the step under way.
+#[track_caller]
+pub(crate) fn wake_sleepers(address: usize) {
+    lot().wake(address);
 }

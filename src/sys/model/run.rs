@@ -1,18 +1,138 @@
-//! One exploration, on a thread of its own.
+//! One exploration, as both of its threads see it: the test's, and the model's that it waits for.
 
-use super::guard::{self, Report, Run, Settings};
-use super::watch::{BETWEEN_LOOKS, Kernel, Watch};
-use super::{verdict, with_settings};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use super::super::settings::Settings;
+use super::waiting::{self, List};
+use std::any::Any;
+use std::cell::Cell;
+use std::panic::Location;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::mpsc::Sender;
 use std::sync::{Mutex, PoisonError};
-use std::thread;
+use std::{ptr, thread};
 
-/// The explorations under way. One that was given up stays: it may yet go on.
-static RUNNING: Mutex<Vec<u64>> = Mutex::new(Vec::new());
+/// A place in the source.
+pub(super) type Place = &'static Location<'static>;
 
+/// How an exploration ended.
+pub(super) enum Report {
+    Holds,
+    /// The model is at fault, and these threads were waiting.
+    Fault(Fault, List),
+    /// The closure panicked, with this.
+    Panicked(Box<dyn Any + Send>),
+}
+
+/// What a verdict is about.
+pub(super) enum Fault {
+    /// loom panicked, in the call at `at` or outside of all calls.
+    Loom {
+        at: Option<Place>,
+        /// What loom said; `None` if a panic hook of the test's kept it away.
+        said: Option<String>,
+        /// The panic of the closure that was unwinding meanwhile.
+        unwinding: Option<String>,
+    },
+    /// A value that was made in another execution is used.
+    Foreign(Place),
+    /// A lock that another exploration uses is used.
+    Shared(Place),
+}
+
+/// One exploration.
+pub(super) struct Run {
+    /// Its number among all of the process; not 0.
+    pub(super) id: u64,
+    pub(super) rmw_loads: bool,
+    pub(super) preemption_bound: Option<usize>,
+    pub(super) settings: Settings,
+    pub(super) executions: AtomicU64,
+    /// Calls of loom so far.
+    pub(super) steps: AtomicU64,
+    /// The place of the last of them.
+    last: AtomicPtr<Location<'static>>,
+    /// The test's thread has given it up.
+    pub(super) abandoned: AtomicBool,
+    reports: Sender<Report>,
+}
+
+impl Run {
+    /// Creates a run, whose reports go to `reports`, and keeps it for good: the thread of a failed model is
+    /// never freed either.
+    pub(super) fn start(
+        settings: Settings,
+        preemption_bound: Option<usize>,
+        rmw_loads: bool,
+        reports: Sender<Report>,
+    ) -> &'static Self {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        let run = Box::leak(Box::new(Run {
+            // ORDERING: Relaxed: a number.
+            id: NEXT.fetch_add(1, Ordering::Relaxed),
+            rmw_loads,
+            preemption_bound,
+            settings,
+            executions: AtomicU64::new(0),
+            steps: AtomicU64::new(0),
+            last: AtomicPtr::default(),
+            abandoned: AtomicBool::new(false),
+            reports,
+        }));
+        running(|running| running.push(run.id));
+        run
+    }
+
+    /// Notes that nothing of it runs any more.
+    pub(super) fn finish(&self) {
+        running(|running| running.retain(|&id| id != self.id));
+    }
+
+    /// Notes a call of loom at `at`.
+    pub(super) fn step(&self, at: Place) {
+        // ORDERING: Relaxed, load and store: only a count.
+        self.steps.store(self.steps.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        // ORDERING: Relaxed: the place is a constant.
+        self.last.store(ptr::from_ref(at).cast_mut(), Ordering::Relaxed);
+        // ORDERING: Relaxed: nothing is read after it.
+        if self.abandoned.load(Ordering::Relaxed) {
+            park_for_good();
+        }
+    }
+
+    /// Returns where loom was called last.
+    pub(super) fn last_place(&self) -> Option<Place> {
+        // ORDERING: Relaxed: see `step`.
+        let last = self.last.load(Ordering::Relaxed);
+        // SAFETY: null, or a reference to a constant.
+        unsafe { last.as_ref() }
+    }
+
+    /// Reports, on the model's thread.
+    pub(super) fn report(&self, report: Report) {
+        // A test that waits no longer has given the model up.
+        let _ = self.reports.send(report);
+    }
+
+    /// Reports, on the model's thread, and never runs anything on it again.
+    pub(super) fn end(&self, report: Report) -> ! {
+        self.report(report);
+        park_for_good()
+    }
+
+    /// Ends with a fault.
+    pub(super) fn fail(&self, fault: Fault) -> ! {
+        self.end(Report::Fault(fault, waiting::take()))
+    }
+}
+
+fn park_for_good() -> ! {
+    loop {
+        thread::park();
+    }
+}
+
+/// Runs `f` on the ids of the explorations under way. One that was given up stays: it may yet go on.
 fn running<R>(f: impl FnOnce(&mut Vec<u64>) -> R) -> R {
+    static RUNNING: Mutex<Vec<u64>> = Mutex::new(Vec::new());
     f(&mut RUNNING.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
@@ -21,80 +141,34 @@ pub(super) fn is_running(id: u64) -> bool {
     running(|running| running.contains(&id))
 }
 
-/// Explores `f`, and returns how that ended and in how many executions.
-pub(super) fn explore(settings: Settings, f: impl Fn() + Send + Sync + 'static) -> (Report, u64) {
-    static NEXT: AtomicU64 = AtomicU64::new(1);
-    guard::listen();
-    let (reports, told) = channel();
-    let (kernel, found) = channel();
-    // Kept for good: the thread of a failed model is never freed either.
-    let run: &'static Run = Box::leak(Box::new(Run {
-        // ORDERING: Relaxed: a number.
-        id: NEXT.fetch_add(1, Ordering::Relaxed),
-        settings,
-        executions: AtomicU64::new(0),
-        steps: AtomicU64::new(0),
-        last: AtomicPtr::default(),
-        abandoned: AtomicBool::new(false),
-        reports,
-    }));
-    let here = thread::current();
-    let body = move || {
-        let _ = kernel.send(Kernel::of_this_thread());
-        guard::set_run(run);
-        // What unwinds so far is of loom's scheduler: see `guard.rs`.
-        let ended = catch_unwind(AssertUnwindSafe(|| with_settings(run, f)));
-        let report = match ended {
-            Ok(()) => Report::Holds,
-            Err(payload) => {
-                let said = guard::message(payload.as_ref()).to_owned();
-                Report::Verdict(verdict::translate(Some(&said), None, run))
-            }
-        };
-        if matches!(report, Report::Holds) {
-            let _ = run.reports.send(report);
-        } else {
-            // loom's thread-locals and objects are of an execution that is over.
-            run.end(report);
-        }
-    };
-    running(|running| running.push(run.id));
-    let builder = match here.name() {
-        Some(name) => thread::Builder::new().name(name.to_owned()),
-        None => thread::Builder::new(),
-    };
-    let model = builder.spawn(body).expect("the system starts a thread for the model");
-    let report = match found.recv() {
-        Ok(kernel) => wait(run, &told, &kernel, here.name()),
-        Err(_) => Report::Verdict("the model's thread ended before it began".to_owned()),
-    };
-    if matches!(report, Report::Holds) {
-        let _ = model.join();
-    }
-    // ORDERING: Relaxed: a count; the report came after it.
-    let (executions, given_up) =
-        (run.executions.load(Ordering::Relaxed), run.abandoned.load(Ordering::Relaxed));
-    if !given_up {
-        running(|running| running.retain(|&id| id != run.id));
-    }
-    (report, executions)
+std::thread_local! {
+    /// The exploration whose thread this is.
+    static RUN: Cell<Option<&'static Run>> = const { Cell::new(None) };
+    /// The number of the execution under way, among all of the process.
+    static EXECUTION: Cell<u64> = const { Cell::new(0) };
 }
 
-fn wait(run: &Run, told: &Receiver<Report>, kernel: &Kernel, name: Option<&str>) -> Report {
-    let mut watch = Watch::new(name);
-    loop {
-        match told.recv_timeout(BETWEEN_LOOKS) {
-            Ok(report) => return report,
-            Err(RecvTimeoutError::Timeout) => {
-                if let Some(why) = watch.look(run, kernel) {
-                    // ORDERING: Relaxed: it steers, and publishes nothing.
-                    run.abandoned.store(true, Ordering::Relaxed);
-                    return Report::Verdict(why);
-                }
-            }
-            Err(RecvTimeoutError::Disconnected) => {
-                return Report::Verdict("the model's thread ended without a report".to_owned());
-            }
-        }
-    }
+/// Returns the exploration whose thread this is.
+pub(super) fn current_run() -> Option<&'static Run> {
+    RUN.get()
+}
+
+/// Makes the calling thread the one of `run`.
+pub(super) fn set_run(run: &'static Run) {
+    RUN.set(Some(run));
+}
+
+/// Returns the number of the execution under way; no other has ever the same.
+pub(super) fn execution() -> u64 {
+    EXECUTION.get()
+}
+
+/// Starts an execution.
+pub(super) fn next_execution(run: &Run) {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    // ORDERING: Relaxed: a number, and nothing goes with it.
+    EXECUTION.set(NEXT.fetch_add(1, Ordering::Relaxed));
+    // ORDERING: Relaxed: a count.
+    run.executions.fetch_add(1, Ordering::Relaxed);
+    waiting::take();
 }

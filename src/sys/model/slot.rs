@@ -6,8 +6,8 @@
 //! [`let_light_marks_be_stores`]: then loom may give anyone an old value of the slot who is not ordered after
 //! the fence, which has some ten times the executions.
 
-use super::PerExecution;
 use super::atomic::{AtomicU64, Ordering, fence};
+use super::execution::PerExecution;
 use std::cell::Cell;
 
 #[derive(Debug)]

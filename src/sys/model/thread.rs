@@ -1,10 +1,13 @@
 //! loom's threads, with std's bounds, a panic as a value, `scope` and `park`.
 
-use super::super::{Parked, unpark_threads};
+use super::super::panics::catch;
+use super::super::parking::Parked;
 use super::atomic::{AtomicUsize, Ordering};
+use super::locals::local;
 use super::objects::{self, Condvar, Mutex};
-use super::waits::{Room, waits};
-use super::{catch, local, park as park_on};
+use super::park::{park as park_on, unpark_threads};
+use super::waiting::{self, Site};
+use super::waits::waits;
 use std::cell::RefCell;
 use std::io;
 use std::marker::PhantomData;
@@ -106,11 +109,6 @@ fn handle(name: Option<String>) -> Thread {
     Thread(Arc::new(Handle { id, name, token: AtomicUsize::new(0) }))
 }
 
-/// The calling thread's handle, if it has one by now.
-pub(super) fn known() -> Option<Thread> {
-    CURRENT.try_with(|current| current.borrow().clone()).ok().flatten()
-}
-
 /// The calling thread's handle.
 pub fn current() -> Thread {
     CURRENT.with(|current| current.borrow_mut().get_or_insert_with(|| handle(None)).clone())
@@ -144,7 +142,7 @@ impl<T> JoinHandle<T> {
     /// Waits for the thread to end; its panic is the `Err`.
     #[track_caller]
     pub fn join(self) -> Result<T> {
-        let _waits = waits(Room::Thread);
+        let _waits = waits(Site::Thread);
         self.packet.wait().expect("a JoinHandle is joined once")
     }
 
@@ -260,6 +258,9 @@ where
     // Made before the thread is: its first use has to come after.
     let token = AtomicUsize::new(0);
     let id = objects::spawn(body);
+    if let Some(name) = &name {
+        waiting::with(|list| list.names.push((id, name.clone())));
+    }
     let thread = Thread(Arc::new(Handle { id, name, token }));
     if let Ok(mut slot) = slot.lock() {
         *slot = Some(thread.clone());
@@ -376,7 +377,7 @@ where
     let scope = Scope { started: Default::default(), scope: PhantomData, env: PhantomData };
     let result = catch(|| f(&scope));
     let mut panicked = false;
-    let waiting = waits(Room::Scope);
+    let waiting = waits(Site::Scope);
     while let Some(thread) = scope.started.lock().ok().and_then(|mut list| list.pop()) {
         panicked |= thread.wait();
     }

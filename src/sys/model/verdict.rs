@@ -1,59 +1,59 @@
-//! loom's verdicts, in words that name the fault, the places, and what to do.
+//! Verdicts, in words that name the fault, the lines, and what to do.
 
-use super::guard::Run;
-use super::waits;
+use super::describe::describe;
+use super::run::{Fault, Place, Run};
+use super::waiting::List;
 use std::fmt::Write;
-use std::panic::Location;
 use std::sync::atomic::Ordering;
 
-type Place = Option<&'static Location<'static>>;
-
-/// Makes of what loom said, in the call at `at`, what the test says.
-pub(super) fn translate(said: Option<&str>, at: Place, run: &Run) -> String {
-    let waiting = waits::describe();
-    let mut text = match said {
-        Some(said) => explain(said, at, run, &waiting),
-        None if waiting.is_empty() => format!(
-            "the model found a fault{}. A panic hook set by the test has kept what loom says of it away",
-            place(at)
+/// Returns what the test says of a fault.
+pub(super) fn tell(fault: Fault, waiting: List, run: &Run) -> String {
+    let mut text = match fault {
+        Fault::Loom { at, said, unwinding } => {
+            let text = translate(said.as_deref(), at, run, &describe(waiting));
+            match unwinding {
+                Some(first) => format!("{first}\nand while that panic unwinds: {text}"),
+                None => text,
+            }
+        }
+        Fault::Foreign(at) => format!(
+            "a value made in another execution, or in another model, is used at {at}.\n  \
+             Atomics, cells and phalanx's types belong to one execution of the closure: make them inside it, not \
+             in a `static` or a `LazyLock`"
         ),
-        None => format!("deadlock, or another fault{}. Threads that wait:{waiting}", place(at)),
+        Fault::Shared(at) => format!(
+            "the lock used at {at} is in use by another model that runs at the same time.\n  Make it inside the \
+             closure rather than in a `static`, or run these tests with `--test-threads=1`"
+        ),
     };
     found_in(&mut text, run);
     text
 }
 
-/// A value of phalanx's that is used in an execution it wasn't made in.
-pub(super) fn foreign(at: &Location<'_>, run: &Run) -> String {
-    let mut text = format!(
-        "a value made in another execution, or in another model, is used at {at}.\n  \
-         Atomics, cells, and phalanx's types belong to one execution of the closure: make them inside it, not \
-         in a `static` or a `LazyLock`"
-    );
-    found_in(&mut text, run);
-    text
-}
-
-/// A lock that two models use at once.
-pub(super) fn shared(at: &Location<'_>) -> String {
-    format!(
-        "a lock used at {at} is in use by another model that runs at the same time.\n  Make it inside the \
-         closure rather than in a `static`, or run these tests with `--test-threads=1`"
-    )
+/// Translates what loom said in the call at `at`.
+fn translate(said: Option<&str>, at: Option<Place>, run: &Run, waiting: &str) -> String {
+    match said {
+        Some(said) => explain(said, at, run, waiting),
+        None if waiting.is_empty() => format!(
+            "the model found a fault{}. A panic hook set by the test keeps what loom says of it away",
+            place(at)
+        ),
+        None => format!("deadlock, or another fault{}. Threads that wait:{waiting}", place(at)),
+    }
 }
 
 fn found_in(text: &mut String, run: &Run) {
-    // ORDERING: Relaxed: a count, of this thread.
+    // ORDERING: Relaxed: a count; the report came after it.
     let execution = run.executions.load(Ordering::Relaxed);
-    let loads = if run.settings.rmw_loads { "rmw" } else { "plain" };
+    let loads = if run.rmw_loads { "rmw" } else { "plain" };
     let _ = write!(text, "\n  (found in execution {execution}, with PHALANX_MODEL_LOADS={loads})");
 }
 
-fn place(at: Place) -> String {
+fn place(at: Option<Place>) -> String {
     at.map_or(String::new(), |at| format!(" at {at}"))
 }
 
-fn explain(said: &str, at: Place, run: &Run, waiting: &str) -> String {
+fn explain(said: &str, at: Option<Place>, run: &Run, waiting: &str) -> String {
     let said = said.trim();
     let has = |words: &str| said.contains(words);
     if has("deadlock; threads") {
@@ -125,7 +125,7 @@ fn race(said: &str) -> String {
     text
 }
 
-fn too_long(at: Place, run: &Run) -> String {
+fn too_long(at: Option<Place>, run: &Run) -> String {
     let most = run.settings.max_branches;
     format!(
         "an execution passed more than {most} points of choice. The last of them was{}.\n  Usually a loop \

@@ -2,20 +2,20 @@
 //!
 //! All threads of a model run on one thread of the system. If that one sleeps in the kernel (for a message of
 //! std's mpsc, say, that another thread of the model is to send), nothing can ever wake it. It is taken to be
-//! stuck after [`LOOKS`] looks in a row, [`BETWEEN_LOOKS`] apart, at each of which it slept, had called loom no
+//! stuck after [`CHECKS`] checks in a row, [`BETWEEN_CHECKS`] apart, at each of which it slept, had called loom no
 //! more, and had not run at all. A model that computes runs; one that was stopped with its process isn't looked at meanwhile.
 
-use super::guard::Run;
+use super::run::Run;
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use std::{fs, path::PathBuf};
 
-pub(super) const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
-const LOOKS: u32 = 10;
+pub(super) const BETWEEN_CHECKS: Duration = Duration::from_secs(1);
+const CHECKS: u32 = 10;
 /// Where the system doesn't tell whether a thread sleeps.
-const LOOKS_IN_THE_DARK: u32 = 300;
+const CHECKS_WITHOUT_STATE: u32 = 300;
 const BETWEEN_LINES: Duration = Duration::from_secs(10);
 
 /// A thread as the kernel sees it.
@@ -38,7 +38,7 @@ impl Kernel {
         Kernel(link.map(|thread| PathBuf::from("/proc").join(thread).join("stat")))
     }
 
-    fn look(&self) -> Seen {
+    fn state(&self) -> Seen {
         let stat = self.0.as_ref().and_then(|file| fs::read_to_string(file).ok());
         stat.and_then(|stat| parse(&stat)).unwrap_or(Seen::Unknown)
     }
@@ -54,24 +54,24 @@ fn parse(stat: &str) -> Option<Seen> {
     Some(if state == "S" { Seen::Asleep(user + system) } else { Seen::Awake })
 }
 
-/// Counts the looks at which nothing had moved.
+/// Counts the checks at which nothing had moved.
 #[derive(Debug)]
 struct Still {
     last: (u64, Seen),
-    looks: u32,
+    checks: u32,
 }
 
 impl Still {
     fn new() -> Self {
-        Still { last: (u64::MAX, Seen::Unknown), looks: 0 }
+        Still { last: (u64::MAX, Seen::Unknown), checks: 0 }
     }
 
     /// Whether the model is stuck, by one more look.
     fn is_stuck(&mut self, steps: u64, seen: Seen) -> bool {
         let still = (steps, seen) == self.last && seen != Seen::Awake;
-        self.looks = if still { self.looks + 1 } else { 0 };
+        self.checks = if still { self.checks + 1 } else { 0 };
         self.last = (steps, seen);
-        self.looks >= if seen == Seen::Unknown { LOOKS_IN_THE_DARK } else { LOOKS }
+        self.checks >= if seen == Seen::Unknown { CHECKS_WITHOUT_STATE } else { CHECKS }
     }
 }
 
@@ -97,7 +97,7 @@ impl Watch {
     }
 
     /// Looks at the model; `Some` is why it is to be given up.
-    pub(super) fn look(&mut self, run: &Run, kernel: &Kernel) -> Option<String> {
+    pub(super) fn check(&mut self, run: &Run, kernel: &Kernel) -> Option<String> {
         // ORDERING: Relaxed, both: counts.
         let steps = run.steps.load(Ordering::Relaxed);
         let took = self.start.elapsed();
@@ -107,7 +107,7 @@ impl Watch {
             // Straight to the terminal: what is printed would be kept until the test has failed.
             let _ = io::stderr().write_all(line.as_bytes());
         }
-        self.still.is_stuck(steps, kernel.look()).then(|| {
+        self.still.is_stuck(steps, kernel.state()).then(|| {
             let last = run.last_place().map_or("none".to_owned(), |at| format!("at {at}"));
             format!(
                 "the model blocked outside of phalanx. Its threads all run on one thread of the system, which \
@@ -122,7 +122,7 @@ impl Watch {
         // ORDERING: Relaxed: a count.
         let executions = run.executions.load(Ordering::Relaxed);
         let seconds = took.as_secs_f64();
-        let loads = if run.settings.rmw_loads { "rmw" } else { "plain" };
+        let loads = if run.rmw_loads { "rmw" } else { "plain" };
         let mut line = format!(
             "model {}: {executions} executions with {loads} loads so far, in {seconds:.0} s, {:.0} a second\n",
             self.name,
@@ -132,7 +132,7 @@ impl Watch {
             line.push_str("  none of its threads has called phalanx for 10 seconds: it computes, or waits for something else\n");
         }
         if self.lines == 1 {
-            let bound = run.settings.preemption_bound;
+            let bound = run.preemption_bound;
             let bound = bound.map_or("none".to_owned(), |bound| bound.to_string());
             let _ = writeln!(
                 line,
@@ -168,9 +168,9 @@ mod tests {
     }
 
     #[test]
-    fn a_thread_that_sleeps_is_stuck_after_so_many_looks() {
+    fn a_thread_that_sleeps_is_stuck_after_so_many_checks() {
         let mut still = Still::new();
-        assert!((0..LOOKS).all(|_| !still.is_stuck(5, Seen::Asleep(1))));
+        assert!((0..CHECKS).all(|_| !still.is_stuck(5, Seen::Asleep(1))));
         assert!(still.is_stuck(5, Seen::Asleep(1)));
     }
 }

@@ -1,7 +1,7 @@
 //! Which write a load reads, and where a step ends.
 
 use super::super::guard::Call;
-use super::super::local;
+use super::super::locals::local;
 use std::cell::Cell;
 
 std::thread_local! {
@@ -15,7 +15,7 @@ local! {
 }
 
 /// Runs `f` with loads that are explored as read-modify-writes are, or with plain ones.
-pub(in super::super) fn with_rmw_loads<R>(rmw: bool, f: impl FnOnce() -> R) -> R {
+pub(crate) fn with_rmw_loads<R>(rmw: bool, f: impl FnOnce() -> R) -> R {
     struct Restore(bool);
     impl Drop for Restore {
         fn drop(&mut self) {
@@ -28,7 +28,7 @@ pub(in super::super) fn with_rmw_loads<R>(rmw: bool, f: impl FnOnce() -> R) -> R
 
 /// Runs `f` with the calling thread's loads reading the newest write, as under a lock that the
 /// writers' wake-ups take too.
-pub(in super::super) fn with_newest<R>(f: impl FnOnce() -> R) -> R {
+pub(crate) fn with_newest<R>(f: impl FnOnce() -> R) -> R {
     struct Restore;
     impl Drop for Restore {
         fn drop(&mut self) {
@@ -43,7 +43,7 @@ pub(in super::super) fn with_newest<R>(f: impl FnOnce() -> R) -> R {
 
 /// Whether all loads of this run of the model are explored as read-modify-writes.
 #[cfg(test)]
-pub(in super::super) fn all_loads_are_rmw() -> bool {
+pub(crate) fn all_loads_are_rmw() -> bool {
     RMW_LOADS.get()
 }
 

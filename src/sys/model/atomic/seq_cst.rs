@@ -14,7 +14,7 @@
 //! load) is not known here. So a read may be allowed that C++ forbids. None is refused that C++
 //! allows.
 
-use super::super::PerExecution;
+use super::super::execution::PerExecution;
 use super::super::objects::current;
 use loom::thread::ThreadId;
 use std::cell::RefCell;

@@ -1,0 +1,237 @@
+//! The reader-writer lock's specification, on which a user's model runs.
+
+use crate::support::spec::{Spec, State, Wait};
+use lock_api::GuardSend;
+use std::fmt;
+use std::ops::Range;
+use std::time::{Duration, Instant};
+
+/// The raw lock of [`RwMutex`](crate::RwMutex); in this model build, its specification.
+pub struct RawRwMutex(Spec);
+
+/// What steers the real lock: there is nothing to steer here.
+impl RawRwMutex {
+    pub(crate) fn steered(count: usize) -> (impl Iterator<Item = Self>, Range<u64>) {
+        // Of the whole model: within each execution the same locks come first.
+        std::thread_local! {
+            static NEXT: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
+        }
+        let first = NEXT.replace(NEXT.get() + count as u64);
+        ((0..count).map(|_| RawRwMutex(Spec::new(module_path!()))), first..first + count as u64)
+    }
+
+    pub(crate) fn reads_one_of(_: &Range<u64>) -> bool {
+        false
+    }
+
+    pub(crate) fn reads_any_at_once() -> bool {
+        false
+    }
+
+    pub(crate) fn read_at_once<L>(&self, _: &L) -> Option<GuardSend> {
+        None
+    }
+
+    pub(crate) fn read_lightly<L, A>(&self, _: &L, _: A) -> Option<GuardSend> {
+        None
+    }
+
+    pub(crate) fn is_biased(&self) -> bool {
+        false
+    }
+
+    pub(crate) fn engage_bias(&self) {}
+
+    #[track_caller]
+    pub(crate) fn write_steered<L>(&self, _: &L, _keeps_bias: bool) -> GuardSend {
+        lock_api::RawRwLock::lock_exclusive(self)
+    }
+}
+
+impl fmt::Debug for RawRwMutex {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RawRwMutex { .. }")
+    }
+}
+
+// SAFETY: `Spec` lets in one writer alone, or readers beside at most one upgradable reader.
+unsafe impl lock_api::RawRwLock for RawRwMutex {
+    const INIT: Self = RawRwMutex(Spec::new(module_path!()));
+    type SharedGuard = GuardSend;
+    type ExclusiveGuard = GuardSend;
+
+    #[track_caller]
+    fn lock_shared(&self) -> GuardSend {
+        self.0.lock_shared(Wait::Forever);
+        GuardSend::new()
+    }
+
+    #[track_caller]
+    fn try_lock_shared(&self) -> Option<GuardSend> {
+        self.0.lock_shared(Wait::No).then(GuardSend::new)
+    }
+
+    #[track_caller]
+    unsafe fn unlock_shared(&self, _: GuardSend) {
+        self.0.unlock_shared();
+    }
+
+    #[track_caller]
+    fn lock_exclusive(&self) -> GuardSend {
+        self.0.lock_exclusive(Wait::Forever);
+        GuardSend::new()
+    }
+
+    #[track_caller]
+    fn try_lock_exclusive(&self) -> Option<GuardSend> {
+        self.0.lock_exclusive(Wait::No).then(GuardSend::new)
+    }
+
+    #[track_caller]
+    unsafe fn unlock_exclusive(&self, _: GuardSend) {
+        self.0.unlock_exclusive(|_| {});
+    }
+
+    fn is_locked(&self) -> bool {
+        self.0.is_locked()
+    }
+
+    fn is_locked_exclusive(&self) -> bool {
+        self.0.is_locked_exclusive()
+    }
+}
+
+// SAFETY: as above. Fairness is a promise of the real lock that no model needs.
+unsafe impl lock_api::RawRwLockFair for RawRwMutex {
+    #[track_caller]
+    unsafe fn unlock_shared_fair(&self, _: GuardSend) {
+        self.0.unlock_shared();
+    }
+
+    #[track_caller]
+    unsafe fn unlock_exclusive_fair(&self, _: GuardSend) {
+        self.0.unlock_exclusive(|_| {});
+    }
+}
+
+// SAFETY: the writer becomes a reader in one step.
+unsafe impl lock_api::RawRwLockDowngrade for RawRwMutex {
+    #[track_caller]
+    unsafe fn downgrade(&self, _: GuardSend) -> GuardSend {
+        self.0.unlock_exclusive(State::enter_shared);
+        GuardSend::new()
+    }
+}
+
+// SAFETY: as for `RawRwLock`.
+unsafe impl lock_api::RawRwLockTimed for RawRwMutex {
+    type Duration = Duration;
+    type Instant = Instant;
+
+    #[track_caller]
+    fn try_lock_shared_for(&self, timeout: Duration) -> Option<GuardSend> {
+        self.0.lock_shared(Wait::at_most(timeout)).then(GuardSend::new)
+    }
+
+    #[track_caller]
+    fn try_lock_shared_until(&self, deadline: Instant) -> Option<GuardSend> {
+        self.0.lock_shared(Wait::Until(deadline)).then(GuardSend::new)
+    }
+
+    #[track_caller]
+    fn try_lock_exclusive_for(&self, timeout: Duration) -> Option<GuardSend> {
+        self.0.lock_exclusive(Wait::at_most(timeout)).then(GuardSend::new)
+    }
+
+    #[track_caller]
+    fn try_lock_exclusive_until(&self, deadline: Instant) -> Option<GuardSend> {
+        self.0.lock_exclusive(Wait::Until(deadline)).then(GuardSend::new)
+    }
+}
+
+// SAFETY: an upgradable reader excludes writers and others of its kind until it leaves; an upgrade
+// becomes the writer in the step in which it stops to be the upgradable reader.
+unsafe impl lock_api::RawRwLockUpgrade for RawRwMutex {
+    type UpgradableGuard = GuardSend;
+
+    #[track_caller]
+    fn lock_upgradable(&self) -> GuardSend {
+        self.0.lock_upgradable(Wait::Forever);
+        GuardSend::new()
+    }
+
+    #[track_caller]
+    fn try_lock_upgradable(&self) -> Option<GuardSend> {
+        self.0.lock_upgradable(Wait::No).then(GuardSend::new)
+    }
+
+    #[track_caller]
+    unsafe fn unlock_upgradable(&self, _: GuardSend) {
+        self.0.unlock_upgradable(|_| {});
+    }
+
+    #[track_caller]
+    unsafe fn upgrade(&self, guard: GuardSend) -> GuardSend {
+        self.0.upgrade(Wait::Forever);
+        guard
+    }
+
+    #[track_caller]
+    unsafe fn try_upgrade(&self, guard: GuardSend) -> Result<GuardSend, GuardSend> {
+        if self.0.upgrade(Wait::No) { Ok(guard) } else { Err(guard) }
+    }
+}
+
+// SAFETY: as above.
+unsafe impl lock_api::RawRwLockUpgradeFair for RawRwMutex {
+    #[track_caller]
+    unsafe fn unlock_upgradable_fair(&self, _: GuardSend) {
+        self.0.unlock_upgradable(|_| {});
+    }
+}
+
+// SAFETY: each is one step.
+unsafe impl lock_api::RawRwLockUpgradeDowngrade for RawRwMutex {
+    #[track_caller]
+    unsafe fn downgrade_upgradable(&self, guard: GuardSend) -> GuardSend {
+        self.0.unlock_upgradable(State::enter_shared);
+        guard
+    }
+
+    #[track_caller]
+    unsafe fn downgrade_to_upgradable(&self, guard: GuardSend) -> GuardSend {
+        self.0.unlock_exclusive(State::enter_upgradable);
+        guard
+    }
+}
+
+// SAFETY: as above; an upgrade that times out is upgradable as before.
+unsafe impl lock_api::RawRwLockUpgradeTimed for RawRwMutex {
+    #[track_caller]
+    fn try_lock_upgradable_for(&self, timeout: Duration) -> Option<GuardSend> {
+        self.0.lock_upgradable(Wait::at_most(timeout)).then(GuardSend::new)
+    }
+
+    #[track_caller]
+    fn try_lock_upgradable_until(&self, deadline: Instant) -> Option<GuardSend> {
+        self.0.lock_upgradable(Wait::Until(deadline)).then(GuardSend::new)
+    }
+
+    #[track_caller]
+    unsafe fn try_upgrade_for(
+        &self,
+        guard: GuardSend,
+        timeout: Duration,
+    ) -> Result<GuardSend, GuardSend> {
+        if self.0.upgrade(Wait::at_most(timeout)) { Ok(guard) } else { Err(guard) }
+    }
+
+    #[track_caller]
+    unsafe fn try_upgrade_until(
+        &self,
+        guard: GuardSend,
+        deadline: Instant,
+    ) -> Result<GuardSend, GuardSend> {
+        if self.0.upgrade(Wait::Until(deadline)) { Ok(guard) } else { Err(guard) }
+    }
+}
