@@ -1,17 +1,21 @@
-//! Holds the layers: a file uses only what stands below it, and only the lowest layer touches the machine.
+//! Holds the layers: a file uses only what stands below it, and only the lowest layer touches the machine. Holds the
+//! sizes of files and functions too.
 //!
-//! `CONTRIBUTING.md` describes the layers. This test reads the paths that each file names, in `use` trees, in code
-//! and in macros' braces, and resolves them to modules.
+//! `CONTRIBUTING.md` describes the layers. These tests read the paths that each file names, in `use` trees, in code
+//! and in macros' braces, and resolve them to modules. Each exception is listed by name, and fails when it is one no
+//! more.
 
 mod paths;
+mod sizes;
+mod source;
+mod spans;
 
 use paths::{Named, named_in};
+use source::{Module, Source, all, is_test};
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::path::{Path, PathBuf};
 
-/// Each top-level module of `src/`, and its layer.
-const LAYERS: [(&str, u32); 12] = [
+/// Each top-level module of `src/`, and its layer. Test modules have none: they stand above everything.
+const LAYERS: [(&str, u32); 11] = [
     ("sys", 0),
     ("error", 0),
     ("support", 1),
@@ -23,7 +27,6 @@ const LAYERS: [(&str, u32); 12] = [
     ("store", 4),
     ("worker_pool", 5),
     ("model", 6),
-    ("testing", 6),
 ];
 
 /// What only `sys` may name: the first one or two segments of a path.
@@ -38,35 +41,21 @@ const MACHINE: [&str; 8] = [
     "libc",
 ];
 
-/// Modules whose files still import one another in a circle.
+/// Modules whose files still use one another in a circle.
 const CIRCLES: [&str; 4] = ["rw_mutex", "store", "wait_group", "worker_pool"];
 
-/// A module's path from the crate's root: empty for `lib.rs`.
-type Module = Vec<String>;
+/// The files of a module from the lowest up, where an order is promised: each uses only those before it.
+const ORDERS: [(&str, &[&str]); 1] = [("mutex", &["state", "core", "raw"])];
+
+/// Where a lock chooses its specification, in so many `#[cfg(phalanx_loom)]` lines at most.
+const CHOOSING: [&str; 2] = ["mutex/mod.rs", "rw_mutex/mod.rs"];
+const CHOOSING_LINES: usize = 2;
+
+/// Files that still hide `mod` lines in a macro.
+const HIDING: [&str; 1] = ["rw_mutex/mod.rs"];
 
 fn layer(module: &str) -> Option<u32> {
     LAYERS.iter().find(|(name, _)| *name == module).map(|&(_, layer)| layer)
-}
-
-fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            sources(&path, found);
-        } else if path.extension().is_some_and(|end| end == "rs") {
-            found.push(path);
-        }
-    }
-}
-
-/// The module that a file is, by its path below `src/`.
-fn module_of(inside: &Path) -> Module {
-    let mut module: Module =
-        inside.with_extension("").iter().map(|part| part.to_str().unwrap().to_owned()).collect();
-    if matches!(module.last().map(String::as_str), Some("mod" | "lib")) {
-        module.pop();
-    }
-    module
 }
 
 /// The path from the crate's root of what `named` names in `module`; `None` if that is another crate's or a local
@@ -91,20 +80,24 @@ fn resolve(module: &Module, named: &Named) -> Option<Module> {
     Some([base.as_slice(), &rest[1..]].concat())
 }
 
-/// Whether code is a test's: a module of that name, or one inside it. Tests stand above everything.
-fn is_test(module: &str) -> bool {
-    ["tests", "models", "testing"].contains(&module)
+/// Whether a path stands in test code.
+fn in_test(module: &Module, named: &Named) -> bool {
+    named.in_test || is_test(module) || is_test(&named.inside)
 }
 
 /// What is wrong with a path that a file of `module` names.
 fn fault(module: &Module, named: &Named) -> Option<String> {
     let top = module[0].as_str();
-    let own = layer(top).unwrap_or_else(|| panic!("`{top}` has no layer: give it one"));
+    let is_test = in_test(module, named);
     if let Some(target) = resolve(module, named) {
-        let used = target.first()?;
-        if module.iter().chain(&named.inside).any(|module| is_test(module)) {
+        if is_test {
             return None;
         }
+        if source::is_test(&target) {
+            return Some(format!("`{}` is for tests alone", target.join("::")));
+        }
+        let own = layer(top).unwrap_or_else(|| panic!("`{top}` has no layer: give it one"));
+        let used = target.first()?;
         // A name that is no module is the crate's face, which stands above all of them.
         if used != top && layer(used).is_none_or(|below| below >= own) {
             return Some(format!("`{top}` on layer {own} uses `{used}`, which isn't below it"));
@@ -115,61 +108,44 @@ fn fault(module: &Module, named: &Named) -> Option<String> {
     let is_machine = |name: &str| {
         path.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
     };
-    match MACHINE.iter().find(|name| is_machine(name)) {
-        // Tests may ask the system for what the crate itself must not.
-        Some(name) if top != "sys" && !named.inside.iter().any(|module| module == "tests") => {
-            Some(format!("`{top}` names `{name}`, which is for `sys` alone"))
-        }
-        _ => None,
-    }
-}
-
-fn all_files() -> Vec<(PathBuf, Module, Vec<Named>)> {
-    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut files = Vec::new();
-    sources(&src, &mut files);
-    assert!(files.len() > 10, "the sources are in {}", src.display());
-    let read = |file: PathBuf| {
-        let named = named_in(&fs::read_to_string(&file).unwrap());
-        let module = module_of(file.strip_prefix(&src).unwrap());
-        (file, module, named)
-    };
-    files.into_iter().map(read).filter(|(_, module, _)| !module.is_empty()).collect()
+    // `tests` may ask the system for what the crate itself must not; models run on the seam.
+    let may = top == "sys" || named.inside.iter().chain(module).any(|module| module == "tests");
+    let machine = MACHINE.iter().find(|name| is_machine(name)).filter(|_| !may)?;
+    Some(format!("`{top}` names `{machine}`, which is for `sys` alone"))
 }
 
 #[test]
 fn every_file_uses_only_layers_below_its_own() {
     let mut faults = Vec::new();
-    for (file, module, named) in all_files() {
-        for path in &named {
-            if let Some(fault) = fault(&module, path) {
-                faults.push(format!("{}:{}: {fault}", file.display(), path.line));
+    for source in all().iter().filter(|source| !source.module.is_empty()) {
+        for path in &source.named {
+            if let Some(fault) = fault(&source.module, path) {
+                faults.push(format!("src/{}:{}: {fault}", source.path, path.line));
             }
         }
     }
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
-/// Which file of a top-level module uses which other one. A parent that lists its children is above them; a child
+/// Which file uses which other one, without test code. A parent that lists its children is above them; a child
 /// that uses its parent's names closes a circle.
-fn uses_inside(top: &str) -> BTreeMap<Module, BTreeSet<Module>> {
-    let files = all_files();
-    let modules: BTreeSet<&Module> = files.iter().map(|(_, module, _)| module).collect();
-    let mut uses: BTreeMap<Module, BTreeSet<Module>> = BTreeMap::new();
-    for (_, module, named) in files.iter().filter(|(_, module, _)| module[0] == top) {
-        for path in named {
+type Uses = BTreeMap<Module, BTreeSet<Module>>;
+
+fn uses_inside(top: &str, sources: &[Source]) -> Uses {
+    let modules: BTreeSet<&Module> = sources.iter().map(|source| &source.module).collect();
+    let mut uses = Uses::new();
+    for Source { module, named, .. } in sources {
+        if module.first().is_none_or(|first| first != top) {
+            continue;
+        }
+        for path in named.iter().filter(|path| !in_test(module, path)) {
             // A path without a prefix may begin with a child's name.
-            let below =
-                || [module.as_slice(), path.inside.as_slice(), path.segments.as_slice()].concat();
+            let below = || [module, path.inside.as_slice(), path.segments.as_slice()].concat();
             let target = resolve(module, path).unwrap_or_else(below);
-            let found = (1..=target.len())
-                .rev()
-                .map(|n| target[..n].to_vec())
-                .find(|m| modules.contains(m));
-            if let Some(found) = found
+            let mut prefixes = (1..=target.len()).rev().map(|n| target[..n].to_vec());
+            if let Some(found) = prefixes.find(|prefix| modules.contains(prefix))
                 && found[0] == top
                 && found != *module
-                && !module.iter().chain(&path.inside).any(|module| is_test(module))
             {
                 uses.entry(module.clone()).or_default().insert(found);
             }
@@ -179,10 +155,10 @@ fn uses_inside(top: &str) -> BTreeMap<Module, BTreeSet<Module>> {
 }
 
 /// A circle in `uses`, if there is one.
-fn circle(uses: &BTreeMap<Module, BTreeSet<Module>>) -> Option<Vec<Module>> {
+fn circle(uses: &Uses) -> Option<Vec<Module>> {
     fn visit(
         at: &Module,
-        uses: &BTreeMap<Module, BTreeSet<Module>>,
+        uses: &Uses,
         way: &mut Vec<Module>,
         done: &mut BTreeSet<Module>,
     ) -> Option<Vec<Module>> {
@@ -205,7 +181,7 @@ fn circle(uses: &BTreeMap<Module, BTreeSet<Module>>) -> Option<Vec<Module>> {
 #[test]
 fn no_files_of_a_module_use_each_other_in_a_circle() {
     for (top, _) in LAYERS {
-        let found = circle(&uses_inside(top));
+        let found = circle(&uses_inside(top, all()));
         if CIRCLES.contains(&top) {
             assert!(found.is_some(), "`{top}` has no circle any more: take it off the list");
         } else {
@@ -215,6 +191,62 @@ fn no_files_of_a_module_use_each_other_in_a_circle() {
             assert_eq!(found.map(names), None, "a circle in `{top}`");
         }
     }
+}
+
+/// What is wrong with the files of a module whose order is promised.
+fn order_faults(top: &str, order: &[&str], sources: &[Source]) -> Vec<String> {
+    let rank = |module: &Module| order.iter().position(|name| module[1..] == [*name]);
+    let files = sources
+        .iter()
+        .map(|source| &source.module)
+        .filter(|module| module.len() > 1 && module[0] == top && !is_test(module));
+    let (files, mut faults): (BTreeSet<&Module>, Vec<String>) = (files.collect(), Vec::new());
+    for file in &files {
+        if rank(file).is_none() {
+            faults.push(format!("`{}` has no place in the order", file.join("::")));
+        }
+    }
+    for name in order {
+        if !files.iter().any(|file| file[1..] == [*name]) {
+            faults.push(format!("`{top}::{name}` is in the order, and no file"));
+        }
+    }
+    for (file, used) in uses_inside(top, sources) {
+        for used in used.iter().filter(|used| rank(&file).is_some() && rank(used) >= rank(&file)) {
+            faults.push(format!("`{}` uses `{}`", file.join("::"), used.join("::")));
+        }
+        let above: Vec<_> = used.iter().filter(|used| used.len() == 1).collect();
+        if rank(&file).is_some() && !above.is_empty() {
+            faults.push(format!("`{}` uses `{top}`", file.join("::")));
+        }
+    }
+    faults
+}
+
+#[test]
+fn files_whose_order_is_promised_keep_it() {
+    for (top, order) in ORDERS {
+        assert_eq!(order_faults(top, order, all()), [""; 0]);
+    }
+}
+
+/// A model build is the seam's own affair: elsewhere plain lines choose a specification.
+#[test]
+fn only_the_seam_asks_for_the_model_build() {
+    for source in all().iter().filter(|source| source.module.first().is_none_or(|top| top != "sys"))
+    {
+        let may = if CHOOSING.contains(&source.path.as_str()) { CHOOSING_LINES } else { 0 };
+        let (path, seam) = (&source.path, &source.seam);
+        assert!(seam.plain.len() <= may, "src/{path} asks for the model build: {:?}", seam.plain);
+        assert_eq!(seam.other, [0; 0], "src/{path} asks for the model build in a way of its own");
+    }
+}
+
+#[test]
+fn no_macro_hides_modules_from_rustfmt() {
+    let hiding = all().iter().filter(|source| !source.seam.hidden_modules.is_empty());
+    let hiding: Vec<&str> = hiding.map(|source| source.path.as_str()).collect();
+    assert_eq!(hiding, HIDING, "`mod` lines in a macro, and the list of them");
 }
 
 fn faults(module: &str, source: &str) -> usize {
@@ -257,10 +289,28 @@ fn an_upward_a_sideways_and_a_machine_import_are_seen() {
 }
 
 #[test]
+fn tests_stand_above_everything_and_nothing_else_uses_them() {
+    assert_eq!(faults("support::models", "use crate::wait_group::WaitGroup;"), 0);
+    assert_eq!(faults("support", "#[cfg(test)]\nmod tests { use crate::WaitGroup; }"), 0);
+    assert_eq!(faults("mutex", "#[cfg(test)]\nfn f() -> models::X { crate::testing::x() }"), 0);
+    assert_eq!(faults("mutex", "fn f() { #[cfg(test)] use crate::testing::X; }"), 0);
+    assert_eq!(faults("mutex", "fn f() { crate::testing::x(); }"), 1);
+    assert_eq!(faults("mutex", "use super::condvar::models::X;"), 1);
+    // What is under the attribute ends with its item.
+    assert_eq!(faults("mutex", "#[cfg(test)] mod models; use crate::store::Store;"), 1);
+    assert_eq!(faults("mutex", "#[cfg(test)] fn f() {} fn g() { crate::store::f() }"), 1);
+    assert_eq!(faults("mutex", "#[cfg(not(test))] use crate::store::Store;"), 1);
+    // Models see the machine through the seam, unit tests may ask it.
+    assert_eq!(faults("mutex::models", "use std::sync::Mutex;"), 1);
+    assert_eq!(faults("mutex::tests", "use std::sync::Mutex;"), 0);
+    assert_eq!(faults("mutex", "#[cfg(test)]\nmod tests { use std::sync::Mutex; }"), 0);
+}
+
+#[test]
 fn a_circle_is_found() {
     let module = |name: &str| vec![name.to_owned()];
     let uses = |pairs: &[(&str, &str)]| {
-        let mut uses: BTreeMap<Module, BTreeSet<Module>> = BTreeMap::new();
+        let mut uses = Uses::new();
         for (from, to) in pairs {
             uses.entry(module(from)).or_default().insert(module(to));
         }
@@ -268,22 +318,32 @@ fn a_circle_is_found() {
     };
     assert_eq!(circle(&uses(&[("a", "b"), ("a", "c"), ("b", "c")])), None);
     assert!(circle(&uses(&[("a", "b"), ("b", "c"), ("c", "b")])).is_some());
+    let sources = [
+        Source::new("lock/mod.rs", "mod raw; use raw::Raw; pub struct Policy;"),
+        Source::new("lock/raw.rs", "use super::Policy;"),
+    ];
+    assert!(circle(&uses_inside("lock", &sources)).is_some());
+    let sources = [
+        Source::new("lock/mod.rs", "mod raw; use raw::Raw; #[cfg(test)] pub struct Policy;"),
+        Source::new("lock/raw.rs", "#[cfg(test)] use super::Policy;"),
+    ];
+    assert_eq!(circle(&uses_inside("lock", &sources)), None);
 }
 
-/// A model build is the seam's own affair: elsewhere one or two plain lines choose a specification.
 #[test]
-fn only_the_seam_asks_for_the_model_build() {
-    for (file, module, _) in all_files() {
-        let text = fs::read_to_string(&file).unwrap();
-        let asks = text
-            .lines()
-            .filter(|line| line.contains("cfg") && line.contains("phalanx_loom"))
-            .count();
-        let may = match module[0].as_str() {
-            "sys" => usize::MAX,
-            "model" | "mutex" | "rw_mutex" | "support" => 2,
-            _ => 0,
-        };
-        assert!(asks <= may, "{} asks for the model build {asks} times", file.display());
-    }
+fn a_file_out_of_its_order_is_seen() {
+    let faults = |state: &str, raw: &str| {
+        let sources = [
+            Source::new("lock/mod.rs", "mod raw; mod state; use raw::Raw;"),
+            Source::new("lock/models.rs", "use super::*; use super::raw::Raw;"),
+            Source::new("lock/state.rs", state),
+            Source::new("lock/raw.rs", raw),
+        ];
+        order_faults("lock", &["state", "raw"], &sources).len()
+    };
+    assert_eq!(faults("use crate::sys::Arc;", "use super::state::{A, B};"), 0);
+    assert_eq!(faults("use super::raw::Raw;", ""), 1);
+    assert_ne!(faults("use super::{sys, Face};", ""), 0);
+    let sources = [Source::new("lock/raw.rs", "")];
+    assert_eq!(order_faults("lock", &["state"], &sources).len(), 2);
 }

@@ -15,6 +15,8 @@ pub(crate) struct Named {
     /// The inline modules that the path stands in, outermost first.
     pub(crate) inside: Vec<String>,
     pub(crate) segments: Vec<String>,
+    /// Whether it stands in an item under `#[cfg(test)]`.
+    pub(crate) in_test: bool,
 }
 
 type Tokens = Peekable<IntoIter<TokenTree>>;
@@ -26,7 +28,7 @@ type Tokens = Peekable<IntoIter<TokenTree>>;
 pub(crate) fn named_in(source: &str) -> Vec<Named> {
     let tokens = TokenStream::from_str(source).unwrap_or_else(|error| panic!("no Rust: {error}"));
     let mut found = Vec::new();
-    walk(tokens, &mut Vec::new(), &mut found);
+    walk(tokens, false, &mut Vec::new(), &mut found);
     found
 }
 
@@ -34,33 +36,53 @@ fn tokens(stream: TokenStream) -> Tokens {
     stream.into_iter().collect::<Vec<_>>().into_iter().peekable()
 }
 
-fn walk(stream: TokenStream, inside: &mut Vec<String>, found: &mut Vec<Named>) {
+/// Whether this is the `[cfg(test)]` of an attribute.
+fn is_test_attribute(token: Option<&TokenTree>) -> bool {
+    let Some(TokenTree::Group(group)) = token else { return false };
+    let text = group.to_string().replace(' ', "");
+    text == "[cfg(test)]" || text.starts_with("[cfg(all(test,")
+}
+
+fn walk(stream: TokenStream, in_test: bool, inside: &mut Vec<String>, found: &mut Vec<Named>) {
     let mut rest = tokens(stream);
+    // From a `#[cfg(test)]` to the end of its item: a semicolon, or what stands in braces.
+    let mut item_in_test = in_test;
     while let Some(token) = rest.next() {
         match token {
+            TokenTree::Punct(p) if p.as_char() == '#' && is_test_attribute(rest.peek()) => {
+                item_in_test = true;
+            }
+            TokenTree::Punct(p) if p.as_char() == ';' => item_in_test = in_test,
             TokenTree::Ident(name) if name == "mod" => {
                 let Some(TokenTree::Ident(module)) = rest.next() else { continue };
                 if let Some(TokenTree::Group(body)) =
                     rest.next_if(|next| matches!(next, TokenTree::Group(_)))
                 {
                     inside.push(module.to_string());
-                    walk(body.stream(), inside, found);
+                    walk(body.stream(), item_in_test, inside, found);
                     inside.pop();
+                    item_in_test = in_test;
                 }
             }
             TokenTree::Ident(name) => {
                 let line = name.span().start().line;
                 let mut tree = vec![vec![name.to_string()]];
                 extend(&mut rest, &mut tree);
-                found.extend(
-                    tree.into_iter().filter(|segments| segments.len() > 1).map(|segments| Named {
+                found.extend(tree.into_iter().filter(|segments| segments.len() > 1).map(
+                    |segments| Named {
                         line,
                         inside: inside.clone(),
                         segments,
-                    }),
-                );
+                        in_test: item_in_test,
+                    },
+                ));
             }
-            TokenTree::Group(group) => walk(group.stream(), inside, found),
+            TokenTree::Group(group) => {
+                walk(group.stream(), item_in_test, inside, found);
+                if group.delimiter() == Delimiter::Brace {
+                    item_in_test = in_test;
+                }
+            }
             // `::name` after something that isn't a name, as in `<T as X>::name`: no path of its own.
             TokenTree::Punct(_) => skip_continuation(&mut rest),
             TokenTree::Literal(_) => {}
