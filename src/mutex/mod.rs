@@ -8,24 +8,16 @@
 //! | `spec.rs` | the specification that users' models run on, instead of `raw.rs` |
 //! | `models.rs` | models of the word and of the specification |
 
-#[cfg_attr(
-    all(phalanx_loom, not(test)),
-    expect(dead_code, reason = "in a model build only the lock's own models use it")
-)]
+#[cfg_attr(all(phalanx_loom, not(test)), expect(dead_code, reason = "only its models use it"))]
 mod core;
 #[cfg(test)]
 pub(crate) mod models;
-#[cfg(not(phalanx_loom))]
+#[cfg_attr(phalanx_loom, path = "spec.rs")]
 mod raw;
-#[cfg(phalanx_loom)]
-mod spec;
 mod state;
 
 pub(crate) use core::Word;
-#[cfg(not(phalanx_loom))]
 pub use raw::RawMutex;
-#[cfg(phalanx_loom)]
-pub use spec::RawMutex;
 
 use std::ptr;
 
@@ -40,10 +32,7 @@ pub(crate) fn word_of<R>(raw: &R) -> Option<&Word> {
     if let Some(real) = cast::<R, models::RealRaw>(raw) {
         return Some(real.word());
     }
-    #[cfg(not(phalanx_loom))]
-    return cast::<R, RawMutex>(raw).map(RawMutex::word);
-    #[cfg(phalanx_loom)]
-    cast::<R, Word>(raw)
+    cast::<R, RawMutex>(raw).and_then(RawMutex::word)
 }
 
 /// The same raw lock, if that is its type.

@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 pub struct RawMutex(Word);
 
 impl RawMutex {
-    pub(super) fn word(&self) -> &Word {
-        &self.0
+    #[inline]
+    pub(super) fn word(&self) -> Option<&Word> {
+        Some(&self.0)
     }
 }
 

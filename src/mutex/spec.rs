@@ -1,5 +1,6 @@
 //! The mutex's specification, on which a user's model runs: [`Spec`], only written.
 
+use super::core::Word;
 use crate::support::spec::{Spec, Wait};
 use lock_api::GuardSend;
 use std::fmt;
@@ -7,6 +8,13 @@ use std::time::{Duration, Instant};
 
 /// The raw lock of [`Mutex`](crate::Mutex); in this model build, its specification.
 pub struct RawMutex(Spec);
+
+impl RawMutex {
+    /// None: a specification has no word.
+    pub(super) fn word(&self) -> Option<&Word> {
+        None
+    }
+}
 
 impl fmt::Debug for RawMutex {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
