@@ -1,15 +1,9 @@
 //! Settings of a pool.
 
-use super::WorkerPool;
+use super::pool::WorkerPool;
+use super::shared::WorkerOptions;
 use crate::sys::cores;
 use std::io;
-
-/// How workers are started.
-#[derive(Clone, Debug, Default)]
-pub(super) struct StartUp {
-    pub(super) name: Option<String>,
-    pub(super) stack_size: Option<usize>,
-}
 
 /// Settings of a [`WorkerPool`], made by [`WorkerPool::builder`].
 ///
@@ -27,16 +21,20 @@ pub(super) struct StartUp {
 #[must_use = "a builder builds nothing until `build`"]
 pub struct WorkerPoolBuilder {
     workers: Option<usize>,
-    start: StartUp,
+    options: WorkerOptions,
+}
+
+impl WorkerPool {
+    /// Returns the settings of a new pool: how many workers it has, their names and stacks.
+    pub fn builder() -> WorkerPoolBuilder {
+        WorkerPoolBuilder { workers: None, options: WorkerOptions::default() }
+    }
 }
 
 impl WorkerPoolBuilder {
-    pub(super) fn new() -> Self {
-        WorkerPoolBuilder { workers: None, start: StartUp::default() }
-    }
-
-    /// How many tasks may run at once, the caller's included. As many as the process may use
-    /// cores, unless set; that number is asked for once.
+    /// Sets how many tasks may run at once, the caller's included.
+    ///
+    /// The default is the number of cores that the process may use, which is asked for once.
     ///
     /// # Panics
     /// If `workers` is 0.
@@ -47,7 +45,7 @@ impl WorkerPoolBuilder {
         self
     }
 
-    /// The name of each of the pool's threads.
+    /// Sets the name of each of the pool's threads.
     ///
     /// # Panics
     /// If `name` holds a NUL character, which no thread's name can.
@@ -55,32 +53,33 @@ impl WorkerPoolBuilder {
     pub fn name(mut self, name: impl Into<String>) -> Self {
         let name = name.into();
         assert!(!name.contains('\0'), "WorkerPool: a thread's name can't hold a NUL character");
-        self.start.name = Some(name);
+        self.options.name = Some(name);
         self
     }
 
-    /// The stack of each of the pool's threads, in bytes. The system may round it up.
+    /// Sets the stack size of each of the pool's threads, in bytes. The system may round it up.
     pub fn stack_size(mut self, bytes: usize) -> Self {
-        self.start.stack_size = Some(bytes);
+        self.options.stack_size = Some(bytes);
         self
     }
 
-    /// Builds the pool and starts its threads, one fewer than its workers: the caller of a batch
-    /// is a worker too. (One more is started where tasks call the pool after their own caller has
-    /// no task left to start.)
+    /// Builds the pool and starts its threads.
+    ///
+    /// These are one fewer than its workers: the caller of a batch is a worker too. (One more is started later if tasks
+    /// call the pool after their own caller has no task left to start.)
     ///
     /// # Errors
-    /// If the system doesn't give them all: how many it gave, and why no more. Those that were
-    /// started have ended then.
+    /// If the system doesn't give them all. The error says how many it gave, and why no more. The threads that were
+    /// started have ended by then.
     pub fn build(self) -> io::Result<WorkerPool> {
         let pool = self.build_lazy();
-        pool.shared().start_all()?;
+        pool.start_all()?;
         Ok(pool)
     }
 
     /// Builds the pool and starts no thread before a batch needs it, as [`WorkerPool::new`] does.
     pub fn build_lazy(self) -> WorkerPool {
         let workers = self.workers.unwrap_or_else(cores);
-        WorkerPool::from_parts(workers, self.start)
+        WorkerPool::from_parts(workers, self.options)
     }
 }

@@ -1,33 +1,31 @@
 //! How many items of a `map` one claim takes, as plain numbers.
 //!
-//! A `map` begins as a *trial*: its leader works alone until it knows that help is worth a wake-up.
-//! The trial's claims grow, so that a batch of tiny items isn't slowed down by the clock that is
-//! read after each. But none takes more than one participant's part of what is left. So if the heavy
-//! items are the last ones, or any others, the leader is done with those of its claim when the others
-//! could have been done with theirs.
+//! A `map` begins as a *trial*: its caller works alone until it knows that help is worth a wake-up. The trial's claims
+//! grow, because the clock is read after each, and tiny items cost less than that. But none takes more than one
+//! participant's part of what is left. So wherever the heavy items are, the caller ends those of its claim no later than
+//! the others could have ended theirs.
 //!
-//! After the trial a claim takes a share of what is left, but no more than what takes
-//! [`CLAIM_NS`], by the pace of the participant's claim before. Between two claims a participant can
-//! make room for a call that waits, so this bounds how long that call waits for it.
+//! After the trial a claim takes a share of what is left, but no more than what takes [`CLAIM_NS`], at the pace of the
+//! participant's last claim. Between two claims a participant can yield to a call that waits, so this bounds how long
+//! that call waits for it.
 
-/// How long a batch runs before `map` judges it: shorter than a wake-up, longer than the clock's
-/// own cost by far.
+/// How long a batch runs before `map` judges it: shorter than a wake-up, and far longer than reading the clock.
 const TRIAL_NS: u128 = 2_000;
 
 /// What must be left of a batch for a wake-up to pay.
 const WORTH_HELP_NS: u128 = 20_000;
 
-/// How long a claim of several items should take at most: a hundred times as long as a claim costs.
+/// How long a claim of several items should take at most: a claim itself costs less than a thousandth of it.
 const CLAIM_NS: u64 = 100_000;
 
-/// The most items that one claim takes of those `left`: half of what would be each participant's,
-/// so that the last claims are small and all end at about the same time.
+/// Returns the most items that one claim takes of those `left`: half of an even division among the participants, so that
+/// the last claims are small and all end at about the same time.
 #[inline]
 pub(super) fn share(left: usize, participants: usize) -> usize {
     (left / participants.saturating_mul(2)).max(1)
 }
 
-/// How many items take [`CLAIM_NS`] if so many took `ns` nanoseconds; 1 at least.
+/// Returns how many items take [`CLAIM_NS`] if `items` took `ns` nanoseconds; at least 1.
 #[inline]
 fn fitting(items: usize, ns: u128) -> usize {
     let ns = u64::try_from(ns).unwrap_or(u64::MAX).max(1);
@@ -35,7 +33,7 @@ fn fitting(items: usize, ns: u128) -> usize {
     usize::try_from(fitting).unwrap_or(usize::MAX).max(1)
 }
 
-/// How fast a participant gets on.
+/// How many items a participant claims at once, by how long its last claim took.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pace {
     limit: usize,
@@ -43,19 +41,19 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    /// For one whose first claim takes at most `limit` items.
+    /// For a participant whose first claim takes at most `limit` items.
     pub(super) fn new(limit: usize) -> Self {
         Pace { limit, until_ns: 0 }
     }
 
-    /// The most items that the next claim should take.
+    /// Returns the most items that the next claim should take.
     #[inline]
     pub(super) fn limit(&self) -> usize {
         self.limit
     }
 
-    /// Notes a claim of so many items that ended `spent_ns` nanoseconds after the start. Every claim
-    /// has to be noted for as long as the limit is asked for.
+    /// Notes a claim of `claimed` items that ended `spent_ns` nanoseconds after the start. Every claim must be noted until
+    /// the limit is no longer asked for.
     #[inline]
     pub(super) fn note(&mut self, claimed: usize, spent_ns: u128) {
         self.limit = fitting(claimed, spent_ns.saturating_sub(self.until_ns));
@@ -63,7 +61,7 @@ impl Pace {
     }
 }
 
-/// A batch that its leader runs alone so far.
+/// A batch that its caller has run alone so far.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Trial {
     participants: usize,
@@ -74,29 +72,29 @@ pub(super) struct Trial {
 }
 
 impl Trial {
-    /// For as many `participants` as the batch may have in the end, its leader among them.
+    /// For a batch that may have so many `participants`, its caller among them.
     pub(super) fn new(participants: usize) -> Self {
         Trial { participants, claim: 1, done: 0, spent_ns: 0, limit: 1 }
     }
 
-    /// How many items to claim next. The first claim is of one.
+    /// Returns how many items to claim next. The first claim is of one.
     #[inline]
     pub(super) fn claim(&self) -> usize {
         self.claim
     }
 
-    /// The most items that the first claim after the trial should take.
+    /// Returns the most items that the first claim after the trial should take.
     pub(super) fn limit(&self) -> usize {
         self.limit
     }
 
-    /// Whether to call for help: after a claim of so many items, `spent_ns` nanoseconds since the
-    /// start, and with some items `left`.
+    /// Returns whether to call for help, after a claim of `claimed` items that ended `spent_ns` nanoseconds after the
+    /// start, with some items `left`.
     #[inline]
     pub(super) fn wants_help(&mut self, claimed: usize, spent_ns: u128, left: usize) -> bool {
         self.done += claimed;
         if spent_ns >= TRIAL_NS {
-            // As slow as all of them, or as those of the last claim, if the items grow.
+            // At the mean pace of all, or at that of the last claim, if the items grow heavier.
             let last_ns = spent_ns - self.spent_ns;
             let (all, last) = (self.done as u128, claimed as u128);
             let left_ns = (spent_ns * left as u128 / all).max(last_ns * left as u128 / last);
@@ -107,7 +105,7 @@ impl Trial {
         }
         // Not yet, or too little is left for help.
         self.spent_ns = spent_ns;
-        // Of the last two one is the leader's anyway, and the other isn't worth a wake-up by then.
+        // One of the last two is the caller's anyway, and the other isn't worth a wake-up by then.
         let part = if left == 2 { 2 } else { left.div_ceil(self.participants) };
         self.claim = part.min(self.claim * 2);
         false
@@ -165,7 +163,7 @@ mod tests {
             for light in 0..1_000 {
                 let claims = claims(1_000, light, participants);
                 let done: usize = claims.iter().sum();
-                // One part of them, and the last item of all, which is the leader's anyway.
+                // One part of them, and the last item of all, which is the caller's anyway.
                 let swallowed = done.saturating_sub(light);
                 assert!(swallowed <= 1 + (1_000_usize - light).div_ceil(participants));
             }
@@ -181,7 +179,7 @@ mod tests {
             // What is left takes 19 µs, 20 µs.
             ((2_000, 2, 19), false),
             ((2_000, 2, 20), true),
-            // The last item is the leader's.
+            // The last item is the caller's.
             ((100_000_000, 1, 1), false),
         ];
         for ((spent, done, left), expected) in table {

@@ -6,17 +6,14 @@ use crate::sys::atomic::{AtomicU64, Ordering};
 use crate::sys::{Arc, Tracked, thread};
 use crossbeam_utils::CachePadded;
 
-/// A latch that waits for one wake-up.
-const ONE: u64 = 1 << FIRST_BIT;
+const EMPTY: u64 = 0;
+const NOTIFIED: u64 = 1;
 
-const NOT_CALLED: u64 = 0;
-const CALLED: u64 = 1;
-
-/// What a worker sleeps on, by `thread::park` and not in the crate's own queues: a process forked
-/// while the worker sleeps inherits no queue that a lost thread stands in.
+/// What a worker sleeps on. It uses `thread::park` and not the crate's own queues: a process forked while the worker
+/// sleeps inherits no queue with a lost thread in it.
 ///
-/// A task may park its thread too, and use up the token of a wake-up or leave one here. So the word
-/// decides, and the token only says when to read it again.
+/// A task may park its thread too, and use up a wake-up's token or leave one here. So the word decides, and the token
+/// only says when to read it again.
 #[derive(Debug)]
 pub(super) struct WorkerParker {
     word: CachePadded<AtomicU64>,
@@ -24,38 +21,41 @@ pub(super) struct WorkerParker {
 }
 
 impl WorkerParker {
-    /// The calling worker's.
+    /// The calling worker's parker.
     pub(super) fn new() -> Arc<Self> {
-        let word = CachePadded::new(AtomicU64::new(NOT_CALLED));
+        let word = CachePadded::new(AtomicU64::new(EMPTY));
         Arc::new(WorkerParker { word, thread: thread::current() })
     }
 
-    /// Blocks until the worker is called. It must have parked itself before, under the pool's lock.
-    pub(super) fn wait(&self, spin: Spin) {
-        // ORDERING: Relaxed, here and below: what a called worker is to see it reads under the
-        // pool's lock, which the caller held before it called.
-        let called = || (self.word.load(Ordering::Relaxed) == CALLED).then_some(());
-        let _ = spin.poll(called);
-        // ORDERING: the same.
-        while self.word.swap(NOT_CALLED, Ordering::Relaxed) == NOT_CALLED {
+    /// Blocks until the worker is unparked. The scheduler must have listed it as parked, under the pool's lock.
+    pub(super) fn park(&self, spin: Spin) {
+        // ORDERING: Relaxed: what a worker is unparked for it reads under the pool's lock, which the unparking thread
+        // held before.
+        let notified = || (self.word.load(Ordering::Relaxed) == NOTIFIED).then_some(());
+        let _ = spin.poll(notified);
+        // ORDERING: Relaxed: as for the load above.
+        while self.word.swap(EMPTY, Ordering::Relaxed) == EMPTY {
             thread::park();
         }
     }
 
-    /// Calls the worker. Once for each time that it was taken out of the parked ones.
-    pub(super) fn wake(&self) {
-        // ORDERING: Relaxed: see `wait`. The token of the thread carries the word to its next read:
-        // an unpark happens before the return of the park.
-        self.word.swap(CALLED, Ordering::Relaxed);
+    /// Unparks the worker. Called once each time the scheduler has removed it from its parked workers.
+    pub(super) fn unpark(&self) {
+        // ORDERING: Relaxed: pairs with the swap in `park`. An unpark happens before the return of the park, so the
+        // next swap there reads this.
+        self.word.swap(NOTIFIED, Ordering::Relaxed);
         self.thread.unpark();
     }
 }
+
+/// A latch that waits for one wake-up.
+const ONE: u64 = 1 << FIRST_BIT;
 
 /// A caller that waits for its seats, in its own frame.
 #[derive(Debug)]
 pub(super) struct CallerWaiter {
     latch: Latch,
-    /// Read by the granter, written when the frame ends: what a model checks the hand-over with.
+    /// Read by the granting thread, written when the frame ends: a model checks the hand-over with it.
     life: Tracked,
 }
 
@@ -64,19 +64,19 @@ impl CallerWaiter {
         CallerWaiter { latch: Latch::new(ONE), life: Tracked::new() }
     }
 
-    /// Blocks until the seats have been granted.
+    /// Blocks until the seats are granted.
     pub(super) fn wait(&self) {
         self.latch.wait_drained(ONE, Spin::Brief);
         self.life.write();
     }
 
-    /// Whether the seats have been granted.
+    /// Whether the seats are granted.
     #[cfg(test)]
     pub(super) fn is_granted(&self) -> bool {
         self.latch.poll(ONE).is_some()
     }
 
-    /// Lets the caller go on. Its frame may be gone afterwards.
+    /// Wakes the caller, which has its seats. Its frame may be gone afterwards.
     pub(super) fn grant(&self) {
         self.life.read();
         self.latch.leave(ONE, ONE);

@@ -1,21 +1,18 @@
-//! What a pool's handle and its workers share: one short lock around the
-//! [scheduler](super::scheduler). The tasks themselves are claimed outside it, see
-//! [`batch`](super::batch).
+//! What a pool's handle and its workers share: one short lock around the [scheduler](super::scheduler), and the life of
+//! a worker. Tasks are claimed outside the lock, see [`batch`](super::batch).
 //!
-//! What a step under the lock leaves to do (callers to let go on, a worker to wake or to start) is
-//! done after the lock is released.
+//! What a step under the lock leaves to do (callers to wake, a worker to unpark or to start) is done after the lock is
+//! released.
 //!
 //! # After a fork
-//! A forked child has a copy of all this and one thread, the one that forked. The lock may be held
-//! by a thread that is lost, seats too, and the workers are gone. So the child makes another
-//! `Shared` for the pool, and of the *inherited* one nothing but what never changes is used: it
-//! isn't locked, and it isn't freed. See [`PerProcess`](crate::sys::PerProcess).
+//! A forked child has a copy of all this and one thread, the one that forked. The lock may be held by a thread that is
+//! lost, seats too, and the workers are gone. So the child makes another `Shared` for the pool, and of the *inherited*
+//! one it uses only what never changes: it isn't locked, and it isn't freed. See [`PerProcess`](crate::sys::PerProcess).
 
-use super::batch::{Ended, Header};
-use super::builder::StartUp;
-use super::held::holding;
+use super::job::{Ended, Job};
+use super::nesting::enter_pool;
 use super::parkers::{CallerWaiter, WorkerParker};
-use super::scheduler::{Call, Next, Request, Returning, Scheduler, Seat};
+use super::scheduler::{Assignment, FollowUp, Request, Returning, Scheduler, Seat, Signal};
 use crate::support::backoff::Spin;
 use crate::sys::atomic::{AtomicBool, Ordering};
 use crate::sys::{Arc, Mutex, Process, thread};
@@ -24,39 +21,45 @@ use std::io;
 use std::panic::resume_unwind;
 use std::ptr::NonNull;
 
+/// How workers are started.
+#[derive(Clone, Debug, Default)]
+pub(super) struct WorkerOptions {
+    pub(super) name: Option<String>,
+    pub(super) stack_size: Option<usize>,
+}
+
 /// See the [module](self).
 #[derive(Debug)]
 pub(super) struct Shared {
     seats: usize,
-    start: StartUp,
+    options: WorkerOptions,
     spin: Spin,
     /// The process that it was made in.
     process: Process,
-    /// Whether holders of lent seats should make room: they read it between claims, without the
-    /// lock.
-    wants_room: CachePadded<AtomicBool>,
-    /// Protects who holds a seat, waits and sleeps.
+    /// Whether holders of lent seats should yield: they read it between claims, without the lock.
+    should_yield: CachePadded<AtomicBool>,
+    /// Protects the seats, the jobs, and the lists of waiting callers and parked workers.
     state: CachePadded<Mutex<Scheduler>>,
     /// Protects the handles of the workers that were started.
     handles: Mutex<Vec<thread::JoinHandle<()>>>,
 }
 
 impl Shared {
-    pub(super) fn new(seats: usize, start: StartUp) -> Arc<Self> {
+    pub(super) fn new(seats: usize, options: WorkerOptions) -> Arc<Self> {
         Arc::new(Shared {
             seats,
-            start,
+            options,
             spin: Spin::for_threads(seats),
             process: Process::current(),
-            wants_room: CachePadded::new(AtomicBool::new(false)),
+            should_yield: CachePadded::new(AtomicBool::new(false)),
             state: CachePadded::new(Mutex::new(Scheduler::new(seats))),
             handles: Mutex::new(Vec::new()),
         })
     }
 
-    /// The same for a forked child, with nobody in it.
+    /// The same for a forked child, with no thread in it.
     pub(super) fn renewed(&self) -> Arc<Self> {
-        Shared::new(self.seats, self.start.clone())
+        Shared::new(self.seats, self.options.clone())
     }
 
     pub(super) fn seats(&self) -> usize {
@@ -69,120 +72,119 @@ impl Shared {
         self.process != Process::current()
     }
 
-    /// The pool's name for [`holding`] and [`holds`](super::held::holds).
+    /// What [`enter_pool`] and [`is_in_pool`](super::nesting::is_in_pool) know the pool by.
     pub(super) fn address(&self) -> usize {
         (&raw const *self).addr()
     }
 
     /// Takes a step under the lock, and does what it leaves to do.
-    fn step(self: &Arc<Self>, step: impl FnOnce(&mut Scheduler) -> Next) {
+    fn step(self: &Arc<Self>, step: impl FnOnce(&mut Scheduler) -> FollowUp) {
         let mut state = self.state.lock();
-        let next = step(&mut state);
+        let follow_up = step(&mut state);
         self.publish(&state);
         drop(state);
-        self.perform(next);
+        self.perform(follow_up);
     }
 
     #[inline]
-    fn perform(self: &Arc<Self>, next: Next) {
-        if !next.is_nothing() {
-            self.perform_what_is_left(next);
+    fn perform(self: &Arc<Self>, follow_up: FollowUp) {
+        if !follow_up.is_none() {
+            self.perform_all(follow_up);
         }
     }
 
     #[inline(never)]
-    fn perform_what_is_left(self: &Arc<Self>, mut next: Next) {
-        next.hand_over();
-        match next.call {
-            Call::Nobody => {}
-            Call::Wake(parker) => parker.wake(),
-            Call::Start => {
-                // A system that gives no thread is borne: the work goes on with fewer.
+    fn perform_all(self: &Arc<Self>, mut follow_up: FollowUp) {
+        follow_up.grant_all();
+        match follow_up.signal {
+            Signal::None => {}
+            Signal::Unpark(parker) => parker.unpark(),
+            Signal::Start => {
+                // If the system gives no thread, the work goes on with fewer.
                 let _ = self.start_worker(true);
             }
         }
     }
 
-    /// Under the lock, after each step that may have changed who waits or holds a seat.
+    /// Publishes whether holders of lent seats should yield. Under the lock, after each step that may have changed it.
     fn publish(&self, state: &Scheduler) {
-        // ORDERING: Relaxed: a hint, see `wants_room`.
-        let wants_room = state.wants_room();
-        if self.wants_room.load(Ordering::Relaxed) != wants_room {
-            // ORDERING: the same.
-            self.wants_room.store(wants_room, Ordering::Relaxed);
+        let should_yield = state.should_yield();
+        // ORDERING: Relaxed: written under the lock alone, which is held.
+        if self.should_yield.load(Ordering::Relaxed) != should_yield {
+            // ORDERING: Relaxed: a hint, see `should_yield`.
+            self.should_yield.store(should_yield, Ordering::Relaxed);
         }
     }
 
-    /// Whether holders of lent seats should make room.
+    /// Whether holders of lent seats should yield.
     #[inline]
-    pub(super) fn wants_room(&self) -> bool {
-        // ORDERING: Relaxed: a hint. Whoever misses it reads it again after its next claim.
-        self.wants_room.load(Ordering::Relaxed)
+    pub(super) fn should_yield(&self) -> bool {
+        // ORDERING: Relaxed: a hint. A thread that misses it reads it again after its next claim.
+        self.should_yield.load(Ordering::Relaxed)
     }
 
-    /// Gets the seats that a call asks for, after those that came before. May block.
+    /// Gets the seats that a call asks for, after the calls that came before. May block.
     pub(super) fn enter(self: &Arc<Self>, request: Request) {
         let mut state = self.state.lock();
-        if let Some(next) = state.enter(request) {
+        if let Some(follow_up) = state.try_enter(request) {
             self.publish(&state);
             drop(state);
-            self.perform(next);
+            self.perform(follow_up);
         } else {
-            let caller = CallerWaiter::new();
-            let next = state.queue(request, &caller);
+            let waiter = CallerWaiter::new();
+            let follow_up = state.enqueue(request, &waiter);
             self.publish(&state);
             drop(state);
-            self.perform(next);
-            caller.wait();
+            self.perform(follow_up);
+            waiter.wait();
         }
     }
 
-    /// Gives up the lent seat of the calling leader for a call that waits, if there is one that it
-    /// is of use to, and gets another. May block.
-    pub(super) fn make_room(self: &Arc<Self>) {
-        let caller = CallerWaiter::new();
+    /// Gives the calling thread's lent seat to a call that waits, if it is of use there, and gets another. May block.
+    pub(super) fn yield_seat(self: &Arc<Self>) {
+        let waiter = CallerWaiter::new();
         let mut state = self.state.lock();
-        let Some(next) = state.make_room(&caller) else { return };
+        let Some(follow_up) = state.yield_seat(&waiter) else { return };
         self.publish(&state);
         drop(state);
-        self.perform(next);
-        caller.wait();
+        self.perform(follow_up);
+        waiter.wait();
     }
 
-    /// Puts a batch on the list and calls for help. Its leader holds a seat.
-    pub(super) fn open(self: &Arc<Self>, header: NonNull<Header>) {
-        self.step(|state| state.open(header));
+    /// Lists a job, which calls for help. Its caller holds a seat.
+    pub(super) fn open(self: &Arc<Self>, job: NonNull<Job>) {
+        self.step(|state| state.open(job));
     }
 
-    /// Takes a batch off the list, if it was opened, and gives its leader's seat back, unless it is
-    /// that of an outer call. The helpers inside are still to be waited for.
-    pub(super) fn close(self: &Arc<Self>, opened: Option<NonNull<Header>>, seat: Seat) {
-        self.step(|state| state.close(opened, seat));
+    /// Removes a job from the list, if there is one, and releases its caller's seat, unless that belongs to an outer
+    /// call. The helpers inside must still be waited for.
+    pub(super) fn close(self: &Arc<Self>, listed: Option<NonNull<Job>>, seat: Seat) {
+        self.step(|state| state.close(listed, seat));
     }
 
-    /// Blocks until no helper is inside the batch.
-    pub(super) fn wait_for_helpers(&self, header: &Header) {
-        header.wait_for_helpers(self.spin);
+    /// Blocks until no helper is inside the job.
+    pub(super) fn wait_for_helpers(&self, job: &Job) {
+        job.wait_for_helpers(self.spin);
     }
 
     /// Starts one worker that the scheduler counts already, or takes the count back.
     #[cold]
-    fn start_worker(self: &Arc<Self>, called: bool) -> io::Result<()> {
+    fn start_worker(self: &Arc<Self>, signalled: bool) -> io::Result<()> {
         let mut builder = thread::Builder::new();
-        if let Some(name) = &self.start.name {
+        if let Some(name) = &self.options.name {
             builder = builder.name(name.clone());
         }
-        if let Some(bytes) = self.start.stack_size {
+        if let Some(bytes) = self.options.stack_size {
             builder = builder.stack_size(bytes);
         }
         let shared = self.clone();
-        match builder.spawn(move || shared.work(called)) {
+        match builder.spawn(move || shared.work(signalled)) {
             Ok(handle) => {
                 self.handles.lock().push(handle);
                 Ok(())
             }
             Err(error) => {
-                self.step(|state| state.not_started(called));
+                self.step(|state| state.not_started(signalled));
                 Err(error)
             }
         }
@@ -203,64 +205,61 @@ impl Shared {
     }
 
     /// A worker's life.
-    fn work(self: Arc<Self>, mut called: bool) {
-        let me = WorkerParker::new();
+    fn work(self: Arc<Self>, mut signalled: bool) {
+        let parker = WorkerParker::new();
         let mut returning: Option<Returning> = None;
         loop {
             let mut state = self.state.lock();
-            let (found, next) = state.look(returning, called);
+            let (assignment, follow_up) = state.assign(&parker, returning, signalled);
             self.publish(&state);
-            let goes_on = found.is_some() || state.park(&me);
             drop(state);
-            if let Some(Returning { unfinished: Some(header), .. }) = returning {
-                // SAFETY: entered, and left only here. Whoever enters it next has taken the place
-                // that was given up under the lock.
-                unsafe { Header::leave(header) };
+            if let Some(Returning { unfinished: Some(job), .. }) = returning {
+                // SAFETY: entered, and left only here. A worker that enters it next is counted by itself.
+                unsafe { Job::leave(job) };
             }
-            self.perform(next);
-            match found {
-                Some(header) => (called, returning) = (false, Some(self.help(header))),
-                None if goes_on => {
-                    me.wait(self.spin);
-                    (called, returning) = (true, None);
+            self.perform(follow_up);
+            match assignment {
+                Assignment::Help(job) => (signalled, returning) = (false, Some(self.help(job))),
+                Assignment::Park => {
+                    parker.park(self.spin);
+                    (signalled, returning) = (true, None);
                 }
-                None => return,
+                Assignment::End => return,
             }
         }
     }
 
-    /// Helps with a batch that the calling worker has entered.
-    fn help(&self, header: NonNull<Header>) -> Returning {
+    /// Helps with a job that the calling worker has entered.
+    fn help(&self, job: NonNull<Job>) -> Returning {
         // SAFETY: entered, and not left before the calls below.
-        let lent = unsafe { header.as_ref() }.lends();
-        let enough = || self.is_inherited() || (lent && self.wants_room());
-        // SAFETY: the same.
-        let ended = holding(self.address(), || unsafe { Header::help(header, &enough) });
+        let lent = unsafe { job.as_ref() }.lends();
+        let should_stop = || self.is_inherited() || (lent && self.should_yield());
+        // SAFETY: as above, and a job is listed by a pointer to the whole value.
+        let ended = enter_pool(self.address(), || unsafe { Job::help(job, &should_stop) });
         if self.is_inherited() {
             forked_in_a_task();
         }
         if ended == Ended::Yielded {
-            // There may be work left: the batch gets its place back before its helper leaves it.
-            return Returning { lent, unfinished: Some(header) };
+            // There may be tasks left: the job wants another helper before this one leaves it.
+            return Returning { lent, unfinished: Some(job) };
         }
-        // First the leader, which may be waiting, then the lock.
+        // Leaves before it takes the lock, for the caller may be waiting.
         // SAFETY: entered, and left only here.
-        unsafe { Header::leave(header) };
+        unsafe { Job::leave(job) };
         Returning { lent, unfinished: None }
     }
 
-    /// Ends the workers, and waits until they have. Nobody leads a batch any more.
+    /// Ends the workers, and waits until they have ended. No call is under way any more.
     pub(super) fn shut_down(&self) {
         let parked = self.state.lock().shut_down();
         for parker in parked {
-            parker.wake();
+            parker.unpark();
         }
         // A worker that has started another has put its handle here before it ended itself.
         let me = thread::current().id();
         loop {
             let Some(handle) = self.handles.lock().pop() else { return };
-            // The last handle of the pool may be dropped by one of its own workers, which can't
-            // wait for itself.
+            // The last handle of the pool may be dropped by one of its own workers, which can't join itself.
             if handle.thread().id() != me
                 && let Err(payload) = handle.join()
                 && !thread::panicking()
@@ -271,8 +270,8 @@ impl Shared {
     }
 }
 
-/// Ends a forked child whose only thread is a copy of a worker, when its task has returned: the
-/// batch's caller is not in this process, and a thread has nothing else to return to.
+/// Ends a forked child whose only thread is a copy of a worker, when its task has returned: the job's caller is not in
+/// this process, and the thread has nothing else to return to.
 #[cold]
 fn forked_in_a_task() -> ! {
     eprintln!(

@@ -1,14 +1,13 @@
-//! The values of a batch: items in, results out, each slot used by exactly one participant.
+//! The memory of a batch: items in, results out, each position used by exactly one participant.
 //!
-//! A slot `i` holds item `i` until whoever claimed `i` takes it, and result `i` from when that
-//! call has returned. Claims divide the slots into disjoint ranges (see [`batch`](super::batch)),
-//! so no two threads ever touch the same slot. Where items and results have one layout they
-//! share one buffer: each result takes its item's place, and the items' allocation is handed
-//! back as the results'.
+//! Position `i` holds item `i` until the participant that claimed it takes the item, and result `i` once that call has
+//! returned. Claims divide the positions into disjoint ranges (see [`batch`](super::batch)), so no two threads ever
+//! touch the same position. If items and results have the same layout they share one buffer: each result overwrites its
+//! item, and the items' allocation is returned as the results'.
 //!
-//! While nothing panics a slot's state needs no record: what was claimed holds results, what was
-//! not holds items. A call that panics leaves a *hole*: from its own slot to the end of its claim
-//! there is neither, for it drops what it had claimed and not started.
+//! While nothing panics no record is needed: what was claimed holds results, what was not holds items. A call that
+//! panics leaves a *hole*, from its own position to the end of its claim. It holds neither, for the items that were
+//! claimed and not started are dropped.
 
 use crate::support::first_panic::Payload;
 use crate::sys::{Tracked, catch, discard};
@@ -17,31 +16,31 @@ use std::mem::{self, ManuallyDrop, needs_drop};
 use std::ops::Range;
 
 /// See the [module](self).
-pub(super) struct Slots<I, T> {
+pub(super) struct Buffers<I, T> {
     items: *mut I,
     results: *mut T,
     len: usize,
-    /// Owns the memory of both, and none of the values. `None` results: they share the items'.
+    /// Owns the memory of both, and none of the values. Results that share the items' memory are `None`.
     buffers: (ManuallyDrop<Vec<I>>, Option<ManuallyDrop<Vec<T>>>),
-    /// One for each slot: lets a model see whether two threads touch one.
+    /// One for each position: a model sees by it whether two threads touch one.
     uses: Vec<Tracked>,
 }
 
 // SAFETY: items go to the thread that claims them and results come back, so both must be `Send`;
 // no value is ever used by two threads at once.
-unsafe impl<I: Send, T: Send> Sync for Slots<I, T> {}
+unsafe impl<I: Send, T: Send> Sync for Buffers<I, T> {}
 
-impl<I, T> Slots<I, T> {
+impl<I, T> Buffers<I, T> {
     pub(super) fn new(items: Vec<I>) -> Self {
         let len = items.len();
         let uses = (0..len).map(|_| Tracked::new()).collect();
         let mut own = (Layout::new::<I>() != Layout::new::<T>())
             .then(|| ManuallyDrop::new(Vec::with_capacity(len)));
-        // From here on nothing unwinds, and the values are ours to drop.
+        // From here on nothing unwinds, and the values are for `self` to drop.
         let mut items = ManuallyDrop::new(items);
-        let place = items.as_mut_ptr();
-        let results = own.as_mut().map_or(place.cast::<T>(), |own| own.as_mut_ptr());
-        Slots { items: place, results, len, buffers: (items, own), uses }
+        let start = items.as_mut_ptr();
+        let results = own.as_mut().map_or(start.cast::<T>(), |own| own.as_mut_ptr());
+        Buffers { items: start, results, len, buffers: (items, own), uses }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -50,8 +49,8 @@ impl<I, T> Slots<I, T> {
 
     /// Calls `f` on each index and item of `range`, in order, and keeps the results.
     ///
-    /// If a call panics, gives the panic back with the hole it leaves; what was in the hole has
-    /// been dropped.
+    /// # Errors
+    /// If a call panics: the hole that it leaves, and the panic. What was in the hole has been dropped.
     ///
     /// # Safety
     /// - `range` lies within `len`.
@@ -62,21 +61,21 @@ impl<I, T> Slots<I, T> {
         range: Range<usize>,
         mut f: impl FnMut(usize, I) -> T,
     ) -> Result<(), (Range<usize>, Payload)> {
-        // In locals, so that the loop need not look whether a result's write has changed them.
+        // In locals, so that the loop doesn't reload them after each write of a result.
         let (items, results, uses) = (self.items, self.results, &*self.uses);
         let mut reached = range.start;
         let caught = catch(|| {
             let mut progress = Progress { at: range.start, out: &mut reached };
             while progress.at < range.end {
                 let i = progress.at;
-                if let Some(slot) = uses.get(i) {
-                    slot.write();
+                if let Some(used) = uses.get(i) {
+                    used.write();
                 }
                 // SAFETY: `i` is in the range that the caller alone has claimed, and not started.
                 let item = unsafe { items.wrapping_add(i).read() };
                 progress.at = i + 1;
                 let result = f(i, item);
-                // SAFETY: as above, and the item has left the slot.
+                // SAFETY: as above, and the item has been taken.
                 unsafe { results.wrapping_add(i).write(result) };
             }
         });
@@ -84,7 +83,7 @@ impl<I, T> Slots<I, T> {
             Ok(()) => Ok(()),
             Err(payload) => {
                 // `reached` is past the item whose call panicked.
-                // SAFETY: those behind it are this range's, and not started.
+                // SAFETY: the items after it are this range's, and not started.
                 unsafe { self.drop_items(reached..range.end) };
                 Err((reached - 1..range.end, payload))
             }
@@ -94,7 +93,7 @@ impl<I, T> Slots<I, T> {
     /// Drops the items of `range`. A drop that panics stops no other.
     ///
     /// # Safety
-    /// - The slots of `range` hold items, and the caller is the only one to use them.
+    /// - The positions in `range` hold items, and no other thread uses them.
     pub(super) unsafe fn drop_items(&self, range: Range<usize>) {
         if needs_drop::<I>() {
             for i in range {
@@ -108,7 +107,7 @@ impl<I, T> Slots<I, T> {
     /// Drops the results of `range`. A drop that panics stops no other.
     ///
     /// # Safety
-    /// - The slots of `range` hold results, and the caller is the only one to use them.
+    /// - The positions in `range` hold results, and no other thread uses them.
     pub(super) unsafe fn drop_results(&self, range: Range<usize>) {
         if needs_drop::<T>() {
             for i in range {
@@ -119,36 +118,36 @@ impl<I, T> Slots<I, T> {
         }
     }
 
-    /// The results, all of them.
+    /// Returns the results.
     ///
     /// # Safety
-    /// - Every slot holds a result, and every use by others happens before this call.
+    /// - Every position holds a result, and every use by other threads happens before this call.
     pub(super) unsafe fn into_results(mut self) -> Vec<T> {
-        for slot in &self.uses {
-            slot.write();
+        for used in &self.uses {
+            used.write();
         }
         let (items, results) = &mut self.buffers;
         match results.take() {
             Some(mut results) => {
-                // SAFETY: `results` has room for `len`, and by the contract they are there.
+                // SAFETY: `results` has capacity for `len`, and by the contract they are there.
                 unsafe { results.set_len(self.len) };
                 ManuallyDrop::into_inner(results)
             }
             None => {
-                // The memory is the results' now: leave `self` none to free.
+                // The memory is the results' now: `self` must not free it.
                 let items = ManuallyDrop::new(mem::take(&mut **items));
                 let capacity = items.capacity();
-                let place = self.results;
-                // SAFETY: the memory was a `Vec<I>`'s of this capacity; `T` has the same layout,
-                // and by the contract each of the `len` slots holds one.
-                unsafe { Vec::from_raw_parts(place, self.len, capacity) }
+                let start = self.results;
+                // SAFETY: the memory was a `Vec<I>`'s of this capacity; `T` has the same layout, and by the contract
+                // there are `len` results.
+                unsafe { Vec::from_raw_parts(start, self.len, capacity) }
             }
         }
     }
 }
 
-impl<I, T> Drop for Slots<I, T> {
-    /// Frees the memory. Whatever is in the slots has been taken or dropped before.
+impl<I, T> Drop for Buffers<I, T> {
+    /// Frees the memory. Its items and results have been taken or dropped before.
     fn drop(&mut self) {
         let (items, results) = &mut self.buffers;
         // SAFETY: the length 0 claims no value.
@@ -163,7 +162,7 @@ impl<I, T> Drop for Slots<I, T> {
     }
 }
 
-/// How far a claim has come. Kept apart from `out` so that the loop can keep it in a register.
+/// How far a claim has come. It is written to `out` at the end alone, so that the loop can keep it in a register.
 struct Progress<'a> {
     at: usize,
     out: &'a mut usize,
@@ -175,7 +174,7 @@ impl Drop for Progress<'_> {
     }
 }
 
-/// Drops a value whose panic has nowhere to go: the batch has panicked already.
+/// Drops a value, and discards the panic of its drop: the batch has panicked already.
 pub(super) fn drop_quietly<V>(value: V) {
     if let Err(payload) = catch(move || drop(value)) {
         discard(payload);
