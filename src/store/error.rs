@@ -1,13 +1,13 @@
-//! What the store's calls return instead of a result.
+//! The errors of the store's calls.
 
 use std::error::Error;
 use std::fmt;
 
-/// A key that was given twice to a call that locks several keys.
+/// Two of the keys given to a call that locks several keys were equal.
 ///
 /// Returned by [`Store::try_with_many`](crate::Store::try_with_many) and
-/// [`Store::try_with_many_slice`](crate::Store::try_with_many_slice), which have called nothing and changed
-/// nothing then.
+/// [`Store::try_with_many_slice`](crate::Store::try_with_many_slice), which then haven't called the closure or changed
+/// anything.
 ///
 /// # Examples
 /// ```
@@ -18,9 +18,9 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DuplicateKey {
-    /// The position of the key where it was given first.
+    /// The position at which the key was given first.
     pub first: usize,
-    /// The position where it was given again. If several keys were, this is the smallest.
+    /// The position at which it was given again. Of several, the smallest.
     pub second: usize,
 }
 
@@ -32,7 +32,7 @@ impl fmt::Display for DuplicateKey {
 
 impl Error for DuplicateKey {}
 
-/// Why [`Store::try_remove_if`](crate::Store::try_remove_if) has removed nothing.
+/// Why [`Store::try_remove_if`](crate::Store::try_remove_if) removed nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotRemoved {
     /// The key was not in the store.
@@ -52,9 +52,9 @@ impl fmt::Display for NotRemoved {
 
 impl Error for NotRemoved {}
 
-/// Why [`Store::try_reserve`](crate::Store::try_reserve) has not made all the room.
+/// Why [`Store::try_reserve`](crate::Store::try_reserve) failed.
 ///
-/// The store is usable, and holds what it held. Shards that had grown before the failure keep their room.
+/// The store is usable and has all its entries. Shards that grew before the failure keep their new capacity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TryReserveError {
@@ -74,3 +74,20 @@ impl fmt::Display for TryReserveError {
 }
 
 impl Error for TryReserveError {}
+
+/// A call on a [`Store`](crate::Store) would have had to wait, or came from inside the same store.
+///
+/// Returned by [`Store::try_get`](crate::Store::try_get) and the calls like it, which then haven't called a closure or
+/// changed anything. From inside the store they return it every time, so a loop that tries again may never end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Busy;
+
+impl fmt::Display for Busy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(
+            "the Store is in use, by another thread or by a call that this thread is inside of",
+        )
+    }
+}
+
+impl Error for Busy {}

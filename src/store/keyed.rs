@@ -1,12 +1,32 @@
-//! Calls on one key that return more than their plain forms.
+//! Calls on one key.
 
-use super::{Entry, Store};
+use super::error::NotRemoved;
+use super::map::Store;
 use std::borrow::Borrow;
 use std::hash::{BuildHasher, Hash};
+use std::mem;
 
-/// More calls on one key.
+/// Calls on one key.
+///
+/// Each is one step, as all other calls on that key see it (linearizable).
 impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
-    /// Returns copies of the key as the store has it, and of its value.
+    /// Returns a clone of the key's value, or `None` if the key is absent.
+    ///
+    /// # Panics
+    /// If called from inside this store, as [every call](Store#reentrant-calls).
+    #[must_use]
+    #[inline]
+    #[track_caller]
+    pub fn get<Q>(&self, key: &Q) -> Option<V>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+        V: Clone,
+    {
+        self.find(key, |_, value| value.clone())
+    }
+
+    /// Returns clones of the store's key and of its value, or `None` if the key is absent.
     ///
     /// # Panics
     /// If called from inside this store.
@@ -25,26 +45,41 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
         Q: Hash + Eq + ?Sized,
         V: Clone,
     {
-        // A key whose value can't be copied is dropped after the lock.
-        let mut copied = None;
+        // If the value's `Clone` panics, the cloned key is dropped without the lock.
+        let mut cloned = None;
         let value = self.with_key_value(key, |key, value| {
-            copied = Some(key.clone());
+            cloned = Some(key.clone());
             value.clone()
         })?;
-        copied.map(|key| (key, value))
+        cloned.map(|key| (key, value))
     }
 
-    /// Calls `f` with the key as the store has it, and its value, and returns what it returns; `None` if the key is
-    /// absent. `f` runs under the lock for reading.
+    /// Calls `f` with the key's value and returns its result; `None` if the key is absent. `f` runs under the lock for
+    /// reading.
     ///
     /// # Panics
-    /// Whatever `f` panics with. If called from inside this store.
+    /// If `f` panics. If called from inside this store.
+    #[inline]
+    #[track_caller]
+    pub fn with<Q, R>(&self, key: &Q, f: impl FnOnce(&V) -> R) -> Option<R>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        self.find(key, |_, value| f(value))
+    }
+
+    /// Calls `f` with the store's key and its value, and returns its result; `None` if the key is absent. `f` runs under
+    /// the lock for reading.
+    ///
+    /// # Panics
+    /// If `f` panics. If called from inside this store.
     ///
     /// # Examples
     /// ```
     /// use std::sync::Arc;
     ///
-    /// // One allocation for all who use the same name.
+    /// // One allocation for all users of the same name.
     /// let names = phalanx::Store::from([(Arc::<str>::from("index"), ())]);
     /// let shared = names.with_key_value("index", |name, ()| Arc::clone(name));
     /// assert_eq!(shared.as_deref(), Some("index"));
@@ -55,83 +90,161 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
-        self.find(true, key, f)
+        self.find(key, f)
     }
 
-    /// Changes the key's value by `update` and returns `Some` of what that returns, or inserts the value of `insert`
-    /// and returns `None`. Both run under the lock for writing.
-    ///
-    /// What `update` drops is dropped under the lock: see [calls from inside](Store#calls-from-inside).
+    /// Returns whether the key is in the store.
     ///
     /// # Panics
-    /// Whatever they panic with: a value stays as `update` has left it. If called from inside this store.
-    ///
-    /// # Examples
-    /// ```
-    /// let visits = phalanx::Store::new();
-    /// let visit = |page| {
-    ///     visits.upsert_with(page, || 1, |count| {
-    ///         *count += 1;
-    ///         *count
-    ///     })
-    /// };
-    /// assert_eq!((visit("index"), visit("index"), visit("about")), (None, Some(2), None));
-    /// ```
+    /// If called from inside this store.
+    #[must_use]
+    #[inline]
     #[track_caller]
-    pub fn upsert_with<R>(
-        &self,
-        key: K,
-        insert: impl FnOnce() -> V,
-        update: impl FnOnce(&mut V) -> R,
-    ) -> Option<R> {
-        // Outside of the lock, as what the other one holds is dropped with it.
-        let (mut insert, mut update) = (Some(insert), Some(update));
-        self.entry(key, |entry| match entry {
-            Entry::Occupied(mut entry) => update.take().map(|update| update(entry.get_mut())),
-            Entry::Vacant(entry) => {
-                if let Some(insert) = insert.take() {
-                    entry.insert(insert());
-                }
-                None
-            }
-        })
-    }
-
-    /// Returns a copy of the key's value, after inserting that of `insert` if the key is absent. `insert` runs under
-    /// the lock for writing.
-    ///
-    /// For values that are made at once. [`get_or_compute`](Store::get_or_compute) computes without a lock, and
-    /// lets other callers of the same key wait for the result.
-    ///
-    /// # Panics
-    /// Whatever `insert` panics with. If called from inside this store.
-    ///
-    /// # Examples
-    /// ```
-    /// use phalanx::{Mutex, Store};
-    /// use std::sync::Arc;
-    ///
-    /// let rooms = Store::new();
-    /// let room = |name| rooms.get_or_insert_with(name, || Arc::new(Mutex::new(Vec::new())));
-    /// room("lobby").lock().push("hello");
-    /// assert_eq!(*room("lobby").lock(), ["hello"]);
-    /// ```
-    #[track_caller]
-    pub fn get_or_insert_with(&self, key: K, insert: impl FnOnce() -> V) -> V
+    pub fn contains_key<Q>(&self, key: &Q) -> bool
     where
-        V: Clone,
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
     {
-        if let Some(value) = self.get(&key) {
-            return value;
+        self.find(key, |_, _| ()).is_some()
+    }
+
+    /// Calls `f` with the key's value, which it may change, and returns its result; `None` if the key is absent. `f`
+    /// runs under the lock for writing.
+    ///
+    /// What `f` drops is dropped under the lock: see [reentrant calls](Store#reentrant-calls).
+    ///
+    /// # Panics
+    /// If `f` panics: the value stays as `f` left it. If called from inside this store.
+    ///
+    /// # Examples
+    /// ```
+    /// let store = phalanx::Store::from([("one", vec![1])]);
+    /// assert_eq!(store.update("one", |list| (list.push(2), list.len()).1), Some(2));
+    /// // The caller drops the old value, without the lock:
+    /// assert_eq!(store.update("one", std::mem::take), Some(vec![1, 2]));
+    /// assert_eq!(store.update("two", std::mem::take), None);
+    /// ```
+    #[inline]
+    #[track_caller]
+    pub fn update<Q, R>(&self, key: &Q, f: impl FnOnce(&mut V) -> R) -> Option<R>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        // In an `Option`, so that an `f` that isn't called is dropped without the lock, with what it owns.
+        let mut f = Some(f);
+        let hash = self.hash(key);
+        let mut shard = self.shards.write(hash);
+        let (_, value) = shard.table.find_mut(hash, |it| it.borrow() == key)?;
+        f.take().map(|f| f(value))
+    }
+
+    /// Inserts a value and returns the one that was there. A key that is already there stays.
+    ///
+    /// # Panics
+    /// If called from inside this store.
+    #[inline]
+    #[track_caller]
+    pub fn insert(&self, key: K, value: V) -> Option<V> {
+        let hash = self.hash(&key);
+        let mut shard = self.shards.write(hash);
+        if let Some((_, old)) = shard.table.find_mut(hash, |it| *it == key) {
+            return Some(mem::replace(old, value));
         }
-        // Outside of the lock, as in `upsert_with`.
-        let mut insert = Some(insert);
-        self.entry(key, |entry| match entry {
-            Entry::Occupied(entry) => entry.get().clone(),
-            Entry::Vacant(entry) => {
-                let insert = insert.take().expect("called once");
-                entry.insert(insert()).clone()
-            }
-        })
+        let mut table = shard.table_mut();
+        table.reserve_one(|key| self.hash(key));
+        table.insert_new(hash, (key, value));
+        None
+    }
+
+    /// Removes the key and returns its value.
+    ///
+    /// # Panics
+    /// If called from inside this store.
+    #[inline]
+    #[track_caller]
+    pub fn remove<Q>(&self, key: &Q) -> Option<V>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        self.remove_entry(key).map(|(_, value)| value)
+    }
+
+    /// Removes the key, and returns the store's key and its value.
+    ///
+    /// # Panics
+    /// If called from inside this store.
+    #[track_caller]
+    pub fn remove_entry<Q>(&self, key: &Q) -> Option<(K, V)>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        let hash = self.hash(key);
+        // Declared before the lock, and so dropped without it.
+        let _unlisted;
+        let mut shard = self.shards.write(hash);
+        _unlisted = shard.flights.unlist_key(hash, |it| it.borrow() == key);
+        let removed = shard.table.remove(hash, |it| it.borrow() == key);
+        if removed.is_some() {
+            self.shrink_if_sparse(shard);
+        }
+        removed
+    }
+
+    /// Removes the key if `f` returns `true` for its value, and returns the value. `f` runs under the lock for writing.
+    ///
+    /// Returns `None` if nothing was removed; [`try_remove_if`](Store::try_remove_if) says why.
+    ///
+    /// # Panics
+    /// If `f` panics: the key stays. If called from inside this store.
+    #[track_caller]
+    pub fn remove_if<Q>(&self, key: &Q, f: impl FnOnce(&V) -> bool) -> Option<V>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        self.try_remove_if(key, f).ok()
+    }
+
+    /// Removes the key if `f` returns `true` for its value, and returns the value. `f` runs under the lock for writing.
+    ///
+    /// # Errors
+    /// If the key is absent, or `f` returned `false`.
+    ///
+    /// # Panics
+    /// If `f` panics: the key stays. If called from inside this store.
+    ///
+    /// # Examples
+    /// ```
+    /// use phalanx::Store;
+    /// use phalanx::store::NotRemoved;
+    ///
+    /// let sessions = Store::from([("idle", 600), ("busy", 1)]);
+    /// let expire = |name| sessions.try_remove_if(name, |seconds| *seconds > 300);
+    /// assert_eq!(expire("idle"), Ok(600));
+    /// assert_eq!(expire("idle"), Err(NotRemoved::Absent));
+    /// assert_eq!(expire("busy"), Err(NotRemoved::Kept));
+    /// ```
+    #[track_caller]
+    pub fn try_remove_if<Q>(&self, key: &Q, f: impl FnOnce(&V) -> bool) -> Result<V, NotRemoved>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        let hash = self.hash(key);
+        // Declared before the lock, and so dropped without it.
+        let _unlisted;
+        let mut shard = self.shards.write(hash);
+        let found = shard.table.find_index(hash, |it| it.borrow() == key);
+        let index = found.ok_or(NotRemoved::Absent)?;
+        if !f(&shard.table.bucket(index).get().1) {
+            return Err(NotRemoved::Kept);
+        }
+        _unlisted = shard.flights.unlist_key(hash, |it| it.borrow() == key);
+        let ((_key, value), _) = shard.table.bucket(index).remove();
+        self.shrink_if_sparse(shard);
+        Ok(value)
     }
 }

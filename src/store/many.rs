@@ -1,12 +1,11 @@
 //! Calls on several keys, with all their shards locked for writing at once.
 //!
-//! The shards are locked in their own order, whatever the order of the keys (invariant 3 in `mod.rs`). What
-//! becomes of each key is noted in a [`Spot`]: the spots are sorted, so that keys of one shard stand together,
-//! and within them those of one hash.
+//! The shards are locked in the order of their indices, whatever the order of the keys (invariant S3 in `mod.rs`). For
+//! that the keys are sorted, as [`Target`]s: first by shard, then by hash.
 
-use super::Store;
 use super::error::DuplicateKey;
-use super::inside::Inside;
+use super::map::Store;
+use super::reentrancy::Inside;
 use super::shards::Shard;
 use crate::rw_mutex::RwMutexWriteGuard;
 use std::array;
@@ -14,34 +13,35 @@ use std::borrow::Borrow;
 use std::hash::{BuildHasher, Hash};
 use std::ptr::NonNull;
 
-/// One of the keys: its position among those that were given, and where its entry is.
+/// One of the keys.
 #[derive(Clone, Copy, Debug)]
-struct Spot {
+struct Target {
+    /// Its position among the keys.
     at: usize,
     hash: u64,
-    place: usize,
-    /// The entry's index in the shard's table, once it is found.
-    found: Option<usize>,
+    /// The index of its shard.
+    shard: usize,
+    /// The index of its bucket in the shard's table, once that is found.
+    bucket: Option<usize>,
 }
 
-/// The shards of several keys, unlocked when this is dropped, and the mark that this thread is inside, which
-/// goes last.
+/// The shards of several keys. Fields are dropped in order: first the locks, then the mark that this thread is inside.
 #[derive(Debug)]
 struct Locked<'a, K, V> {
-    _shards: Vec<RwMutexWriteGuard<'a, Shard<K, V>>>,
+    shards: Vec<RwMutexWriteGuard<'a, Shard<K, V>>>,
     _inside: Inside,
 }
 
 /// Calls on several keys.
 impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
-    /// Calls `f` with the values of several keys, `None` for each that is absent, and returns what it returns.
-    /// All the keys are locked for writing at once, in an order in which calls can't wait for each other.
+    /// Calls `f` with the values of several keys, `None` for each that is absent, and returns its result. All keys are
+    /// locked for writing at once, in an order that can't deadlock with other calls.
     ///
-    /// What `f` drops is dropped under the locks: see [calls from inside](Store#calls-from-inside).
+    /// What `f` drops is dropped under the locks: see [reentrant calls](Store#reentrant-calls).
     ///
     /// # Panics
-    /// If two of the keys are equal: [`try_with_many`](Store::try_with_many) returns an error. Whatever `f` panics
-    /// with: the values stay as `f` has left them. If called from inside this store.
+    /// If two of the keys are equal; [`try_with_many`](Store::try_with_many) returns an error instead. If `f` panics:
+    /// the values stay as `f` left them. If called from inside this store.
     ///
     /// # Examples
     /// ```
@@ -71,16 +71,16 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
         }
     }
 
-    /// [`with_many`](Store::with_many), for keys of which two may be equal.
+    /// [`with_many`](Store::with_many) for keys of which two may be equal.
     ///
     /// # Blocking
     /// As [`with_many`](Store::with_many).
     ///
     /// # Errors
-    /// If two of the keys are equal, whether they are in the store or not: which ones. `f` is not called then.
+    /// If two of the keys are equal, whether they are in the store or not. `f` is not called then.
     ///
     /// # Panics
-    /// Whatever `f` panics with: the values stay as `f` has left them. If called from inside this store.
+    /// If `f` panics: the values stay as `f` left them. If called from inside this store.
     ///
     /// # Examples
     /// ```
@@ -106,10 +106,10 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
         Q: Hash + Eq + ?Sized,
     {
         let mut values = [None; N];
-        let mut spots: [_; N] = array::from_fn(|at| self.spot(at, keys[at]));
-        let _locked = self.lock_many(&keys, &mut spots, &mut values)?;
-        // SAFETY: each points to a value of a table that `_locked` has locked for writing and that nothing touches
-        // while `f` runs, and all are different entries.
+        let mut targets: [_; N] = array::from_fn(|at| self.target(at, keys[at]));
+        let _locked = self.lock_many(&keys, &mut targets, &mut values)?;
+        // SAFETY: each points to a value in a table that `_locked` has locked for writing, and that nothing accesses
+        // while `f` runs; and all are of different entries.
         Ok(f(values.map(|value| value.map(|mut value| unsafe { value.as_mut() }))))
     }
 
@@ -176,70 +176,71 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
         Q: Hash + Eq + ?Sized,
     {
         let mut values = vec![None; keys.len()];
-        let mut spots: Vec<Spot> =
-            keys.iter().enumerate().map(|(at, key)| self.spot(at, *key)).collect();
-        let _locked = self.lock_many(keys, &mut spots, &mut values)?;
+        let mut targets: Vec<Target> =
+            keys.iter().enumerate().map(|(at, key)| self.target(at, *key)).collect();
+        let _locked = self.lock_many(keys, &mut targets, &mut values)?;
         // SAFETY: as in `try_with_many`.
         let exclusive = |value: Option<NonNull<V>>| value.map(|mut it| unsafe { it.as_mut() });
         let mut values: Vec<Option<&mut V>> = values.into_iter().map(exclusive).collect();
         Ok(f(&mut values))
     }
 
-    fn spot<Q: Hash + ?Sized>(&self, at: usize, key: &Q) -> Spot {
+    fn target<Q: Hash + ?Sized>(&self, at: usize, key: &Q) -> Target {
         let hash = self.hash(key);
-        Spot { at, hash, place: self.shards.place(hash), found: None }
+        Target { at, hash, shard: self.shards.index_of(hash), bucket: None }
     }
 
-    /// Locks the shards of all keys, and points `values` to those that are there: all different ones.
+    /// Locks the shards of all keys, and points `values` to the values of those that are there, no two to the same.
     #[track_caller]
     fn lock_many<Q>(
         &self,
         keys: &[&Q],
-        spots: &mut [Spot],
+        targets: &mut [Target],
         values: &mut [Option<NonNull<V>>],
     ) -> Result<Locked<'_, K, V>, DuplicateKey>
     where
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
-        // First of all: a call from inside panics, whatever its keys are.
+        // First of all: a reentrant call panics, whatever its keys are.
         let inside = Inside::enter(self.shards.identity());
-        spots.sort_unstable_by_key(|spot| (spot.place, spot.hash, spot.at));
-        if let Some(duplicate) = first_duplicate(keys, spots) {
+        targets.sort_unstable_by_key(|target| (target.shard, target.hash, target.at));
+        if let Some(duplicate) = first_duplicate(keys, targets) {
             return Err(duplicate);
         }
-        // In the order of their places: invariant 3.
-        let runs = spots.chunk_by(|one, next| one.place == next.place);
-        let shards: Vec<_> = runs.map(|run| self.shards.lock(run[0].place)).collect();
-        let mut locked = Locked { _shards: shards, _inside: inside };
+        // In the order of their indices: S3.
+        let runs = targets.chunk_by(|one, next| one.shard == next.shard);
+        let shards: Vec<_> = runs.map(|run| self.shards.lock(run[0].shard)).collect();
+        let mut locked = Locked { shards, _inside: inside };
 
-        let runs = spots.chunk_by_mut(|one, next| one.place == next.place);
-        for (shard, run) in locked._shards.iter_mut().zip(runs) {
-            for spot in &mut *run {
-                spot.found = shard.table.index(spot.hash, |it| it.borrow() == keys[spot.at]);
+        let runs = targets.chunk_by_mut(|one, next| one.shard == next.shard);
+        for (shard, run) in locked.shards.iter_mut().zip(runs) {
+            for target in &mut *run {
+                let is_it = |it: &K| it.borrow() == keys[target.at];
+                target.bucket = shard.table.find_index(target.hash, is_it);
             }
             // An `Eq` that contradicts itself may find one entry for two keys.
-            run.sort_unstable_by_key(|spot| (spot.found, spot.at));
+            run.sort_unstable_by_key(|target| (target.bucket, target.at));
             for pair in run.windows(2) {
-                if pair[0].found.is_some() && pair[0].found == pair[1].found {
+                if pair[0].bucket.is_some() && pair[0].bucket == pair[1].bucket {
                     return Err(DuplicateKey { first: pair[0].at, second: pair[1].at });
                 }
             }
-            // No foreign code from here on.
-            for spot in run {
-                let value = |index| NonNull::from(&mut shard.table.place(index).get_mut().1);
-                values[spot.at] = spot.found.map(value);
+            // No user code from here on.
+            for target in run {
+                let value = |index| NonNull::from(&mut shard.table.bucket(index).get_mut().1);
+                values[target.at] = target.bucket.map(value);
             }
         }
         Ok(locked)
     }
 }
 
-/// Of the keys that are equal to one before them, the first. `spots` are sorted.
-fn first_duplicate<Q: Eq + ?Sized>(keys: &[&Q], spots: &[Spot]) -> Option<DuplicateKey> {
-    let runs = spots.chunk_by(|one, next| one.hash == next.hash);
+/// Of the keys that are equal to an earlier one, the first. `targets` are sorted.
+fn first_duplicate<Q: Eq + ?Sized>(keys: &[&Q], targets: &[Target]) -> Option<DuplicateKey> {
+    let runs = targets.chunk_by(|one, next| one.hash == next.hash);
     let pairs = runs.flat_map(|run| {
-        let with_earlier = |(n, second): (usize, &Spot)| {
+        let with_earlier = |(n, second): (usize, &Target)| {
             let earlier = run[..n].iter().find(|first| keys[first.at] == keys[second.at])?;
             Some(DuplicateKey { first: earlier.at, second: second.at })
         };

@@ -1,34 +1,33 @@
-//! Stores as maps, to and from whatever serde speaks.
+//! Serialization and deserialization, as maps.
 
-use super::Store;
-use super::inside::is_inside;
+use super::map::Store;
+use super::reentrancy::is_inside;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde::ser::{Error, Serialize, SerializeMap, Serializer};
 use std::fmt;
 use std::hash::{BuildHasher, Hash};
 use std::marker::PhantomData;
 
-/// What a length that came from outside may reserve at once.
-const TRUSTED: usize = 4096;
+/// The most entries that are reserved for a length that came with the data.
+const MAX_TRUSTED_LEN: usize = 4096;
 
-/// As a map, of one moment: all shards are locked for reading while they are written out. An error from
-/// inside the same store.
+/// Serializes the entries of one moment as a map: all shards are locked for reading meanwhile. Fails from inside the
+/// same store.
 impl<K: Serialize, V: Serialize, S> Serialize for Store<K, V, S> {
     fn serialize<T: Serializer>(&self, serializer: T) -> Result<T::Ok, T::Error> {
         if is_inside(self.shards.identity()) {
             return Err(T::Error::custom("the Store is in use by this thread"));
         }
-        let (_inside, shards) = self.shards.read_all();
-        let len = shards.iter().map(|shard| shard.table.len()).sum();
-        let mut map = serializer.serialize_map(Some(len))?;
-        for (key, value) in shards.iter().flat_map(|shard| shard.table.iter()) {
+        let shards = self.shards.read_all();
+        let mut map = serializer.serialize_map(Some(shards.len()))?;
+        for (key, value) in shards.entries() {
             map.serialize_entry(key, value)?;
         }
         map.end()
     }
 }
 
-/// From a map. The last value of a key stays.
+/// Deserializes a map. The last value of a key stays.
 impl<'de, K, V, S> Deserialize<'de> for Store<K, V, S>
 where
     K: Deserialize<'de> + Hash + Eq,
@@ -51,7 +50,7 @@ where
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let capacity = map.size_hint().unwrap_or(0).min(TRUSTED);
+                let capacity = map.size_hint().unwrap_or(0).min(MAX_TRUSTED_LEN);
                 let store = Store::with_capacity_and_hasher(capacity, S::default());
                 while let Some((key, value)) = map.next_entry()? {
                     store.insert(key, value);

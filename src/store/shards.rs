@@ -1,34 +1,35 @@
-//! The shards of a store, and the way into them: a lock, and this thread known to be [inside](super::inside).
+//! The shards of a store, and the only way into them: a shard's lock, and the mark that this thread is
+//! [inside](super::reentrancy).
 
+use super::access_ratio::AccessRatio;
 use super::error::TryReserveError;
-use super::flights::Flights;
-use super::inside::{self, Identity, Inside};
-use super::mix::Mix;
-use super::room;
-use super::table::{Site, Table, drop_all};
+use super::flight::Flights;
+use super::prefetch_hint::{HintedTable, PrefetchHint};
+use super::reentrancy::{self, Identity, Inside};
+use super::table::{Table, drop_all};
 use crate::rw_mutex::{Light, RawRwMutex, RwMutex, RwMutexReadGuard, RwMutexWriteGuard};
 use crate::sys::{IS_MODEL, cores, prefetch_to_write};
 use hashbrown::HashTable;
 use std::ops::{Deref, DerefMut};
 use std::{mem, ptr};
 
-/// What one lock protects: the entries whose hash leads here, and who is computing some.
+/// What one lock protects: the entries whose hash leads to this shard, and the flights of its keys.
 #[derive(Debug)]
 pub(super) struct Shard<K, V> {
     pub(super) table: Table<K, V>,
     pub(super) flights: Flights<K, V>,
 }
 
-/// Which bits of a hash choose the shard: neither hashbrown's tag, the upper seven, nor those that choose
-/// the bucket, the lower ones.
+/// The lowest bit of a hash that chooses the shard: above those that choose the bucket, below hashbrown's tag, which
+/// is the upper seven.
 const SHIFT: u32 = 40;
-/// As many as there are bits for.
-const MOST: usize = 1 << 16;
+/// The most shards that the bits from `SHIFT` to the tag can choose from, rounded down.
+const MAX_SHARDS: usize = 1 << 16;
 
 type Lock<K, V> = RwMutex<Shard<K, V>>;
 
-/// What begins with a cache line. Not [padded](crossbeam_utils::CachePadded) to two, as processors may fetch them
-/// together: a lock with its table is just one, and there are many.
+/// Aligns a lock to a cache line. Not [padded](crossbeam_utils::CachePadded) to two lines against processors that
+/// fetch pairs of lines: a lock with its table fills just one, and there are many.
 #[derive(Debug)]
 #[repr(align(64))]
 struct Line<T>(T);
@@ -37,59 +38,60 @@ struct Line<T>(T);
 pub(super) struct Shards<K, V> {
     /// Their number is a power of two.
     locks: Box<[Line<Lock<K, V>>]>,
-    /// Where each one's table is. On other lines than the locks, for this changes seldom.
-    sites: Box<[Site]>,
+    /// One for each lock, on cache lines of their own: they are seldom written.
+    hints: Box<[PrefetchHint]>,
     identity: Identity,
-    mix: Mix,
-    /// By what the readers go that pass the locks by.
+    ratio: AccessRatio,
+    /// Whether unfenced reads are allowed; one flag for all shards.
     light: Light,
 }
 
-/// How many of so many entries each of `count` shards is to have room for: none, if they are fewer.
-pub(super) fn each_of(count: usize, entries: usize) -> usize {
+/// The capacity that each of `count` shards needs for its share of so many entries; 0 if there are fewer entries than
+/// shards.
+pub(super) fn capacity_of_each(count: usize, entries: usize) -> usize {
     if entries < count { 0 } else { entries.div_ceil(count) }
 }
 
-/// How many shards a store has that wasn't told: so many that threads seldom meet in one, where half of
-/// their calls write.
-pub(super) fn usual() -> usize {
+/// The number of shards of a store that wasn't given one: enough for threads to meet seldom in one, with half of their
+/// calls writing.
+pub(super) fn default_shard_count() -> usize {
     cores().saturating_mul(64).min(1024)
 }
 
-/// How many shards there are where so many are wanted.
-fn counted(wanted: usize) -> usize {
-    if IS_MODEL { wanted.min(2) } else { wanted.min(MOST) }.next_power_of_two()
+/// The number of shards that a store gets if it asks for `wanted`.
+fn shard_count(wanted: usize) -> usize {
+    if IS_MODEL { wanted.min(2) } else { wanted.min(MAX_SHARDS) }.next_power_of_two()
 }
 
 impl<K, V> Shards<K, V> {
     pub(super) fn new(wanted: usize) -> Self {
-        Shards::of(counted(wanted), Vec::new())
+        Shards::with_tables(shard_count(wanted), Vec::new())
     }
 
     pub(super) fn with_capacity(wanted: usize, capacity: usize) -> Result<Self, TryReserveError> {
-        let count = counted(wanted);
+        let count = shard_count(wanted);
         let mut tables = Vec::new();
-        let each = each_of(count, capacity);
+        let each = capacity_of_each(count, capacity);
         if each > 0 {
-            room::check::<K, V>(count, each)?;
+            Table::<K, V>::check_capacity(count, each)?;
             tables.reserve_exact(count);
             for _ in 0..count {
                 tables.push(Table::try_with_capacity(each)?);
             }
         }
-        Ok(Shards::of(count, tables))
+        Ok(Shards::with_tables(count, tables))
     }
 
-    /// With these tables, and empty ones for the other shards.
-    fn of(count: usize, tables: Vec<Table<K, V>>) -> Self {
+    /// The first shards get these tables, the others empty ones.
+    fn with_tables(count: usize, tables: Vec<Table<K, V>>) -> Self {
         let mut tables = tables.into_iter();
         let mut shard =
             || Shard { table: tables.next().unwrap_or_else(Table::new), flights: Flights::new() };
         let (raw, ids) = RawRwMutex::steered(count);
         let locks: Box<[_]> = raw.map(|raw| Line(RwMutex::from_raw(raw, shard()))).collect();
-        let sites = (0..count).map(|_| Site::new()).collect();
+        let hints = (0..count).map(|_| PrefetchHint::new()).collect();
         let identity = Identity { address: locks.as_ptr().addr(), ids };
-        Shards { locks, sites, identity, mix: Mix::new(), light: Light::new() }
+        Shards { locks, hints, identity, ratio: AccessRatio::new(), light: Light::new() }
     }
 
     pub(super) fn identity(&self) -> &Identity {
@@ -100,133 +102,141 @@ impl<K, V> Shards<K, V> {
         self.locks.len()
     }
 
+    /// The indices of all shards.
+    pub(super) fn indices(&self) -> std::ops::Range<usize> {
+        0..self.locks.len()
+    }
+
+    /// The index of the shard that a hash leads to.
     #[inline]
-    pub(super) fn place(&self, hash: u64) -> usize {
+    pub(super) fn index_of(&self, hash: u64) -> usize {
         (hash >> SHIFT) as usize & (self.locks.len() - 1)
     }
 
-    /// Reads past the lock's word, if that is the way at the moment and this thread is nowhere inside.
+    /// Fast path: a biased read, which doesn't touch the lock's word, by a thread that is inside no store.
     #[inline]
-    pub(super) fn read_at_once(&self, hash: u64) -> Option<RwMutexReadGuard<'_, Shard<K, V>>> {
-        let place = self.place(hash);
-        self.sites[place].prefetch::<(K, V)>(hash);
-        if !inside::is_nowhere() {
+    pub(super) fn read_fast(&self, hash: u64) -> Option<RwMutexReadGuard<'_, Shard<K, V>>> {
+        let index = self.index_of(hash);
+        self.hints[index].prefetch::<(K, V)>(hash);
+        if !reentrancy::is_unmarked() {
             return None;
         }
-        let lock = &self.locks[place].0;
+        let lock = &self.locks[index].0;
         let pass = if let Some(allowed) = self.light.look() {
-            // Then reads are what matters, and need not be counted.
+            // Reads are favoured then, and need not be counted.
             raw(lock).read_lightly(&self.light, allowed)?
         } else {
-            let state = self.mix.state();
-            if !state.favours_reads() {
+            let decision = self.ratio.decision();
+            if !decision.favours_reads() {
                 return None;
             }
             let pass = raw(lock).read_at_once(&self.light)?;
-            self.mix.read(state);
+            self.ratio.note_read(decision);
             pass
         };
         // SAFETY: the pass is that of a read of this lock, which the guard ends.
         Some(unsafe { lock.make_read_guard_unchecked(pass) })
     }
 
-    /// After [`read_at_once`](Shards::read_at_once) gave nothing. `calls_out` is whether anything of a user's may
-    /// run under the lock.
+    /// Locks for reading. Only after [`read_fast`](Shards::read_fast), which has prefetched, returned `None`.
     #[inline]
     #[track_caller]
-    pub(super) fn read(&self, calls_out: bool, hash: u64) -> Reading<'_, K, V> {
-        let lock = &self.locks[self.place(hash)].0;
-        let state = self.mix.state();
-        if !state.favours_reads() {
+    pub(super) fn read(&self, hash: u64) -> Reading<'_, K, V> {
+        let lock = &self.locks[self.index_of(hash)].0;
+        let decision = self.ratio.decision();
+        if !decision.favours_reads() {
             prefetch_to_write(ptr::from_ref(lock).addr());
         }
-        let inside = Inside::enter_if(calls_out, &self.identity);
+        let inside = Inside::enter(&self.identity);
         let guard = lock.read();
-        self.mix.read(state);
-        if state.favours_reads() && !raw(lock).is_biased() {
+        self.ratio.note_read(decision);
+        if decision.favours_reads() && !raw(lock).is_biased() {
             // This thread is inside, reading.
             raw(lock).engage_bias();
         }
         Reading { guard, _inside: inside }
     }
 
-    /// `calls_out`: as in [`read`](Shards::read).
+    /// Locks for writing.
     #[inline]
     #[track_caller]
-    pub(super) fn write(&self, calls_out: bool, hash: u64) -> Writing<'_, K, V> {
-        let place = self.place(hash);
-        prefetch_to_write(ptr::from_ref(&self.locks[place].0).addr());
-        self.sites[place].prefetch_to_write::<(K, V)>(hash);
-        let inside = Inside::enter_if(calls_out, &self.identity);
-        Writing { guard: self.lock(place), site: &self.sites[place], _inside: inside }
+    pub(super) fn write(&self, hash: u64) -> Writing<'_, K, V> {
+        let index = self.index_of(hash);
+        prefetch_to_write(ptr::from_ref(&self.locks[index].0).addr());
+        self.hints[index].prefetch_to_write::<(K, V)>(hash);
+        let inside = Inside::enter(&self.identity);
+        Writing { guard: self.lock(index), hint: &self.hints[index], _inside: inside }
     }
 
-    /// Locks for reading, unless it would have to wait or this thread is inside.
+    /// Locks for reading; `None` if that would block, or this thread is inside.
     pub(super) fn try_read(&self, hash: u64) -> Option<Reading<'_, K, V>> {
         let inside = Inside::try_enter(&self.identity)?;
-        let guard = self.locks[self.place(hash)].0.try_read()?;
-        Some(Reading { guard, _inside: Some(inside) })
+        let guard = self.locks[self.index_of(hash)].0.try_read()?;
+        Some(Reading { guard, _inside: inside })
     }
 
-    /// The same for writing.
+    /// Locks for writing; `None` if that would block, or this thread is inside.
     pub(super) fn try_write(&self, hash: u64) -> Option<Writing<'_, K, V>> {
-        let place = self.place(hash);
+        let index = self.index_of(hash);
         let inside = Inside::try_enter(&self.identity)?;
-        let guard = self.locks[place].0.try_write()?;
-        Some(Writing { guard, site: &self.sites[place], _inside: Some(inside) })
+        let guard = self.locks[index].0.try_write()?;
+        Some(Writing { guard, hint: &self.hints[index], _inside: inside })
     }
 
-    /// Only for one that is inside already.
+    /// Locks for writing. Only for a thread that is marked as inside.
     #[inline]
     #[track_caller]
-    pub(super) fn lock(&self, place: usize) -> RwMutexWriteGuard<'_, Shard<K, V>> {
-        let state = self.mix.state();
-        let guard = self.lock_steered(place, state.favours_reads());
-        self.mix.write(state);
+    pub(super) fn lock(&self, index: usize) -> RwMutexWriteGuard<'_, Shard<K, V>> {
+        let decision = self.ratio.decision();
+        let guard = self.lock_steered(index, decision.favours_reads());
+        self.ratio.note_write(decision);
         guard
     }
 
     #[inline]
     #[track_caller]
-    fn lock_steered(&self, place: usize, keeps_bias: bool) -> RwMutexWriteGuard<'_, Shard<K, V>> {
-        let lock = &self.locks[place].0;
+    fn lock_steered(&self, index: usize, keeps_bias: bool) -> RwMutexWriteGuard<'_, Shard<K, V>> {
+        let lock = &self.locks[index].0;
         let pass = raw(lock).write_steered(&self.light, keeps_bias);
         // SAFETY: the lock has just been locked for writing, which the guard ends.
         unsafe { lock.make_write_guard_unchecked(pass) }
     }
 
-    /// For calls on the whole store, which say nothing of the mix.
+    /// Locks for reading, without counting it: for calls on the whole store.
     #[track_caller]
-    pub(super) fn read_at(&self, place: usize) -> Reading<'_, K, V> {
-        let inside = Some(Inside::enter(&self.identity));
-        Reading { guard: self.locks[place].0.read(), _inside: inside }
-    }
-
-    #[track_caller]
-    pub(super) fn write_at(&self, place: usize) -> Writing<'_, K, V> {
-        let inside = Some(Inside::enter(&self.identity));
-        Writing { guard: self.lock_steered(place, true), site: &self.sites[place], _inside: inside }
-    }
-
-    /// All of them at once, in the order in which everyone locks several.
-    #[track_caller]
-    pub(super) fn read_all(&self) -> (Inside, Vec<RwMutexReadGuard<'_, Shard<K, V>>>) {
+    pub(super) fn read_at(&self, index: usize) -> Reading<'_, K, V> {
         let inside = Inside::enter(&self.identity);
-        (inside, self.locks.iter().map(|lock| lock.0.read()).collect())
+        Reading { guard: self.locks[index].0.read(), _inside: inside }
     }
 
-    /// All entries of a shard, and their memory. Ends all its flights, which are to be dropped by the caller.
+    /// Locks for writing, without counting it: for calls on the whole store.
     #[track_caller]
-    pub(super) fn take_at(&self, place: usize) -> (HashTable<(K, V)>, Flights<K, V>) {
-        let mut shard = self.write_at(place);
-        let flights = shard.flights.take();
-        let (table, site) = shard.table();
-        (table.take(site), flights)
+    pub(super) fn write_at(&self, index: usize) -> Writing<'_, K, V> {
+        let inside = Inside::enter(&self.identity);
+        Writing { guard: self.lock_steered(index, true), hint: &self.hints[index], _inside: inside }
     }
 
-    /// All tables of a store that is used up.
+    /// Locks all shards for reading, in their order (invariant S3).
+    #[track_caller]
+    pub(super) fn read_all(&self) -> ReadingAll<'_, K, V> {
+        let inside = Inside::enter(&self.identity);
+        ReadingAll {
+            guards: self.locks.iter().map(|lock| lock.0.read()).collect(),
+            _inside: inside,
+        }
+    }
+
+    /// Removes all entries of a shard, with their memory, and ends its flights. The caller drops both without a lock.
+    #[track_caller]
+    pub(super) fn take_at(&self, index: usize) -> (HashTable<(K, V)>, Flights<K, V>) {
+        let mut shard = self.write_at(index);
+        let flights = shard.flights.take();
+        (shard.table_mut().take(), flights)
+    }
+
+    /// Removes all tables of a store that is about to end.
     pub(super) fn take_tables(&mut self) -> impl Iterator<Item = HashTable<(K, V)>> {
-        self.locks.iter_mut().map(|lock| lock.0.get_mut().table.take_last())
+        self.locks.iter_mut().map(|lock| lock.0.get_mut().table.take())
     }
 }
 
@@ -240,15 +250,16 @@ impl<K, V> Drop for Shards<K, V> {
 
 #[inline]
 fn raw<K, V>(lock: &Lock<K, V>) -> &RawRwMutex {
-    // SAFETY: it is only asked, steered and locked here, never unlocked.
+    // SAFETY: this module only asks, steers and locks it, and never unlocks it.
     unsafe { lock.raw() }
 }
 
-/// A shard that is being read. The lock goes first, then the mark that this thread is inside.
+/// A shard that is locked for reading. Fields are dropped in order: first the lock, then the mark that this thread is
+/// inside. The same goes for the types below.
 #[derive(Debug)]
 pub(super) struct Reading<'a, K, V> {
     guard: RwMutexReadGuard<'a, Shard<K, V>>,
-    _inside: Option<Inside>,
+    _inside: Inside,
 }
 
 impl<K, V> Deref for Reading<'_, K, V> {
@@ -260,26 +271,45 @@ impl<K, V> Deref for Reading<'_, K, V> {
     }
 }
 
-/// A shard that is being written.
+/// All shards, locked for reading.
+#[derive(Debug)]
+pub(super) struct ReadingAll<'a, K, V> {
+    guards: Vec<RwMutexReadGuard<'a, Shard<K, V>>>,
+    _inside: Inside,
+}
+
+impl<K, V> ReadingAll<'_, K, V> {
+    pub(super) fn shard(&self, index: usize) -> &Shard<K, V> {
+        &self.guards[index]
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.guards.iter().map(|shard| shard.table.len()).sum()
+    }
+
+    pub(super) fn entries(&self) -> impl Iterator<Item = &(K, V)> {
+        self.guards.iter().flat_map(|shard| shard.table.iter())
+    }
+}
+
+/// A shard that is locked for writing.
 #[derive(Debug)]
 pub(super) struct Writing<'a, K, V> {
     guard: RwMutexWriteGuard<'a, Shard<K, V>>,
-    site: &'a Site,
-    _inside: Option<Inside>,
+    hint: &'a PrefetchHint,
+    _inside: Inside,
 }
 
 impl<K, V> Writing<'_, K, V> {
-    /// The table, and where it says where it is.
     #[inline]
-    pub(super) fn table(&mut self) -> (&mut Table<K, V>, &Site) {
-        (&mut self.guard.table, self.site)
+    pub(super) fn table_mut(&mut self) -> HintedTable<'_, K, V> {
+        HintedTable { table: &mut self.guard.table, hint: self.hint }
     }
 
-    /// The same, with the flights.
     #[inline]
-    pub(super) fn parts(&mut self) -> (&mut Table<K, V>, &mut Flights<K, V>, &Site) {
+    pub(super) fn table_and_flights(&mut self) -> (HintedTable<'_, K, V>, &mut Flights<K, V>) {
         let shard = &mut *self.guard;
-        (&mut shard.table, &mut shard.flights, self.site)
+        (HintedTable { table: &mut shard.table, hint: self.hint }, &mut shard.flights)
     }
 }
 
@@ -304,15 +334,15 @@ mod tests {
     use super::*;
     use crate::sys::thread;
 
-    /// Asking costs more than a store does. A thread that may use one core only, where there are several, would make
-    /// smaller stores and pools if it asked again.
+    /// Asking the system costs more than making a store does. And a thread that is bound to one core would make smaller
+    /// stores and pools than the others if it asked again.
     #[test]
     #[cfg(target_os = "linux")]
     fn the_cores_are_asked_for_once() {
         if IS_MODEL {
             return;
         }
-        let usual_here = usual();
+        let count_here = default_shard_count();
         let on_one_core = || {
             let size = size_of::<libc::cpu_set_t>();
             // SAFETY: all zeroes is the empty set.
@@ -328,10 +358,10 @@ mod tests {
             // SAFETY: the set is readable, of this size.
             assert_eq!(unsafe { libc::sched_setaffinity(0, size, &one) }, 0);
             assert_eq!(thread::available_parallelism().map_or(1, usize::from), 1);
-            (usual(), crate::sys::cores())
+            (default_shard_count(), crate::sys::cores())
         };
-        let (usual_there, cores) = thread::scope(|s| s.spawn(on_one_core).join()).unwrap();
-        assert_eq!((usual_there, cores), (usual_here, crate::sys::cores()));
+        let (count_there, cores) = thread::scope(|s| s.spawn(on_one_core).join()).unwrap();
+        assert_eq!((count_there, cores), (count_here, crate::sys::cores()));
     }
 
     #[test]

@@ -1,85 +1,29 @@
-//! The table of a shard: hashbrown's, with a growth of our own.
+//! The table of a shard: hashbrown's, made safe against hashers that panic.
 //!
-//! hashbrown calls the hasher while it moves entries to their new places, and a hasher that panics then
-//! may cost it entries. Here all hashes are computed before the first entry moves: a panic leaves the
-//! table as it was. Growing, clearing out what removals left, and shrinking are one thing, [`rebuild`].
-//!
-//! [`rebuild`]: Table::rebuild
+//! hashbrown calls the hasher while it moves entries to their new buckets, and a hasher that panics then may cost it
+//! entries. Here all hashes are computed before the first entry moves, so a panic leaves the table as it was.
+//! Growing, shrinking and clearing the marks that removals leave are one operation, [`rebuild`](Table::rebuild).
 
 use super::error::TryReserveError;
-use crate::sys::atomic::{AtomicU64, Ordering};
-use crate::sys::{catch, discard, prefetch, prefetch_to_write};
+use crate::sys::{catch, discard};
 use hashbrown::{HashTable, hash_table};
+use std::hint::black_box;
+use std::mem;
 use std::panic::resume_unwind;
-use std::{mem, ptr};
 
-/// An entry that is there.
-pub(super) type Place<'a, K, V> = hash_table::OccupiedEntry<'a, (K, V)>;
+/// The bucket of an entry.
+pub(super) type Bucket<'a, K, V> = hash_table::OccupiedEntry<'a, (K, V)>;
 
-/// Up to so many buckets a table is not worth shrinking.
+/// A table with at most this many buckets is never sparse.
 const SMALL: usize = 32;
-/// How many times more than its entries a table may hold before it is shrunk.
+/// A table with this many times more buckets than entries is sparse.
 const SPARSE: usize = 8;
+/// The size in bytes from which tables that are about to be allocated are first asked for as a whole.
+const LARGE: usize = 1 << 28;
 
 #[derive(Debug)]
 pub(super) struct Table<K, V> {
     entries: HashTable<(K, V)>,
-}
-
-/// Where a table's memory is, in one word, for those who want it in their cache before they may look: the
-/// address at which the tags begin and the entries end, and the number of buckets as a power of two; or 0,
-/// from when that changes to the next insertion. Kept outside of the table's lock, and written by who has it.
-///
-/// It may be out of date, or wrong: nothing is read there.
-#[derive(Debug)]
-pub(super) struct Site(AtomicU64);
-
-impl Site {
-    pub(super) fn new() -> Self {
-        Site(AtomicU64::new(0))
-    }
-
-    fn is_unknown(&self) -> bool {
-        // ORDERING: Relaxed, here and below: nothing is read by it.
-        self.0.load(Ordering::Relaxed) == 0
-    }
-
-    fn forget(&self) {
-        self.0.store(0, Ordering::Relaxed);
-    }
-
-    /// By an entry, and which bucket it is in.
-    #[cold]
-    fn learn<T>(&self, entry: &T, bucket: usize, buckets: usize) {
-        let tags = ptr::from_ref(entry).addr() + (bucket + 1) * size_of::<T>();
-        self.0.store((tags as u64) << 8 | u64::from(buckets.ilog2()), Ordering::Relaxed);
-    }
-
-    /// Has what a look for the hash begins with brought into the cache: the tags of its group, and the
-    /// entry that belongs to the first of them.
-    #[inline]
-    pub(super) fn prefetch<T>(&self, hash: u64) {
-        let (tag, entry) = self.places::<T>(hash);
-        prefetch(tag);
-        prefetch(entry);
-    }
-
-    /// The same, with the entry to be written.
-    #[inline]
-    pub(super) fn prefetch_to_write<T>(&self, hash: u64) {
-        let (tag, entry) = self.places::<T>(hash);
-        prefetch(tag);
-        prefetch_to_write(entry);
-    }
-
-    #[inline]
-    fn places<T>(&self, hash: u64) -> (usize, usize) {
-        let site = self.0.load(Ordering::Relaxed);
-        let (tags, buckets) = (site >> 8, site & 0x3f);
-        let bucket = hash & ((1 << buckets) - 1);
-        let entry = tags.wrapping_sub((bucket + 1).wrapping_mul(size_of::<T>() as u64));
-        ((tags + bucket) as usize, entry as usize)
-    }
 }
 
 impl<K, V> Table<K, V> {
@@ -88,12 +32,12 @@ impl<K, V> Table<K, V> {
     }
 
     pub(super) fn try_with_capacity(capacity: usize) -> Result<Self, TryReserveError> {
-        Ok(Table { entries: Self::made_for(capacity)? })
+        Ok(Table { entries: Self::allocate(capacity)? })
     }
 
-    fn made_for(capacity: usize) -> Result<HashTable<(K, V)>, TryReserveError> {
+    fn allocate(capacity: usize) -> Result<HashTable<(K, V)>, TryReserveError> {
         let mut entries = HashTable::new();
-        match entries.try_reserve(capacity, |_| unreachable!("there are none")) {
+        match entries.try_reserve(capacity, |_| unreachable!("the table is empty")) {
             Ok(()) => Ok(entries),
             Err(hashbrown::TryReserveError::CapacityOverflow) => {
                 Err(TryReserveError::CapacityOverflow)
@@ -102,8 +46,27 @@ impl<K, V> Table<K, V> {
         }
     }
 
-    /// How many bytes a table with room for so many entries takes, about; `None` if that is no number.
-    pub(super) fn bytes_for(capacity: usize) -> Option<usize> {
+    /// Checks that `count` tables of this capacity each can be allocated together.
+    ///
+    /// They are then allocated one by one, and each may be small enough to be granted though the sum isn't. So where
+    /// the sum is large it is allocated once, as the one table of a `HashMap` would be, and freed.
+    pub(super) fn check_capacity(count: usize, each: usize) -> Result<(), TryReserveError> {
+        let bytes = Self::bytes_for(each)
+            .and_then(|bytes| bytes.checked_mul(count))
+            .filter(|&bytes| bytes <= isize::MAX as usize)
+            .ok_or(TryReserveError::CapacityOverflow)?;
+        if bytes >= LARGE {
+            let mut probe = Vec::<u8>::new();
+            let outcome = probe.try_reserve_exact(bytes);
+            // Keeps the compiler from removing an allocation that nothing uses.
+            black_box(&mut probe);
+            outcome.map_err(|_| TryReserveError::OutOfMemory)?;
+        }
+        Ok(())
+    }
+
+    /// About how many bytes a table of this capacity takes; `None` if that overflows.
+    fn bytes_for(capacity: usize) -> Option<usize> {
         let buckets = capacity.checked_mul(8)?.div_ceil(7).checked_next_power_of_two()?;
         buckets.checked_mul(size_of::<(K, V)>() + 1)
     }
@@ -138,27 +101,26 @@ impl<K, V> Table<K, V> {
         self.entries.find_mut(hash, |(key, _)| is_it(key))
     }
 
-    /// Puts an entry in whose key is not there, after a [`make_room`](Table::make_room).
-    #[inline]
-    pub(super) fn insert_new(&mut self, site: &Site, hash: u64, entry: (K, V)) -> &mut (K, V) {
-        let buckets = self.entries.num_buckets();
-        let place = self.entries.insert_unique(hash, entry, |_| unreachable!("there is room"));
-        if site.is_unknown() {
-            site.learn(place.get(), place.bucket_index(), buckets);
-        }
-        place.into_mut()
+    pub(super) fn buckets(&self) -> usize {
+        self.entries.num_buckets()
     }
 
-    /// Where the entry is, as long as the table isn't changed.
-    pub(super) fn index(&self, hash: u64, mut is_it: impl FnMut(&K) -> bool) -> Option<usize> {
+    /// Inserts an entry whose key is absent. Only when there is capacity for one: runs no user code.
+    #[inline]
+    pub(super) fn insert_new(&mut self, hash: u64, entry: (K, V)) -> Bucket<'_, K, V> {
+        self.entries.insert_unique(hash, entry, |_| unreachable!("there is capacity"))
+    }
+
+    /// The index of the key's bucket, valid until the table changes.
+    pub(super) fn find_index(&self, hash: u64, mut is_it: impl FnMut(&K) -> bool) -> Option<usize> {
         self.entries.find_bucket_index(hash, |(key, _)| is_it(key))
     }
 
-    /// The entry at an index that is still valid.
-    pub(super) fn place(&mut self, index: usize) -> Place<'_, K, V> {
+    /// The bucket at an index that is still valid.
+    pub(super) fn bucket(&mut self, index: usize) -> Bucket<'_, K, V> {
         match self.entries.get_bucket_entry(index) {
-            Ok(place) => place,
-            Err(_) => unreachable!("the index was found just now"),
+            Ok(bucket) => bucket,
+            Err(_) => unreachable!("the index is that of an entry"),
         }
     }
 
@@ -171,110 +133,95 @@ impl<K, V> Table<K, V> {
         Some(entry.remove().0)
     }
 
-    /// Takes out all entries that `leaves` says, into `gone`.
-    pub(super) fn take_if(
+    /// Moves the entries for which `f` returns `true` to `removed`.
+    pub(super) fn extract_if(
         &mut self,
-        gone: &mut Vec<(K, V)>,
-        mut leaves: impl FnMut(&K, &mut V) -> bool,
+        removed: &mut Vec<(K, V)>,
+        mut f: impl FnMut(&K, &mut V) -> bool,
     ) {
-        gone.extend(self.entries.extract_if(|(key, value)| leaves(key, value)));
+        removed.extend(self.entries.extract_if(|(key, value)| f(key, value)));
     }
 
-    /// Takes out everything, and the memory with it.
-    pub(super) fn take(&mut self, site: &Site) -> HashTable<(K, V)> {
-        site.forget();
-        self.take_last()
-    }
-
-    /// The same, when nobody looks any more.
-    pub(super) fn take_last(&mut self) -> HashTable<(K, V)> {
+    /// Removes all entries, and the memory with them.
+    pub(super) fn take(&mut self) -> HashTable<(K, V)> {
         mem::take(&mut self.entries)
     }
 
-    /// Sees to it that there is room for one entry more.
     #[inline]
-    #[track_caller]
-    pub(super) fn make_room(&mut self, site: &Site, hash_of: impl Fn(&K) -> u64) {
-        if self.entries.len() == self.entries.capacity() {
-            self.grow(site, hash_of);
-        }
-    }
-
-    pub(super) fn has_room(&self, additional: usize) -> bool {
+    pub(super) fn has_capacity_for(&self, additional: usize) -> bool {
         self.capacity() - self.len() >= additional
     }
 
-    /// Sees to it that there is room for so many entries more, or leaves the table as it is.
-    pub(super) fn try_reserve(
+    /// Rebuilds the table so that it has capacity for `additional` more entries. Changes nothing if it fails.
+    pub(super) fn try_grow(
         &mut self,
-        site: &Site,
         additional: usize,
         hash_of: impl Fn(&K) -> u64,
     ) -> Result<(), TryReserveError> {
-        if self.has_room(additional) {
-            return Ok(());
-        }
-        let larger = self.larger(additional).ok_or(TryReserveError::CapacityOverflow)?;
-        let rebuilt = Self::made_for(larger)?;
+        let capacity = self.capacity_for(additional).ok_or(TryReserveError::CapacityOverflow)?;
+        let rebuilt = Self::allocate(capacity)?;
         let mut hashes = Vec::new();
         hashes.try_reserve_exact(self.len()).map_err(|_| TryReserveError::OutOfMemory)?;
         hashes.extend(self.entries.iter().map(|(key, _)| hash_of(key)));
-        self.move_to(rebuilt, site, hashes);
+        self.move_to(rebuilt, hashes);
         Ok(())
     }
 
-    /// The capacity with which there is room for so many more. Where removals have left their marks, no larger one
-    /// is needed.
-    fn larger(&self, additional: usize) -> Option<usize> {
+    /// The capacity to rebuild the table with for `additional` more entries: a larger one, unless what fills the
+    /// table are mostly the marks that removals left.
+    fn capacity_for(&self, additional: usize) -> Option<usize> {
         let needed = self.len().checked_add(additional)?;
         let full = self.entries.num_buckets() / 8 * 7;
         Some(needed.max(if self.len() > full / 2 { full + 1 } else { 0 }))
     }
 
+    /// Rebuilds a full table so that it has capacity for one more entry.
     #[cold]
     #[track_caller]
-    fn grow(&mut self, site: &Site, hash_of: impl Fn(&K) -> u64) {
-        self.rebuild(site, self.larger(1).expect("Store: capacity overflow"), hash_of);
+    pub(super) fn grow(&mut self, hash_of: impl Fn(&K) -> u64) {
+        self.rebuild(self.capacity_for(1).expect("Store: capacity overflow"), hash_of);
     }
 
-    /// Whether so few entries are left that the memory is worth giving back.
+    /// Whether the table has so few entries that it should be shrunk.
     pub(super) fn is_sparse(&self) -> bool {
-        let held = self.entries.num_buckets();
-        held > SMALL && self.len() < held / SPARSE
+        let buckets = self.entries.num_buckets();
+        buckets > SMALL && self.len() < buckets / SPARSE
     }
 
-    /// Gives back the memory that the entries, and as many again or so many, don't need.
+    /// Shrinks the table to the entries, or to `capacity` if that is more. Returns whether its memory has changed.
     #[cold]
-    pub(super) fn shrink(&mut self, site: &Site, capacity: usize, hash_of: impl Fn(&K) -> u64) {
-        if self.entries.num_buckets() > HashTable::<(K, V)>::with_capacity(capacity).num_buckets() {
-            self.rebuild(site, capacity, hash_of);
+    pub(super) fn shrink_to(&mut self, capacity: usize, hash_of: impl Fn(&K) -> u64) -> bool {
+        let smaller = HashTable::<(K, V)>::with_capacity(capacity).num_buckets();
+        let shrinks = smaller < self.entries.num_buckets();
+        if shrinks {
+            self.rebuild(capacity, hash_of);
         }
+        shrinks
     }
 
-    fn rebuild(&mut self, site: &Site, capacity: usize, hash_of: impl Fn(&K) -> u64) {
+    fn rebuild(&mut self, capacity: usize, hash_of: impl Fn(&K) -> u64) {
         let hashes: Vec<u64> = self.entries.iter().map(|(key, _)| hash_of(key)).collect();
-        self.move_to(HashTable::with_capacity(capacity.max(self.len())), site, hashes);
+        self.move_to(HashTable::with_capacity(capacity.max(self.len())), hashes);
     }
 
-    /// Moves all entries to another table, which has room for them. No foreign code runs here. `hashes` are in
-    /// the order of `iter`, as a drain is.
-    fn move_to(&mut self, mut rebuilt: HashTable<(K, V)>, site: &Site, hashes: Vec<u64>) {
+    /// Moves all entries to a table that has the capacity for them. Runs no user code. `hashes` are in the order of
+    /// `iter`, which is that of `drain` too.
+    fn move_to(&mut self, mut rebuilt: HashTable<(K, V)>, hashes: Vec<u64>) {
         for (hash, entry) in hashes.into_iter().zip(self.entries.drain()) {
-            rebuilt.insert_unique(hash, entry, |_| unreachable!("there is room"));
+            rebuilt.insert_unique(hash, entry, |_| unreachable!("allocated for all of them"));
         }
         self.entries = rebuilt;
-        site.forget();
     }
 }
 
-/// Drops all of them, also after one whose `Drop` panics, and then goes on with that panic; those of later ones go
-/// nowhere. A table of hashbrown's leaks what comes after it.
+/// Drops all of `entries`, also after a `Drop` that panics, and then resumes the first panic; later ones are
+/// discarded. hashbrown's own tables leak the entries after the first panic.
 pub(super) fn drop_all<T>(mut entries: impl Iterator<Item = T>) {
     if !mem::needs_drop::<T>() {
         return;
     }
     let mut first = None;
-    // Once, and once more for each panic: a loop by `next`, which leaves the iterator whole.
+    // Runs once, and once more for each panic: `by_ref` leaves the rest in the iterator.
     while let Err(payload) = catch(|| {
         for entry in entries.by_ref() {
             drop(entry);
@@ -299,8 +246,10 @@ mod tests {
     }
 
     fn insert(table: &mut Table<u64, u64>, key: u64) {
-        table.make_room(&Site::new(), hash);
-        table.insert_new(&Site::new(), hash(&key), (key, key + 1));
+        if !table.has_capacity_for(1) {
+            table.grow(hash);
+        }
+        table.insert_new(hash(&key), (key, key + 1));
     }
 
     fn remove(table: &mut Table<u64, u64>, key: u64) {
@@ -313,7 +262,7 @@ mod tests {
         (0..1000).for_each(|key| insert(&mut table, key));
         (10..1000).for_each(|key| remove(&mut table, key));
         assert!(table.is_sparse());
-        table.shrink(&Site::new(), 2 * table.len(), hash);
+        table.shrink_to(2 * table.len(), hash);
         assert!(!table.is_sparse() && table.capacity() < 64);
         for key in 0..1000 {
             let found = table.find(hash(&key), |it| *it == key);
@@ -321,7 +270,7 @@ mod tests {
         }
     }
 
-    /// The store asks for all of its tables first; a table by itself fails as cleanly.
+    /// The store checks the sum of its tables first; a table by itself must fail as cleanly.
     #[test]
     #[cfg(target_pointer_width = "64")]
     fn too_large_a_table_is_an_error_and_changes_nothing() {
@@ -334,13 +283,13 @@ mod tests {
             (1 << 50, TryReserveError::OutOfMemory),
         ];
         for (additional, error) in too_large {
-            assert_eq!(table.try_reserve(&Site::new(), additional, hash), Err(error));
-            let made = Table::<u64, u64>::try_with_capacity(additional);
-            assert_eq!(made.map(|table| table.len()), Err(error));
+            assert_eq!(table.try_grow(additional, hash), Err(error));
+            let allocated = Table::<u64, u64>::try_with_capacity(additional);
+            assert_eq!(allocated.map(|table| table.len()), Err(error));
         }
         assert_eq!((table.len(), table.capacity()), (100, capacity));
-        assert_eq!(table.try_reserve(&Site::new(), 1000, hash), Ok(()));
-        assert!(table.has_room(1000));
+        assert_eq!(table.try_grow(1000, hash), Ok(()));
+        assert!(table.has_capacity_for(1000));
         (0..100).for_each(|key| remove(&mut table, key));
     }
 

@@ -42,7 +42,7 @@ const MACHINE: [&str; 8] = [
 ];
 
 /// Modules whose files still use one another in a circle.
-const CIRCLES: [&str; 3] = ["rw_mutex", "store", "wait_group"];
+const CIRCLES: [&str; 2] = ["rw_mutex", "wait_group"];
 
 /// The files of a module from the lowest up, where an order is promised: each uses only those before it.
 const ORDERS: [(&str, &[&str]); 1] = [("mutex", &["state", "core", "raw", "spec"])];

@@ -1,8 +1,7 @@
-//! How stores are made: empty, from other collections, as copies, and filled from iterators.
+//! Constructors and conversions: empty stores, from other collections, clones, and stores filled from iterators.
 
-use super::Store;
-use super::error::TryReserveError;
-use super::shards::{Shards, usual};
+use super::map::Store;
+use super::shards::{Shards, default_shard_count};
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash, RandomState};
 
@@ -20,21 +19,22 @@ impl<K, V> Store<K, V> {
         Self::default()
     }
 
-    /// Creates an empty store with room for `capacity` entries, if they spread evenly over the shards.
+    /// Creates an empty store with capacity for `capacity` entries, if they spread evenly over the shards.
     ///
-    /// Each shard has room for its share, rounded up: they seldom spread so evenly that none has to grow. Fewer
-    /// entries than there are shards reserve nothing, as a table for each would take far more than they need.
+    /// Each shard has capacity for its share, rounded up; entries seldom spread so evenly that no shard has to grow.
+    /// Fewer entries than there are shards reserve nothing: a table for each shard would take far more memory than they
+    /// need.
     ///
     /// # Panics
-    /// If the room would take more than `isize::MAX` bytes, or the allocator returns an error.
+    /// If the tables would take more than `isize::MAX` bytes, or the allocator returns an error.
     #[must_use]
     #[track_caller]
     pub fn with_capacity(capacity: usize) -> Self {
         Self::with_capacity_and_hasher(capacity, RandomState::new())
     }
 
-    /// Creates an empty store of `shards` shards, rounded up to a power of two, 65,536 at most. More shards cost
-    /// memory, fewer let writers meet more often.
+    /// Creates an empty store of `shards` shards, rounded up to a power of two, at most 65,536. More shards take more
+    /// memory; with fewer, writers contend more often.
     ///
     /// # Panics
     /// If `shards` is zero.
@@ -49,7 +49,7 @@ impl<K, V, S> Store<K, V, S> {
     /// Creates an empty store whose keys are hashed by `hasher`.
     #[must_use]
     pub fn with_hasher(hasher: S) -> Self {
-        Store { shards: Shards::new(usual()), hasher }
+        Store { shards: Shards::new(default_shard_count()), hasher }
     }
 
     /// [`with_capacity`](Store::with_capacity) and [`with_hasher`](Store::with_hasher) in one.
@@ -59,7 +59,7 @@ impl<K, V, S> Store<K, V, S> {
     #[must_use]
     #[track_caller]
     pub fn with_capacity_and_hasher(capacity: usize, hasher: S) -> Self {
-        Self::with_room(usual(), capacity, hasher)
+        Self::with_shards_and_capacity(default_shard_count(), capacity, hasher)
     }
 
     /// [`with_shards`](Store::with_shards) and [`with_hasher`](Store::with_hasher) in one.
@@ -74,19 +74,12 @@ impl<K, V, S> Store<K, V, S> {
     }
 
     #[track_caller]
-    fn with_room(shards: usize, capacity: usize, hasher: S) -> Self {
+    fn with_shards_and_capacity(shards: usize, capacity: usize, hasher: S) -> Self {
         match Shards::with_capacity(shards, capacity) {
             Ok(shards) => Store { shards, hasher },
-            Err(error) => refuse(error),
+            Err(error) => panic!("Store: {error}"),
         }
     }
-}
-
-/// Panics for a call that can't return the error.
-#[cold]
-#[track_caller]
-pub(super) fn refuse(error: TryReserveError) -> ! {
-    panic!("Store: {error}")
 }
 
 impl<K, V, S: Default> Default for Store<K, V, S> {
@@ -95,14 +88,15 @@ impl<K, V, S: Default> Default for Store<K, V, S> {
     }
 }
 
-/// A copy has the entries of one moment, as [`snapshot`](Store::snapshot): all shards are locked for reading while
-/// the entries are cloned. It has as many shards, and a clone of the hasher.
+/// A clone has the entries of one moment, as a [`snapshot`](Store::snapshot): all shards are locked for reading while
+/// they are cloned. It has the same number of shards, and a clone of the hasher.
 impl<K: Hash + Eq + Clone, V: Clone, S: BuildHasher + Clone> Clone for Store<K, V, S> {
     #[track_caller]
     fn clone(&self) -> Self {
-        // They are put in, and what is left of them after a panic is dropped, without a lock of this store.
+        // The entries are inserted, and dropped if that panics, without a lock of this store.
         let entries = self.snapshot();
-        let mut copy = Store::with_room(self.shards(), entries.len(), self.hasher.clone());
+        let hasher = self.hasher.clone();
+        let mut copy = Store::with_shards_and_capacity(self.shards(), entries.len(), hasher);
         copy.extend(entries);
         copy
     }
@@ -147,7 +141,8 @@ impl<K: Hash + Eq, V, S: BuildHasher + Clone> From<HashMap<K, V, S>> for Store<K
     /// assert_eq!(store.into_iter().collect::<HashMap<_, _>>(), map);
     /// ```
     fn from(map: HashMap<K, V, S>) -> Self {
-        let mut store = Store::with_room(usual(), map.len(), map.hasher().clone());
+        let (shards, hasher) = (default_shard_count(), map.hasher().clone());
+        let mut store = Store::with_shards_and_capacity(shards, map.len(), hasher);
         store.extend(map);
         store
     }
@@ -160,7 +155,7 @@ impl<K: Hash + Eq, V, S: BuildHasher> Extend<(K, V)> for Store<K, V, S> {
 }
 
 impl<K: Hash + Eq, V, S: BuildHasher> Extend<(K, V)> for &Store<K, V, S> {
-    /// Inserts one entry after another. The last one of a key stays.
+    /// Inserts one entry after another. The last value of a key stays.
     #[track_caller]
     fn extend<I: IntoIterator<Item = (K, V)>>(&mut self, entries: I) {
         for (key, value) in entries {
@@ -186,7 +181,7 @@ where
     V: Copy,
     S: BuildHasher,
 {
-    /// Inserts a copy of one entry after another. The last one of a key stays.
+    /// Inserts a copy of one entry after another. The last value of a key stays.
     #[track_caller]
     fn extend<I: IntoIterator<Item = (&'a K, &'a V)>>(&mut self, entries: I) {
         self.extend(entries.into_iter().map(|(key, value)| (*key, *value)));

@@ -1,26 +1,24 @@
-//! Calls that may insert, by a borrowed key: an owned one is made only when it is inserted.
+//! Calls that may insert, by a borrowed key: an owned key is made only when it is inserted.
 //!
 //! The owned key is made by `K: From<&Q>`, not by `Q: ToOwned<Owned = K>`: an `Arc<str>`, a `Box<str>` or a string
-//! type of another crate can be made of a `&str`, but is not what it is owned as.
+//! type of another crate can be made of a `&str`, but isn't its `Owned`.
 
-use super::compute::assert_owns;
-use super::entry::{Opened, Removed};
-use super::table::{Site, Table};
-use super::{OccupiedEntry, Store};
+use super::entry::{Found, OccupiedEntry, Removed};
+use super::map::{Store, assert_owned_equals};
+use super::prefetch_hint::HintedTable;
 use std::borrow::Borrow;
 use std::fmt;
 use std::hash::{BuildHasher, Hash};
 
 /// Calls that may insert, by a borrowed key.
 ///
-/// As [`entry`](Store::entry) and [`upsert`](Store::upsert), but the key is borrowed, and an owned one is made of it,
-/// by `From`, only when it is inserted.
+/// An owned key is made of the borrowed one, by `From`, only when it is inserted.
 /// [`get_or_compute_by_ref`](Store::get_or_compute_by_ref) is another such call.
 impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
-    /// Returns what `f` returns for the entry of a borrowed key. `f` runs under the lock for writing.
+    /// Calls `f` with the entry of a borrowed key, and returns its result. `f` runs under the lock for writing.
     ///
     /// # Panics
-    /// Whatever `f` panics with: the entry stays as `f` has left it. From inside this store.
+    /// If `f` panics: the entry stays as `f` left it. If called from inside this store.
     ///
     /// # Examples
     /// ```
@@ -43,28 +41,30 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
         Q: Hash + Eq + ?Sized,
     {
         let hash = self.hash(key);
-        // Outside of the lock, as what it holds is dropped with it.
-        let (mut removed, mut spare, mut f) = (Removed::new(), None, Some(f));
-        let mut shard = self.shards.write(true, hash);
-        let had = shard.table.len();
+        // Declared before the lock, and so dropped without it: what is removed, what can't be inserted, and `f` if it
+        // isn't called.
+        let (mut removed, mut refused, mut f) = (Removed::new(), None, Some(f));
+        let mut shard = self.shards.write(hash);
+        let before = shard.table.len();
         let is_it = |it: &K| it.borrow() == key;
-        let entry = match self.open(&mut shard, hash, is_it, &mut removed) {
-            Opened::Occupied(entry) => EntryRef::Occupied(entry),
-            Opened::Vacant(table, site) => {
-                EntryRef::Vacant(VacantEntryRef { table, site, hash, key, spare: &mut spare })
+        let entry = match self.find_entry(&mut shard, hash, is_it, &mut removed) {
+            Found::Occupied(entry) => EntryRef::Occupied(entry),
+            Found::Vacant(table) => {
+                EntryRef::Vacant(VacantEntryRef { table, hash, key, refused: &mut refused })
             }
         };
-        let f = f.take().expect("called once");
+        let f = f.take().expect("put there above");
         let result = f(entry);
-        self.close(shard, had);
+        self.unlock_after_entry(shard, before);
         result
     }
 
-    /// Changes the value of a borrowed key by `update`, or inserts that of `insert` if the key is absent. Both run
+    /// Changes the value of a borrowed key by `update`, or inserts the value of `insert` if the key is absent. Both run
     /// under the lock for writing.
     ///
     /// # Panics
-    /// Whatever they panic with. If the owned key is not equal to the borrowed one. From inside this store.
+    /// If `insert` or `update` panics. If the owned key is not equal to the borrowed one. If called from inside this
+    /// store.
     ///
     /// # Examples
     /// ```
@@ -85,51 +85,50 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
         Q: Hash + Eq + ?Sized,
     {
         let hash = self.hash(key);
-        let (mut removed, mut spare) = (Removed::new(), None);
-        // Outside of the lock, as what the other one holds is dropped with it.
+        // Declared before the lock, and so dropped without it.
+        let (mut removed, mut refused) = (Removed::new(), None);
         let (mut insert, mut update) = (Some(insert), Some(update));
-        // No closure: a key that is not equal is to be blamed on the caller's line.
-        let mut shard = self.shards.write(true, hash);
-        match self.open(&mut shard, hash, |it| it.borrow() == key, &mut removed) {
-            Opened::Occupied(mut entry) => {
+        // Not by `entry_by_ref`: a closure would hide the caller's line from the panic about keys that differ.
+        let mut shard = self.shards.write(hash);
+        match self.find_entry(&mut shard, hash, |it| it.borrow() == key, &mut removed) {
+            Found::Occupied(mut entry) => {
                 if let Some(update) = update.take() {
                     update(entry.get_mut());
                 }
             }
-            Opened::Vacant(table, site) => {
+            Found::Vacant(table) => {
                 if let Some(insert) = insert.take() {
-                    let spare = &mut spare;
-                    VacantEntryRef { table, site, hash, key, spare }.insert(insert());
+                    let refused = &mut refused;
+                    VacantEntryRef { table, hash, key, refused }.insert(insert());
                 }
             }
         }
     }
 }
 
-/// What is at a borrowed key, while the closure of [`Store::entry_by_ref`] runs: an [`Entry`](super::Entry)
-/// whose key is owned only when it is inserted.
+/// The entry of a borrowed key, while the closure of [`Store::entry_by_ref`] runs.
 ///
-/// What the closure drops here is dropped under the lock of the key's shard; what it returns is not.
+/// It differs from an [`Entry`](super::Entry) in that an owned key is made only when it is inserted. What the closure
+/// drops is dropped under the lock of the key's shard; what it returns is not.
 pub enum EntryRef<'a, 'q, K, Q: ?Sized, V> {
     /// The key is in the store.
     Occupied(OccupiedEntry<'a, K, V>),
-    /// It isn't.
+    /// The key is absent.
     Vacant(VacantEntryRef<'a, 'q, K, Q, V>),
 }
 
-/// An entry whose key, which is borrowed, is not in the store.
+/// The entry of a borrowed key that is absent.
 pub struct VacantEntryRef<'a, 'q, K, Q: ?Sized, V> {
-    /// Has room for it.
-    table: &'a mut Table<K, V>,
-    site: &'a Site,
+    /// With capacity for it.
+    table: HintedTable<'a, K, V>,
     hash: u64,
     key: &'q Q,
-    /// Outside of the lock: what isn't inserted, as the owned key can't be made or is not equal.
-    spare: &'a mut Option<(Option<K>, V)>,
+    /// What isn't inserted because the owned key can't be made or is not equal, to be dropped without the lock.
+    refused: &'a mut Option<(Option<K>, V)>,
 }
 
 impl<'a, 'q, K, Q: ?Sized, V> EntryRef<'a, 'q, K, Q, V> {
-    /// Returns the key: the store's own if it is there, else the one that was asked for.
+    /// Returns the key: the store's own if it is there, else the one that was given.
     pub fn key(&self) -> &Q
     where
         K: Borrow<Q>,
@@ -140,7 +139,7 @@ impl<'a, 'q, K, Q: ?Sized, V> EntryRef<'a, 'q, K, Q, V> {
         }
     }
 
-    /// Changes the value by `f`, if there is one.
+    /// Calls `f` with the value, to change it, if the key is there.
     pub fn and_modify(mut self, f: impl FnOnce(&mut V)) -> Self {
         if let EntryRef::Occupied(entry) = &mut self {
             f(entry.get_mut());
@@ -148,7 +147,7 @@ impl<'a, 'q, K, Q: ?Sized, V> EntryRef<'a, 'q, K, Q, V> {
         self
     }
 
-    /// Returns the value. Inserts `value` if there was none.
+    /// Returns the value, after inserting `value` if the key is absent.
     ///
     /// # Panics
     /// As [`VacantEntryRef::insert`].
@@ -164,10 +163,10 @@ impl<'a, 'q, K, Q: ?Sized, V> EntryRef<'a, 'q, K, Q, V> {
         }
     }
 
-    /// Returns the value. Inserts that of `f` if there was none.
+    /// Returns the value, after inserting that of `f` if the key is absent.
     ///
     /// # Panics
-    /// Whatever `f` panics with. As [`VacantEntryRef::insert`].
+    /// If `f` panics. As [`VacantEntryRef::insert`].
     #[track_caller]
     pub fn or_insert_with(self, f: impl FnOnce() -> V) -> &'a mut V
     where
@@ -180,7 +179,7 @@ impl<'a, 'q, K, Q: ?Sized, V> EntryRef<'a, 'q, K, Q, V> {
         }
     }
 
-    /// Returns the value. Inserts the default if there was none.
+    /// Returns the value, after inserting the default if the key is absent.
     ///
     /// # Panics
     /// As [`VacantEntryRef::insert`].
@@ -199,28 +198,26 @@ impl<'a, 'q, K, Q: ?Sized, V> EntryRef<'a, 'q, K, Q, V> {
 }
 
 impl<'a, 'q, K, Q: ?Sized, V> VacantEntryRef<'a, 'q, K, Q, V> {
-    /// Returns the key that was asked for.
+    /// Returns the key that was given.
     pub fn key(&self) -> &'q Q {
         self.key
     }
 
-    /// Inserts an owned key, which is made of the borrowed one, with this value.
+    /// Makes an owned key of the borrowed one, inserts it with this value, and returns the value for changes.
     ///
     /// # Panics
-    /// If the owned key is not equal to the borrowed one: then nothing is inserted.
+    /// If the owned key is not equal to the borrowed one: nothing is inserted then.
     #[track_caller]
     pub fn insert(self, value: V) -> &'a mut V
     where
         K: Borrow<Q> + From<&'q Q>,
         Q: Eq,
     {
-        let (owned, _) = self.spare.insert((None, value));
-        assert_owns(owned.insert(K::from(self.key)), self.key);
-        match self.spare.take() {
-            Some((Some(key), value)) => {
-                &mut self.table.insert_new(self.site, self.hash, (key, value)).1
-            }
-            _ => unreachable!("both have just been put there"),
+        let (owned, _) = self.refused.insert((None, value));
+        assert_owned_equals(owned.insert(K::from(self.key)), self.key);
+        match self.refused.take() {
+            Some((Some(key), value)) => &mut self.table.insert_new(self.hash, (key, value)).1,
+            _ => unreachable!("put there above"),
         }
     }
 }

@@ -1,7 +1,7 @@
-//! Values that are computed when they are first asked for, once. The protocol is in [`flights`](super::flights).
+//! The calls that compute a value when it is first asked for, once. The protocol is in [`flight`](super::flight).
 
-use super::Store;
-use super::flights::{Flight, Outcome};
+use super::flight::{Flight, Outcome};
+use super::map::{Store, assert_owned_equals};
 use super::shards::{Shard, Shards};
 use crate::sys::Arc;
 use std::borrow::Borrow;
@@ -9,11 +9,11 @@ use std::convert::Infallible;
 use std::hash::{BuildHasher, Hash};
 use std::mem;
 
-/// Calls that compute: one for all that ask at the same time.
+/// Calls that compute: one computes for all that ask at the same time.
 ///
-/// Who computes, who waits, and what each returns is told under [single-flight](Store#single-flight).
+/// [Single-flight](Store#single-flight) describes which call computes, which ones wait, and what each returns.
 impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
-    /// Returns a clone of the key's value, which `f` computes if there is none.
+    /// Returns a clone of the key's value, which `f` computes if the key is absent.
     ///
     /// Of several calls at a time one calls its `f`, without a lock, and the others wait for the value. See
     /// [single-flight](Store#single-flight).
@@ -22,9 +22,10 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
     /// While another call computes the value.
     ///
     /// # Panics
-    /// Whatever `f` panics with. If the call would wait for itself: `f` asks for the same key in the same way, without
-    /// having removed it, or for one whose function, in another thread, waits for this one. (Other ways to wait for oneself are
-    /// not seen: `f` must not join a thread that asks for the key.) From inside this store.
+    /// If `f` panics. If called from inside this store. If the call would wait for itself: `f` asks for its own key,
+    /// without having removed it or inserted a value, or for a key whose function, in another thread, waits for this
+    /// call. (A call that waits for itself in another way isn't noticed: `f` must not join a thread that asks for the
+    /// key.)
     ///
     /// # Examples
     /// ```
@@ -44,12 +45,12 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
 
     /// [`get_or_compute`](Store::get_or_compute) with a function that may fail.
     ///
-    /// The error goes to all calls that wait, so it is cloned. One that can't be, as [`std::io::Error`], goes into
+    /// All calls that wait get a clone of the error. An error that isn't `Clone`, such as [`std::io::Error`], goes into
     /// an `Arc`.
     ///
     /// # Errors
-    /// What `f` failed with, or the function of the call that this one waited for. Nothing is put in then. The next
-    /// call computes again.
+    /// The error of `f`, or of the function of the call that this one waited for. Nothing is inserted then, and the
+    /// next call computes again.
     ///
     /// # Blocking
     /// While another call computes the value.
@@ -81,8 +82,8 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
         self.compute(hash, Asked::<K, K>::Owned(key), f)
     }
 
-    /// [`get_or_compute`](Store::get_or_compute) by a borrowed key. An owned one is made of it, by `From`, only when
-    /// the value has to be computed: where the key is there, nothing is allocated for it.
+    /// [`get_or_compute`](Store::get_or_compute) by a borrowed key. An owned key is made of it, by `From`, only when
+    /// the value has to be computed: a call that finds a value allocates nothing for the key.
     ///
     /// # Blocking
     /// While another call computes the value.
@@ -108,8 +109,8 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
         value
     }
 
-    /// [`try_get_or_compute`](Store::try_get_or_compute) by a borrowed key, of which an owned one is made only when
-    /// the value has to be computed.
+    /// [`try_get_or_compute`](Store::try_get_or_compute) by a borrowed key. An owned key is made of it only when the
+    /// value has to be computed.
     ///
     /// # Errors
     /// As [`try_get_or_compute`](Store::try_get_or_compute).
@@ -148,17 +149,17 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
         E: Clone + Send + Sync + 'static,
     {
         let (leader, key) = loop {
-            match self.look(hash, |it| asked.is(it)) {
+            match self.find_value_or_flight(hash, |it| asked.is(it)) {
                 Found::Value(value) => return Ok(value),
                 Found::Flight(flight) => {
                     flight.wait();
-                    if let Some(result) = flight.outcome().result() {
+                    if let Some(result) = flight.into_outcome().result() {
                         return result;
                     }
                 }
                 Found::Nothing => {
-                    let key = asked.share();
-                    if let Some(leader) = self.take_off(hash, &key) {
+                    let key = asked.into_shared();
+                    if let Some(leader) = self.start_flight(hash, &key) {
                         break (leader, key);
                     }
                     asked = Asked::Shared(key);
@@ -166,18 +167,18 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
             }
         };
         match f(&key) {
-            Ok(value) => Ok(leader.put_in(self, key, value)),
+            Ok(value) => Ok(leader.insert_and_complete(self, key, value)),
             Err(error) => {
-                leader.land(Outcome::Error(Box::new(error.clone())));
+                leader.complete(Outcome::Error(Box::new(error.clone())));
                 Err(error)
             }
         }
     }
 
-    /// What is there for the key, as a reader sees it.
+    /// Looks for the key's value, and then for its flight, in one critical section.
     #[inline]
     #[track_caller]
-    fn look(&self, hash: u64, is_it: impl Fn(&K) -> bool) -> Found<V>
+    fn find_value_or_flight(&self, hash: u64, is_it: impl Fn(&K) -> bool) -> Found<V>
     where
         V: Clone,
     {
@@ -185,16 +186,16 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
             Some((_, value)) => Found::Value(value.clone()),
             None => shard.flights.find(hash, &is_it).cloned().map_or(Found::Nothing, Found::Flight),
         };
-        match self.shards.read_at_once(hash) {
+        match self.shards.read_fast(hash) {
             Some(shard) => find(&shard),
-            None => find(&self.shards.read(true, hash)),
+            None => find(&self.shards.read(hash)),
         }
     }
 
-    /// Starts a flight, if there is still nothing for the key.
+    /// Starts a flight, unless there is a value or a flight by now.
     #[track_caller]
-    fn take_off(&self, hash: u64, key: &Arc<K>) -> Option<Leader<'_, K, V>> {
-        let mut shard = self.shards.write(true, hash);
+    fn start_flight(&self, hash: u64, key: &Arc<K>) -> Option<Leader<'_, K, V>> {
+        let mut shard = self.shards.write(hash);
         let is_it = |it: &K| *it == **key;
         if shard.table.find(hash, is_it).is_some() || shard.flights.find(hash, is_it).is_some() {
             return None;
@@ -205,38 +206,12 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
     }
 }
 
-/// An owned key, made of a borrowed one by `from`.
-///
-/// # Panics
-/// If the two are not equal: no call would find it.
-#[track_caller]
-fn own<'q, K, Q>(key: &'q Q, from: impl FnOnce(&'q Q) -> K) -> K
-where
-    K: Borrow<Q>,
-    Q: Eq + ?Sized,
-{
-    let owned = from(key);
-    assert_owns(&owned, key);
-    owned
-}
-
-/// # Panics
-/// If an owned key is not equal to the borrowed one that it was made of.
-#[track_caller]
-pub(super) fn assert_owns<K, Q>(owned: &K, key: &Q)
-where
-    K: Borrow<Q>,
-    Q: Eq + ?Sized,
-{
-    assert!(owned.borrow() == key, "Store: the key made of a borrowed one is not equal to it");
-}
-
 /// The key that a call asks for.
 enum Asked<'q, K, Q: ?Sized> {
     Owned(K),
-    /// With what makes an owned one of it.
+    /// With the function that makes an owned key of it.
     Borrowed(&'q Q, fn(&'q Q) -> K),
-    /// An owned one, ready to be listed.
+    /// An owned key, ready to be listed.
     Shared(Arc<K>),
 }
 
@@ -250,10 +225,14 @@ impl<K: Eq + Borrow<Q>, Q: Eq + ?Sized> Asked<'_, K, Q> {
     }
 
     #[track_caller]
-    fn share(self) -> Arc<K> {
+    fn into_shared(self) -> Arc<K> {
         match self {
             Asked::Owned(key) => Arc::new(key),
-            Asked::Borrowed(key, from) => Arc::new(own(key, from)),
+            Asked::Borrowed(key, from) => {
+                let owned = from(key);
+                assert_owned_equals(&owned, key);
+                Arc::new(owned)
+            }
             Asked::Shared(key) => key,
         }
     }
@@ -266,69 +245,74 @@ enum Found<V> {
     Nothing,
 }
 
-/// The call that computes. Ends its flight, whatever becomes of it (invariant 1 in `flights.rs`).
+/// The call that computes. Completes its flight when it is dropped (F1).
 struct Leader<'a, K, V> {
     shards: &'a Shards<K, V>,
     hash: u64,
     flight: Arc<Flight<V>>,
-    /// Whether the flight may be on the list: a removal may have taken it off.
+    /// Whether the flight may be listed: a removal may have unlisted it.
     is_listed: bool,
-    /// What is to be told.
+    /// What the flight will complete with.
     outcome: Outcome<V>,
 }
 
 impl<K: Hash + Eq, V: Clone> Leader<'_, K, V> {
-    /// Puts the value in, unless a removal or an insertion came first, and lands. Returns what the callers get.
-    fn put_in<S: BuildHasher>(mut self, store: &Store<K, V, S>, key: Arc<K>, value: V) -> V {
+    /// Inserts the value, unless a removal or an insertion came first, and completes the flight. Returns what all
+    /// callers get.
+    fn insert_and_complete<S: BuildHasher>(
+        mut self,
+        store: &Store<K, V, S>,
+        key: Arc<K>,
+        value: V,
+    ) -> V {
         let is_it = |it: &K| *it == *key;
-        // What is not needed in the end is dropped after the landing: its drop may take its time, or panic.
-        let (mut told, mut spare) = (value.clone(), None);
+        // A value that turns out not to be needed is dropped after the completion: its drop may take time, or panic.
+        let (mut outcome, mut unneeded) = (value.clone(), None);
         loop {
-            let mut shard = self.shards.write(true, self.hash);
+            let mut shard = self.shards.write(self.hash);
             self.is_listed = shard.flights.lists(&self.flight);
             if !self.is_listed {
                 break;
             }
             if shard.table.find(self.hash, is_it).is_none() {
-                let (table, site) = shard.table();
-                table.make_room(site, |key| store.hash_inside(key));
-                // No foreign code from here on: invariant 2.
-                drop(shard.flights.end(&self.flight));
+                let (mut table, flights) = shard.table_and_flights();
+                table.reserve_one(|key| store.hash(key));
+                // No user code from here on: S2.
+                drop(flights.unlist(&self.flight));
                 self.is_listed = false;
-                let key = Arc::into_inner(key).expect("invariant 4: the list's reference is gone");
-                let (table, site) = shard.table();
-                table.insert_new(site, self.hash, (key, value));
+                let key = Arc::into_inner(key).expect("F4: the list's reference is gone");
+                table.insert_new(self.hash, (key, value));
                 break;
             }
             drop(shard);
-            // Cloned as a reader. It may be removed by now, and then the flight is off the list too.
-            if let Found::Value(inserted) = store.look(self.hash, is_it) {
-                spare = Some(mem::replace(&mut told, inserted));
+            // Clones the inserted value as a reader. If it has been removed by now, so has the flight.
+            if let Found::Value(inserted) = store.find_value_or_flight(self.hash, is_it) {
+                unneeded = Some(mem::replace(&mut outcome, inserted));
                 break;
             }
         }
         let flight = self.flight.clone();
-        self.land(Outcome::Value(told));
-        drop(spare);
-        match flight.outcome().result::<Infallible>() {
+        self.complete(Outcome::Value(outcome));
+        drop(unneeded);
+        match flight.into_outcome().result::<Infallible>() {
             Some(Ok(value)) => value,
-            None => unreachable!("it has just landed with a value"),
+            None => unreachable!("completed with a value above"),
         }
     }
 }
 
 impl<K, V> Leader<'_, K, V> {
-    fn land(mut self, outcome: Outcome<V>) {
+    fn complete(mut self, outcome: Outcome<V>) {
         self.outcome = outcome;
     }
 }
 
 impl<K, V> Drop for Leader<'_, K, V> {
     fn drop(&mut self) {
-        let ended =
-            self.is_listed.then(|| self.shards.write(true, self.hash).flights.end(&self.flight));
-        self.flight.land(mem::replace(&mut self.outcome, Outcome::Panicked));
-        // A key is dropped outside of the lock, and when nobody waits any more: its drop may panic.
-        drop(ended);
+        let unlisted =
+            self.is_listed.then(|| self.shards.write(self.hash).flights.unlist(&self.flight));
+        self.flight.complete(mem::replace(&mut self.outcome, Outcome::Panicked));
+        // A key is dropped without a lock, and after the completion: its drop may panic.
+        drop(unlisted);
     }
 }

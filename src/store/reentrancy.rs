@@ -1,33 +1,31 @@
-//! Which stores this thread is inside of, running somebody's code under a lock of theirs.
+//! Reentrancy: which stores this thread is inside of, running user code under one of their locks.
 //!
-//! Closures, but also a key's `Hash` and `Eq` and a `Clone`, may call anything, the same store
-//! included; that call would wait for the lock that its own thread holds. So it is refused.
+//! Closures, a key's `Hash` and `Eq` and a `Clone` may call anything, the same store included. Such a call would wait
+//! for a lock that its own thread holds, so it is refused.
 //!
-//! A read past a lock's word needs no mark here, as it has left one in a slot of its thread: it asks only
-//! whether there is any mark here, and everyone else looks at the slots too. And where it is known that what
-//! runs under a lock calls nothing, as with numbers and strings, nobody can come to ask, so there is none
-//! either: see [`is_plain`].
+//! A thread that locks a shard by the lock's word is marked here. A biased read needs no mark: it has already marked a
+//! slot of its thread for the lock, and each check here looks at the slots as well.
 //!
-//! The destructors of thread-locals may call stores, and nest them. What is recorded here has no destructor itself,
-//! and so is there until the last of those has run.
+//! Destructors of thread-locals may call stores, even nested ones. The thread-locals here have no destructor, so they
+//! can be used until the last of those has run.
 
 use crate::rw_mutex::RawRwMutex;
 use crate::sys::local;
-use std::any::TypeId;
 use std::cell::{Cell, RefCell};
 use std::mem::ManuallyDrop;
 use std::ops::Range;
 
-/// What tells a store from all others, as long as it lives: its first lock's address, and the ids of its
-/// locks.
+/// What tells a store from all others while it exists.
 #[derive(Clone, Debug)]
 pub(super) struct Identity {
+    /// The address of its first lock.
     pub(super) address: usize,
+    /// The ids of its locks.
     pub(super) ids: Range<u64>,
 }
 
 local! {
-    /// The store that this thread is inside of, the innermost if it is several; 0 if there is none.
+    /// The address of the store that this thread is inside of: of several, the innermost; 0 if there is none.
     static INNERMOST: Cell<usize> = Cell::new(0);
 }
 local! {
@@ -35,10 +33,10 @@ local! {
     static OUTER: RefCell<Outer> = RefCell::new(Outer::new());
 }
 
-/// How many outer stores need no memory.
+/// How many outer stores are recorded without an allocation.
 const FEW: usize = 4;
 
-/// Stores by their addresses, as a stack. Frees its memory with the last one that needs it, and so needs no
+/// A stack of stores' addresses. Frees its memory when the last entry that needs it is popped, so it needs no
 /// destructor.
 #[derive(Debug)]
 struct Outer {
@@ -54,7 +52,7 @@ impl Outer {
 
     fn push(&mut self, store: usize) {
         match self.few.get_mut(self.len) {
-            Some(place) => *place = store,
+            Some(entry) => *entry = store,
             None => self.more.push(store),
         }
         self.len += 1;
@@ -75,19 +73,22 @@ impl Outer {
     }
 }
 
-/// This thread is inside the store, until this is dropped.
+/// The mark that this thread is inside a store, removed when this is dropped.
 #[derive(Debug)]
 pub(super) struct Inside {
+    /// The store that was the innermost before.
     outer: usize,
 }
 
 impl Inside {
+    /// Marks this thread as inside the store.
+    ///
     /// # Panics
-    /// If the thread is inside that store already.
+    /// If it is inside that store already.
     #[inline]
     #[track_caller]
     pub(super) fn enter(store: &Identity) -> Self {
-        // In a model a thread that is ending can't be told any more, and is let in.
+        // In a model, a thread that is ending has no thread-locals any more and isn't checked.
         let outer = INNERMOST.try_with(|innermost| innermost.replace(store.address)).unwrap_or(0);
         let inside = Inside { outer };
         let again = outer != 0 && inside.nests(store.address);
@@ -102,30 +103,7 @@ impl Inside {
         (!is_inside(store)).then(|| Inside::enter(store))
     }
 
-    /// The mark, if one `is_needed`: if anything of a user's may run under the lock. Else only the look whether
-    /// the thread is inside already.
-    ///
-    /// # Panics
-    /// If it is.
-    #[inline]
-    #[track_caller]
-    pub(super) fn enter_if(is_needed: bool, store: &Identity) -> Option<Self> {
-        if is_needed {
-            return Some(Inside::enter(store));
-        }
-        if (!is_nowhere() || RawRwMutex::reads_any_at_once()) && is_inside(store) {
-            refuse();
-        }
-        None
-    }
-
-    /// The mark, if there is none yet. Only for a thread that has a lock of the store.
-    pub(super) fn ensure(store: &Identity) -> Option<Self> {
-        let innermost = INNERMOST.try_with(Cell::get).unwrap_or(0);
-        (innermost != store.address).then(|| Inside::enter(store))
-    }
-
-    /// Keeps the outer store in mind; whether it, or one around it, is this one.
+    /// Records the outer store, and returns whether it, or one around it, is this one.
     #[cold]
     fn nests(&self, store: usize) -> bool {
         let again = OUTER.try_with(|others| {
@@ -156,45 +134,13 @@ impl Drop for Inside {
     }
 }
 
-/// Whether this thread has no mark here, and so at most reads past a lock's word.
+/// Whether this thread has no mark here. It may still be inside a biased read.
 #[inline]
-pub(super) fn is_nowhere() -> bool {
+pub(super) fn is_unmarked() -> bool {
     INNERMOST.try_with(Cell::get).unwrap_or(0) == 0
 }
 
-/// Whether cloning, comparing and dropping a `T` runs nobody's code but the standard library's. Known when the
-/// code is compiled.
-#[inline]
-pub(super) fn is_plain<T: ?Sized>() -> bool {
-    macro_rules! is_one_of {
-        ($($plain:ty),*) => { [$(TypeId::of::<$plain>()),*].contains(&typeid::of::<T>()) };
-    }
-    is_one_of!(
-        (),
-        bool,
-        char,
-        i8,
-        i16,
-        i32,
-        i64,
-        i128,
-        isize,
-        u8,
-        u16,
-        u32,
-        u64,
-        u128,
-        usize,
-        f32,
-        f64,
-        str,
-        String,
-        &str,
-        Box<str>
-    )
-}
-
-/// Whether this thread is inside that store.
+/// Whether this thread is inside the store.
 #[cold]
 pub(super) fn is_inside(store: &Identity) -> bool {
     INNERMOST.try_with(|innermost| innermost.get() == store.address).unwrap_or(false)
@@ -211,10 +157,10 @@ mod tests {
     #[test]
     fn a_store_is_entered_once_at_a_time() {
         let [first, second, third] = [8, 16, 24].map(|address| Identity { address, ids: 0..0 });
-        assert!(is_nowhere());
+        assert!(is_unmarked());
         let inside = Inside::enter(&first);
         let nested = Inside::enter(&second);
-        assert!(is_inside(&first) && is_inside(&second) && !is_inside(&third) && !is_nowhere());
+        assert!(is_inside(&first) && is_inside(&second) && !is_inside(&third) && !is_unmarked());
         for store in [&first, &second] {
             assert!(catch_unwind(|| Inside::enter(store)).is_err());
         }
@@ -222,7 +168,7 @@ mod tests {
         assert!(is_inside(&first) && !is_inside(&second));
         drop(Inside::enter(&second));
         drop(inside);
-        assert!(!is_inside(&first) && is_nowhere());
+        assert!(!is_inside(&first) && is_unmarked());
         drop(Inside::enter(&first));
     }
 
