@@ -31,7 +31,7 @@
 //! heavy one in the writer alone: see `light.rs`. Only first slots are marked lightly.
 
 use crate::sys::atomic::{AtomicU64, Ordering};
-use crate::support::thread_index::{Bit, GROUP, claim, give_back, words};
+use crate::support::thread_index::{GROUP, IndexSet, Lease, words};
 use crate::sys::{Hint, IS_MODEL, array, global_array, local, prepare_heavy_fence};
 use crossbeam_utils::CachePadded;
 use std::cell::Cell;
@@ -79,18 +79,7 @@ local! {
 }
 local! {
     /// Gives the row back when the thread ends.
-    static LEASE: Lease = Lease(Cell::new(None));
-}
-
-struct Lease(Cell<Option<usize>>);
-
-impl Drop for Lease {
-    fn drop(&mut self) {
-        if let Some(index) = self.0.take() {
-            let _ = ROW.try_with(|row| row.set(None));
-            leave_row(index);
-        }
-    }
+    static LEASE: Lease = Lease::new(leave_row);
 }
 
 /// Set in the ids of locks whose reads are not counted here.
@@ -199,10 +188,7 @@ pub(super) fn all_first() -> impl Iterator<Item = &'static Slot> {
 
 fn claim_row() -> Option<&'static Row> {
     // An error means that the thread is ending: nobody would give the row back.
-    let index = LEASE
-        .try_with(|lease| own_a_row().inspect(|&index| lease.0.set(Some(index))))
-        .ok()
-        .flatten()?;
+    let index = LEASE.try_with(|lease| lease.hold(own_a_row)).ok().flatten()?;
     // Before this thread is inside of this lock.
     prepare_heavy_fence();
     let row: &Row = &rows()[index];
@@ -212,24 +198,24 @@ fn claim_row() -> Option<&'static Row> {
 
 /// The lowest row that nobody owns; one with forgotten marks only if there is no other.
 fn own_a_row() -> Option<usize> {
-    let is_clean = |index| !Bit::of(index).is_in(scanned());
-    let index = claim(owned(), ROWS, is_clean).or_else(|| claim(owned(), ROWS, |_| true))?;
-    let bit = Bit::of(index);
+    let (owned, scanned) = (IndexSet(owned()), IndexSet(scanned()));
+    let is_clean = |index| !scanned.contains(index);
+    let index = owned.claim(ROWS, is_clean).or_else(|| owned.claim(ROWS, |_| true))?;
     // ORDERING: Relaxed: comes before the first mark on this thread, which is never light, and whose fence
     // publishes both. As a
     // read-modify-write it keeps the release sequence of `leave_row` going.
-    scanned()[bit.word].fetch_or(bit.mask, Ordering::Relaxed);
+    scanned.insert(index, Ordering::Relaxed);
     Some(index)
 }
 
 fn leave_row(index: usize) {
-    let bit = Bit::of(index);
+    let _ = ROW.try_with(|row| row.set(None));
     // ORDERING: Acquire: a slot may have been left by another thread; Release: a writer that doesn't
     // look here any more must still see what was read here as done (its scan reads with Acquire).
     if rows()[index].slots.iter().all(|slot| slot.load_own(Ordering::Acquire) == 0) {
-        scanned()[bit.word].fetch_and(!bit.mask, Ordering::Release);
+        IndexSet(scanned()).remove(index, Ordering::Release);
     }
-    give_back(owned(), index);
+    IndexSet(owned()).release(index);
 }
 
 /// Whether the slot is marked for the lock.

@@ -6,7 +6,7 @@
 //! one shared cell with a read-modify-write.
 
 use super::lazy::Lazy;
-use crate::support::thread_index::NUMBERS;
+use crate::support::thread_index::CAPACITY;
 use crate::sys::atomic::{AtomicU64, Ordering};
 use crate::sys::{IS_MODEL, array};
 use crossbeam_utils::CachePadded;
@@ -16,7 +16,7 @@ type Cell = CachePadded<AtomicU64>;
 /// Cells of the first segment.
 const FIRST: usize = if IS_MODEL { 1 } else { 8 };
 /// Segments after the first: of FIRST, 2 FIRST, 4 FIRST cells and so on.
-const MORE: usize = (NUMBERS / FIRST).next_power_of_two().ilog2() as usize;
+const MORE: usize = (CAPACITY / FIRST).next_power_of_two().ilog2() as usize;
 
 #[derive(Debug)]
 pub(super) struct Cells {
@@ -112,15 +112,15 @@ mod tests {
     fn each_number_has_a_cell_of_its_own() {
         let cells = Cells::new();
         let mut seen: Vec<usize> =
-            (0..NUMBERS).map(|number| std::ptr::from_ref(cells.get(number)).addr()).collect();
+            (0..CAPACITY).map(|number| std::ptr::from_ref(cells.get(number)).addr()).collect();
         seen.sort_unstable();
         seen.dedup();
-        assert_eq!(seen.len(), NUMBERS);
-        for number in 0..NUMBERS {
+        assert_eq!(seen.len(), CAPACITY);
+        for number in 0..CAPACITY {
             cells.add(Some(number), number as u64);
         }
         cells.add(None, 5);
-        assert_eq!(cells.sum(), (NUMBERS * (NUMBERS - 1) / 2) as u64 + 5);
+        assert_eq!(cells.sum(), (CAPACITY * (CAPACITY - 1) / 2) as u64 + 5);
     }
 
     #[test]
@@ -128,11 +128,11 @@ mod tests {
         let cells = Cells::new();
         cells.add(Some(FIRST - 1), 1);
         assert!(cells.more.iter().all(|segment| segment.get().is_none()));
-        cells.add(Some(NUMBERS - 1), 1);
+        cells.add(Some(CAPACITY - 1), 1);
         let lengths: Vec<_> =
             cells.more.iter().map(|it| it.get().map(|cells| cells.len())).collect();
         let (last, before) = lengths.split_last().unwrap();
         assert!(before.iter().all(Option::is_none));
-        assert!(*last >= Some(NUMBERS / 2), "{lengths:?}");
+        assert!(*last >= Some(CAPACITY / 2), "{lengths:?}");
     }
 }

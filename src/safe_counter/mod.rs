@@ -47,7 +47,7 @@ mod lazy;
 #[cfg(feature = "serde")]
 mod serde;
 
-use crate::support::thread_index::{NUMBERS, claim_mine, mine};
+use crate::support::thread_index::{CAPACITY, claim_current, current};
 use crate::sys::atomic::{AtomicU64, AtomicUsize, Ordering};
 use crate::sys::{Hint, IS_MODEL, Mutex, const_fn};
 use cells::{Cells, add_alone};
@@ -135,8 +135,8 @@ pub struct SafeCounter {
 }
 
 /// Owners that are nobody's number, nor what stands for one that is missing.
-const NOBODY: usize = NUMBERS;
-const MOVED: usize = NUMBERS + 1;
+const NOBODY: usize = CAPACITY;
+const MOVED: usize = CAPACITY + 1;
 /// How many additions to `rest` make a counter worth its cells.
 const VISITS: u32 = if IS_MODEL { 1 } else { 64 };
 
@@ -182,7 +182,7 @@ impl SafeCounter {
     #[inline]
     #[track_caller]
     pub(crate) fn count(&self, n: u64) -> u64 {
-        let number = mine();
+        let number = current();
         // ORDERING: Relaxed: this thread's own store if it is the owner; else it isn't, whatever it reads.
         if self.owner.load(Ordering::Relaxed) == number {
             add_alone(&self.first, n)
@@ -262,7 +262,7 @@ impl SafeCounter {
     #[cold]
     #[track_caller]
     fn count_slowly(&self, n: u64) -> u64 {
-        let number = Some(mine()).filter(|&number| number < NUMBERS).or_else(claim_mine);
+        let number = Some(current()).filter(|&number| number < CAPACITY).or_else(claim_current);
         if number.is_some_and(|number| self.owns_first(number)) {
             return add_alone(&self.first, n);
         }
