@@ -109,11 +109,13 @@ pub struct Row {
 }
 
 impl Row {
-    /// Binds every entry that takes the task.
+    /// Binds every entry that takes the task. `threads` is how many threads a contender uses;
+    /// the row's label says so.
     pub fn new<T: 'static>(
         section: &'static str,
         unit: &'static str,
         params: Params,
+        threads: usize,
         task: T,
         entries: Vec<Entry<T>>,
     ) -> Self {
@@ -131,6 +133,7 @@ impl Row {
         let runners = taking.map(bind).collect();
         let company = Company::NONE;
         let mut row = Self { section, params, unit, company, runners };
+        row.params.push(("threads".to_owned(), threads.to_string()));
         row.params.push(("cores".to_owned(), cores().to_string()));
         row.params.push((COMPANY.to_owned(), company.label()));
         row

@@ -117,7 +117,9 @@ fn from_table(run: &Run, table: &Table, spec: &Spec, colours: &Colours) -> Vec<C
     };
     let mut facets: Vec<Facet<'_>> = Vec::new();
     for line in table.lines.iter().filter(wanted) {
-        let others = line.params.iter().filter(|(name, _)| name != spec.x);
+        // A channel's shape says its number of threads.
+        let follows = |name: &str| spec.x == "shape" && name == "threads";
+        let others = line.params.iter().filter(|(name, _)| name != spec.x && !follows(name));
         let others: Vec<_> = others.cloned().collect();
         match facets.iter_mut().find(|(shared, _)| *shared == others) {
             Some((_, lines)) => lines.push(line),

@@ -51,6 +51,7 @@ fn rows(_: &Plan) -> Vec<Row> {
                 "Send and receive",
                 "ns per message",
                 params([("capacity", shown), ("shape", format!("{producers}p{consumers}c"))]),
+                producers + consumers,
                 Task { capacity, producers, consumers },
                 contenders::all(),
             ));

@@ -60,10 +60,10 @@ fn rows(_: &Plan) -> Vec<Row> {
 }
 
 fn ping_pong(company: Company) -> Row {
-    let names = params([("threads", "2".to_owned())]);
     let task = Task { kind: Kind::PingPong, capacity: 0 };
     let unit = "ns for the way there and back";
-    Row::new("notify_one, there and back", unit, names, task, contenders::all()).beside(company)
+    let row = Row::new("notify_one, there and back", unit, params([]), 2, task, contenders::all());
+    row.beside(company)
 }
 
 fn notify_all(kind: Kind, company: Company) -> Row {
@@ -72,7 +72,8 @@ fn notify_all(kind: Kind, company: Company) -> Row {
         "notify_all with ten waiters",
         "all left: ns from calling notify_all until the last has unlocked; notify_all: ns that \
          the call takes, with the unlocking where that comes after it",
-        params([("notified", when.to_owned()), ("threads", format!("1 + {}", notify::WAITERS))]),
+        params([("notified", when.to_owned())]),
+        notify::WAITERS + 1,
         Task { kind, capacity: 0 },
         contenders::all(),
     )
@@ -83,7 +84,8 @@ fn queue(capacity: usize, company: Company) -> Row {
     Row::new(
         "A bounded queue, 2p2c",
         "message: ns per message; put, take: ns of a call",
-        params([("capacity", capacity.to_string()), ("threads", queue::THREADS.to_string())]),
+        params([("capacity", capacity.to_string())]),
+        queue::THREADS,
         Task { kind: Kind::Queue, capacity },
         contenders::all(),
     )

@@ -39,7 +39,8 @@ fn rows(plan: &Plan) -> Vec<Row> {
         Row::new(
             "Adding one",
             "ns per increment",
-            params([("threads", threads.to_string())]),
+            params([]),
+            threads,
             Task { read, threads },
             contenders::all(),
         )
@@ -48,6 +49,7 @@ fn rows(plan: &Plan) -> Vec<Row> {
         "Reading",
         "ns per read",
         params([("while", format!("{WRITERS} threads add"))]),
+        WRITERS + 1,
         Task { read: true, threads: WRITERS + 1 },
         contenders::all(),
     );

@@ -84,10 +84,8 @@ fn timed(kind: Kind, (inside, outside): (u64, u64), threads: usize) -> Row {
     Row::new(
         section,
         unit,
-        params([
-            ("work inside / outside, ns", format!("{inside} / {outside}")),
-            ("threads", threads.to_string()),
-        ]),
+        params([("work inside / outside, ns", format!("{inside} / {outside}"))]),
+        threads,
         Task { kind, inside, outside, threads },
         contenders::all(),
     )
@@ -98,7 +96,8 @@ fn beside_hogs_for(micros: u64) -> Row {
     Row::new(
         "Beside three hogs",
         "wait: ns from asking to holding; turns: acquisitions by others meanwhile",
-        params([("hogs hold it for", format!("{micros} µs")), ("threads", threads.to_string())]),
+        params([("hogs hold it for", format!("{micros} µs"))]),
+        threads,
         Task { kind: Kind::BesideHogs, inside: micros * 1_000, outside: 0, threads },
         contenders::all(),
     )

@@ -92,7 +92,7 @@ fn row(
 ) -> Row {
     let task = Task { kind, load, tasks };
     let names = params([("tasks", name.to_owned())]);
-    Row::new(section, unit, names, task, contenders::all())
+    Row::new(section, unit, names, SEATS, task, contenders::all())
 }
 
 fn round<P: Pool>(task: &Task, context: &mut Context) -> Result<Outcome, Failure> {

@@ -102,7 +102,8 @@ fn mixed((shown, reads): (&str, u64), threads: usize) -> Row {
     Row::new(
         "Read or write",
         "ns per operation, over all threads",
-        params([("reads", shown.to_owned()), ("threads", threads.to_string())]),
+        params([("reads", shown.to_owned())]),
+        threads,
         Task { kind: Kind::Mix, reads, threads, inside: 0 },
         contenders::all(),
     )
@@ -115,10 +116,8 @@ fn beside_writer(section: &'static str, unit: &'static str, kind: Kind) -> Row {
     Row::new(
         section,
         unit,
-        params([
-            ("load", format!("{} readers, {writer}", beside::READERS)),
-            ("threads", threads.to_string()),
-        ]),
+        params([("load", format!("{} readers, {writer}", beside::READERS))]),
+        threads,
         Task { kind, reads: 0, threads, inside: 0 },
         contenders::all(),
     )
@@ -130,11 +129,8 @@ fn beside_hogs(kind: Kind, micros: u64) -> Row {
     Row::new(
         "Beside three hogs that read and write",
         "wait: ns from asking to holding; turns: acquisitions by others meanwhile",
-        params([
-            ("waiting", waiting.to_owned()),
-            ("hogs hold it for", format!("{micros} µs")),
-            ("threads", threads.to_string()),
-        ]),
+        params([("waiting", waiting.to_owned()), ("hogs hold it for", format!("{micros} µs"))]),
+        threads,
         Task { kind, reads: 0, threads, inside: micros * 1_000 },
         contenders::locks(),
     )

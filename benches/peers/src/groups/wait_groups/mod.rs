@@ -3,7 +3,7 @@
 mod contenders;
 mod handoff;
 
-use crate::entry::{Entry, Failure, Group, Outcome, Role, Row, params};
+use crate::entry::{Entry, Failure, Group, Outcome, Params, Role, Row, params};
 use crate::plan::{Context, Plan};
 use crate::{go, window};
 use crossbeam_utils::CachePadded;
@@ -55,32 +55,28 @@ pub struct Task {
 
 fn rows(plan: &Plan) -> Vec<Row> {
     let add_done = plan.threads.iter().map(|&threads| {
-        row(
-            ("Add and done on one group", "ns per add + done"),
-            ("threads", threads.to_string()),
-            Kind::AddDone,
-            threads,
-        )
+        row(("Add and done on one group", "ns per add + done"), params([]), Kind::AddDone, threads)
     });
     let guards = plan.threads.iter().map(|&threads| {
         Row::new(
             "Clone and drop of a guard",
             "ns per clone + drop",
-            params([("threads", threads.to_string())]),
+            params([]),
+            threads,
             Task { kind: Kind::AddDone, threads },
             contenders::guards(),
         )
     });
     let burst = row(
         ("4 × 10,000 done, one waits", "ns per done"),
-        ("load", "start to the return of wait".to_owned()),
+        params([("timed", "start to the return of wait".to_owned())]),
         Kind::Burst,
-        handoff::DOERS,
+        handoff::DOERS + 1,
     );
     let handoff = |waiter: &str, kind| {
         row(
             ("From the last done to the return of wait", "ns"),
-            ("waiter", waiter.to_owned()),
+            params([("waiter", waiter.to_owned())]),
             kind,
             2,
         )
@@ -95,12 +91,12 @@ fn rows(plan: &Plan) -> Vec<Row> {
 
 fn row(
     (section, unit): (&'static str, &'static str),
-    param: (&str, String),
+    params: Params,
     kind: Kind,
     threads: usize,
 ) -> Row {
     let task = Task { kind, threads };
-    Row::new(section, unit, params([param]), task, contenders::all())
+    Row::new(section, unit, params, threads, task, contenders::all())
 }
 
 fn round<W: WaitGroup>(task: &Task, context: &mut Context) -> Result<Outcome, Failure> {
