@@ -237,9 +237,9 @@ mod tests {
 #[cfg(test)]
 mod models {
     use super::*;
+    use crate::model;
     use crate::sys::Arc;
-    use crate::sys::model;
-    use crate::sys::testing::{Plain, spawn};
+    use crate::testing::{Plain, spawn};
 
     global_array!(held: [AtomicU64; 1] = AtomicU64::new(0));
 
