@@ -7,6 +7,7 @@
 //! | [`thread_index`] | small numbers for threads, by which a thread owns its share of a table |
 //! | [`first_panic`] | the first of several panics, kept for the thread that resumes it |
 //! | [`wakers`] | futures that wait on an address, beside the threads that park on it |
+//! | [`waiters`] | a queue of waiters on their threads' stacks, woken one by one or all together |
 //! | [`latch`] | a word of counts that threads and futures wait on until it drains |
 //! | `spec` | the state machine that the locks are in a model |
 
@@ -18,4 +19,5 @@ pub(crate) mod latch;
 pub(crate) mod spec;
 pub(crate) mod thread_index;
 pub(crate) mod tuning;
+pub(crate) mod waiters;
 pub(crate) mod wakers;
