@@ -1,24 +1,28 @@
 //! Models of the worker pool. In a plain build each runs once, on real threads; with
 //! `--cfg phalanx_loom` loom explores its interleavings.
 //!
-//! Bugs that other pools had, and what would show them here or in `worker_pool.rs`:
+//! Bugs that other pools had, and the models here or tests in `worker_pool*.rs` that show them:
 //!
-//! | told in | the bug | model or test |
+//! | told in | bug | model or test |
 //! | --- | --- | --- |
 //! | rayon#992 | a job pushed between "queue empty" and sleep | `two_tasks_of_a_run_can_wait_for_each_other`, `a_pool_is_dropped_while_its_worker_goes_to_sleep` |
 //! | rayon#929 | a helper touches the frame of a batch that is over | `a_late_helper_finds_its_batch_closed` |
 //! | scoped-threadpool#11 | the first panic unwinds the scope while others still borrow | `a_panic_in_the_middle_of_a_chunk_drops_everything_once`, `a_panic_is_resumed_when_the_others_are_out_of_the_borrowed_data` |
-//! | rust#157969 | a second payload whose drop panics ends the scope early | `two_panics_are_one_to_the_caller`, `of_two_panics_one_arrives_and_the_bomb_of_the_other_is_defused` |
-//! | threadpool#89 | a caller trapped by the work of later callers | `callers_of_a_full_pool_wait_for_its_seat`, `a_helper_gives_its_seat_to_a_caller_that_waits`, `callers_whose_tasks_meet_take_turns` |
+//! | rust#157969 | a second payload whose drop panics ends the scope early | `two_panics_are_one_to_the_caller`, `of_two_panics_one_is_resumed_and_the_drop_of_the_other_may_panic` |
+//! | threadpool#89 | a caller trapped by the work of later callers | `callers_of_a_full_pool_wait_for_its_seat`, `a_helper_yields_its_seat_to_a_caller_that_waits`, `callers_whose_tasks_meet_take_turns` |
 //! | threadpool#13 | a task that panics leaves its collector waiting | every test of a panic |
 //! | rayon#446, rayon#592, rayon#1054 | a waiting worker runs unrelated work, or nests into a deadlock | `a_nested_run_makes_progress_in_its_own_seat`, `a_nested_call_keeps_its_callers_seat`, `a_helper_nests_a_meeting_after_its_caller_ran_out_of_tasks` |
 
+#[path = "common/models.rs"]
+mod common;
+
+use common::{Counted, spawn};
 use phalanx::atomic::{AtomicUsize, Ordering::Relaxed};
 use phalanx::{WaitGroup, WorkerPool, model, thread};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
-/// Counts how many are inside at once.
+/// Counts how many tasks run at once.
 #[derive(Clone)]
 struct Inside(Arc<[AtomicUsize; 2]>);
 
@@ -40,18 +44,8 @@ impl Inside {
     }
 }
 
-/// Counts its drops.
-struct Counted(Arc<AtomicUsize>);
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.0.fetch_add(1, Relaxed);
-    }
-}
-
-/// Two tasks, the first of which ends only when the second is under way. Tasks start in their order,
-/// so it takes two threads at once. (To wait both ways would show the same, in ten times as many
-/// executions.)
+/// Two tasks, the first of which ends only when the second is under way. Tasks start in their order, so it takes two
+/// threads at once. (Two tasks that each wait for the other show the same, in ten times as many executions.)
 fn meeting() -> [Box<dyn FnOnce() + Send>; 2] {
     let arrived = Arc::new(WaitGroup::new());
     arrived.add(1);
@@ -71,8 +65,8 @@ fn run_returns_every_result_in_order() {
 fn a_late_helper_finds_its_batch_closed() {
     model(|| {
         let pool = WorkerPool::new(2);
-        // The first batch may be over before its helper has started; the second one's frame lies
-        // where the first one's was.
+        // The first batch may be over before its helper has started. The second one's frame lies where the first
+        // one's was.
         assert_eq!(pool.run((0..2).map(|n| move || n)), [0, 1]);
         assert_eq!(pool.run((2..4).map(|n| move || n)), [2, 3]);
     });
@@ -122,9 +116,9 @@ fn map_shares_its_items_with_a_helper() {
 #[test]
 fn a_panic_in_the_middle_of_a_chunk_drops_everything_once() {
     model(|| {
-        let drops = Arc::new(AtomicUsize::new(0));
+        let counted = Counted::default();
         let pool = WorkerPool::new(2);
-        let items: Vec<_> = (0..4).map(|n| (n, Counted(drops.clone()))).collect();
+        let items: Vec<_> = (0..4).map(|n| (n, counted.clone())).collect();
         let result = catch_unwind(AssertUnwindSafe(|| {
             pool.map(items, |(n, counted)| {
                 if n == 2 {
@@ -134,7 +128,7 @@ fn a_panic_in_the_middle_of_a_chunk_drops_everything_once() {
             })
         }));
         assert_eq!(*result.err().unwrap().downcast::<i32>().unwrap(), 2);
-        assert_eq!(drops.load(Relaxed), 4);
+        assert_eq!(counted.drops(), 4);
         assert_eq!(pool.run([|| 1]), [1]);
     });
 }
@@ -142,15 +136,15 @@ fn a_panic_in_the_middle_of_a_chunk_drops_everything_once() {
 #[test]
 fn two_panics_are_one_to_the_caller() {
     model(|| {
-        let drops = Arc::new(AtomicUsize::new(0));
+        let counted = Counted::default();
         let pool = WorkerPool::new(2);
         let tasks = (0..2).map(|_| {
-            let counted = Counted(drops.clone());
+            let counted = counted.clone();
             move || -> () { resume_unwind(Box::new(counted)) }
         });
         let result = catch_unwind(AssertUnwindSafe(|| pool.run(tasks)));
         drop(result.err().unwrap());
-        assert_eq!(drops.load(Relaxed), 2);
+        assert_eq!(counted.drops(), 2);
     });
 }
 
@@ -165,8 +159,8 @@ fn two_callers_share_the_seats() {
                 move || inside.during(|| n)
             }))
         };
-        let (theirs, counted) = (pool.clone(), inside.clone());
-        let other = thread::spawn(move || call(&theirs, &counted));
+        let counted = inside.clone();
+        let other = spawn(&pool, move |pool| call(pool, &counted));
         assert_eq!(call(&pool, &inside), [0, 1]);
         assert_eq!(other.join().unwrap(), [0, 1]);
         assert!(inside.most() <= 2);
@@ -180,8 +174,8 @@ fn callers_of_a_full_pool_wait_for_its_seat() {
         let inside = Inside::new();
         let callers: Vec<_> = (0..2)
             .map(|n| {
-                let (pool, inside) = (pool.clone(), inside.clone());
-                thread::spawn(move || pool.run([|| inside.during(|| n)]))
+                let inside = inside.clone();
+                spawn(&pool, move |pool| pool.run([|| inside.during(|| n)]))
             })
             .collect();
         for (n, caller) in callers.into_iter().enumerate() {
@@ -223,34 +217,32 @@ fn a_built_pool_is_dropped_before_it_was_used() {
 }
 
 #[test]
-fn a_helper_gives_its_seat_to_a_caller_that_waits() {
+fn a_helper_yields_its_seat_to_a_caller_that_waits() {
     model(|| {
         let pool = Arc::new(WorkerPool::new(2));
-        let theirs = pool.clone();
-        let other = thread::spawn(move || theirs.run([|| 7]));
+        let other = spawn(&pool, |pool| pool.run([|| 7]));
         assert_eq!(pool.map(0..3, |n| n), [0, 1, 2]);
         assert_eq!(other.join().unwrap(), [7]);
     });
 }
 
 #[test]
-fn a_seat_that_a_caller_gives_back_goes_to_a_batch_that_wants_help() {
+fn a_seat_that_a_caller_releases_goes_to_a_batch_that_wants_help() {
     model(|| {
         let pool = Arc::new(WorkerPool::new(2));
-        let theirs = pool.clone();
-        let other = thread::spawn(move || theirs.run([|| 7]));
+        let other = spawn(&pool, |pool| pool.run([|| 7]));
         pool.run(meeting());
         assert_eq!(other.join().unwrap(), [7]);
     });
 }
 
 #[test]
-fn the_leader_of_a_map_gives_its_seat_to_a_caller_that_waits() {
+fn the_caller_of_a_map_yields_its_seat_to_a_caller_that_waits() {
     model(|| {
         let pool = Arc::new(WorkerPool::new(1));
         let inside = Inside::new();
-        let (theirs, counted) = (pool.clone(), inside.clone());
-        let other = thread::spawn(move || theirs.run([|| counted.during(|| 7)]));
+        let counted = inside.clone();
+        let other = spawn(&pool, move |pool| pool.run([|| counted.during(|| 7)]));
         assert_eq!(pool.map(0..3, |n| inside.during(|| n)), [0, 1, 2]);
         assert_eq!(other.join().unwrap(), [7]);
         assert_eq!(inside.most(), 1);
@@ -258,22 +250,20 @@ fn the_leader_of_a_map_gives_its_seat_to_a_caller_that_waits() {
 }
 
 #[test]
-fn maps_give_their_seat_to_each_other() {
+fn maps_yield_their_seat_to_each_other() {
     model(|| {
         let pool = Arc::new(WorkerPool::new(1));
-        let theirs = pool.clone();
-        let other = thread::spawn(move || theirs.map(0..3, |n| n));
+        let other = spawn(&pool, |pool| pool.map(0..3, |n| n));
         assert_eq!(pool.map(3..6, |n| n), [3, 4, 5]);
         assert_eq!(other.join().unwrap(), [0, 1, 2]);
     });
 }
 
 #[test]
-fn a_map_makes_room_for_a_meeting() {
+fn a_map_yields_its_seats_to_a_meeting() {
     model(|| {
         let pool = Arc::new(WorkerPool::new(2));
-        let theirs = pool.clone();
-        let other = thread::spawn(move || theirs.map(0..3, |n| n));
+        let other = spawn(&pool, |pool| pool.map(0..3, |n| n));
         pool.run(meeting());
         assert_eq!(other.join().unwrap(), [0, 1, 2]);
     });
@@ -283,8 +273,7 @@ fn a_map_makes_room_for_a_meeting() {
 fn callers_whose_tasks_meet_take_turns() {
     model(|| {
         let pool = Arc::new(WorkerPool::new(2));
-        let theirs = pool.clone();
-        let other = thread::spawn(move || drop(theirs.run(meeting())));
+        let other = spawn(&pool, |pool| drop(pool.run(meeting())));
         pool.run(meeting());
         other.join().unwrap();
     });
@@ -311,8 +300,7 @@ fn a_helper_nests_a_meeting_after_its_caller_ran_out_of_tasks() {
 fn a_nested_meeting_goes_before_a_gang_that_waits() {
     model(|| {
         let pool = Arc::new(WorkerPool::new(2));
-        let theirs = pool.clone();
-        let other = thread::spawn(move || theirs.run([|| 1, || 2]));
+        let other = spawn(&pool, |pool| pool.run([|| 1, || 2]));
         pool.run([|| pool.run(meeting())]);
         assert_eq!(other.join().unwrap(), [1, 2]);
     });
@@ -323,8 +311,8 @@ fn a_nested_call_keeps_its_callers_seat() {
     model(|| {
         let pool = Arc::new(WorkerPool::new(1));
         let inside = Inside::new();
-        let (theirs, counted) = (pool.clone(), inside.clone());
-        let other = thread::spawn(move || theirs.run([|| counted.during(|| ())]));
+        let counted = inside.clone();
+        let other = spawn(&pool, move |pool| pool.run([|| counted.during(|| ())]));
         pool.run([|| {
             pool.run([|| ()]);
             inside.during(|| ());
@@ -349,11 +337,10 @@ fn a_nested_call_in_a_helpers_seat_needs_no_other() {
 }
 
 #[test]
-fn a_pool_without_threads_keeps_no_seat_for_them() {
+fn a_pool_without_threads_reserves_no_seat_for_them() {
     model(|| {
         let pool = Arc::new(WorkerPool::builder().workers(2).stack_size(1 << 62).build_lazy());
-        let theirs = pool.clone();
-        let other = thread::spawn(move || theirs.run([|| 1, || 2]));
+        let other = spawn(&pool, |pool| pool.run([|| 1, || 2]));
         assert_eq!(pool.run([|| 3, || 4]), [3, 4]);
         assert_eq!(other.join().unwrap(), [1, 2]);
         assert_eq!(pool.run([|| 5]), [5]);
@@ -363,10 +350,10 @@ fn a_pool_without_threads_keeps_no_seat_for_them() {
 #[test]
 fn a_panic_of_one_task_drops_every_task_and_result_once() {
     model(|| {
-        let drops = Arc::new(AtomicUsize::new(0));
+        let counted = Counted::default();
         let pool = WorkerPool::new(2);
         let tasks = (0..4).map(|n| {
-            let counted = Counted(drops.clone());
+            let counted = counted.clone();
             move || {
                 if n == 1 {
                     resume_unwind(Box::new(n));
@@ -375,6 +362,6 @@ fn a_panic_of_one_task_drops_every_task_and_result_once() {
             }
         });
         assert!(catch_unwind(AssertUnwindSafe(|| pool.run(tasks))).is_err());
-        assert_eq!(drops.load(Relaxed), 4);
+        assert_eq!(counted.drops(), 4);
     });
 }

@@ -3,7 +3,8 @@
 
 mod common;
 
-use common::{Bomb, Counted, panic_of, watchdog};
+use common::stress::for_about_a_second;
+use common::{Counted, watchdog};
 use phalanx::{WorkerPool, WorkerPoolBuilder};
 use std::collections::HashSet;
 use std::iter;
@@ -14,7 +15,7 @@ use std::sync::{Arc, Barrier, Mutex};
 use std::thread;
 
 #[test]
-fn run_gives_results_in_the_tasks_order() {
+fn run_returns_results_in_the_tasks_order() {
     watchdog(|| {
         let pool = WorkerPool::new(3);
         let expected: Vec<usize> = (0..10_000).map(|n| n * 2).collect();
@@ -36,7 +37,7 @@ fn thousands_of_tasks_run_on_one_worker() {
 }
 
 #[test]
-fn nothing_to_do_is_nothing_done() {
+fn an_empty_batch_returns_nothing() {
     let pool = WorkerPool::new(3);
     assert!(pool.run(iter::empty::<fn()>()).is_empty());
     assert!(pool.map(Vec::<u8>::new(), |n| n).is_empty());
@@ -59,7 +60,7 @@ fn tasks_may_borrow_and_results_of_any_layout_come_back() {
 }
 
 #[test]
-fn map_slice_is_map_without_a_list() {
+fn map_slice_returns_what_map_does() {
     watchdog(|| {
         let pool = WorkerPool::new(3);
         let words: Vec<String> = (0..5_000).map(|n| n.to_string()).collect();
@@ -83,20 +84,6 @@ fn map_slice_is_map_without_a_list() {
 }
 
 #[test]
-#[should_panic = "WorkerPool: a pool needs at least 1 worker"]
-fn a_builder_of_no_workers_panics() {
-    let _ = WorkerPool::builder().workers(0);
-}
-
-#[test]
-fn a_pool_of_no_workers_panics_at_the_callers_line() {
-    let line = line!() + 1;
-    let seen = panic_of(|| WorkerPool::new(0));
-    assert_eq!(seen.message, "WorkerPool: a pool needs at least 1 worker");
-    assert_eq!((seen.file.as_str(), seen.line), (file!(), line));
-}
-
-#[test]
 fn never_more_tasks_run_than_the_pool_has_workers() {
     watchdog(|| {
         let pool = WorkerPool::new(3);
@@ -109,58 +96,15 @@ fn never_more_tasks_run_than_the_pool_has_workers() {
         thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {
-                    for _ in 0..50 {
+                    for_about_a_second(|_| {
                         pool.run([task; 20]);
                         pool.map(0..200, |_| task());
-                    }
+                    });
                 });
             }
         });
         let most = most.load(SeqCst);
         assert!((1..=3).contains(&most), "{most} at once");
-    });
-}
-
-#[test]
-fn as_many_tasks_of_a_run_as_there_are_workers_can_meet() {
-    watchdog(|| {
-        for workers in [2, 3, 5] {
-            let pool = WorkerPool::new(workers);
-            for _ in 0..200 {
-                let all = Barrier::new(workers);
-                let leaders = pool.run((0..workers).map(|_| || all.wait().is_leader()));
-                assert_eq!(leaders.iter().filter(|&&leads| leads).count(), 1);
-            }
-        }
-    });
-}
-
-#[test]
-fn tasks_can_meet_again_and_again_in_one_batch() {
-    watchdog(|| {
-        let pool = WorkerPool::new(3);
-        let all = Barrier::new(3);
-        pool.run((0..300).map(|_| || all.wait()));
-    });
-}
-
-#[test]
-fn tasks_of_one_caller_meet_while_others_use_the_pool() {
-    watchdog(|| {
-        let pool = WorkerPool::new(4);
-        thread::scope(|scope| {
-            scope.spawn(|| {
-                for _ in 0..2_000 {
-                    pool.run([|| (), || ()]);
-                }
-            });
-            scope.spawn(|| {
-                for _ in 0..2_000 {
-                    let both = Barrier::new(2);
-                    pool.run((0..2).map(|_| || both.wait()));
-                }
-            });
-        });
     });
 }
 
@@ -193,152 +137,19 @@ fn pools_nest_in_one_another() {
 }
 
 #[test]
-fn callers_wait_their_turn_for_a_seat() {
+fn callers_wait_for_a_seat_in_turn() {
     watchdog(|| {
         let pool = WorkerPool::new(2);
         thread::scope(|scope| {
             for caller in 0..8 {
                 let pool = &pool;
                 scope.spawn(move || {
-                    for n in 0..100 {
+                    for_about_a_second(|n| {
                         assert_eq!(pool.run([caller, n].map(|v| move || v)), [caller, n]);
-                    }
+                    });
                 });
             }
         });
-    });
-}
-
-#[test]
-fn a_panic_is_resumed_when_the_others_are_out_of_the_borrowed_data() {
-    watchdog(|| {
-        let pool = WorkerPool::new(3);
-        for _ in 0..100 {
-            let finished = AtomicUsize::new(0);
-            let all = Barrier::new(3);
-            let result = catch_unwind(AssertUnwindSafe(|| {
-                pool.run((0..3).map(|n| {
-                    let (all, finished) = (&all, &finished);
-                    move || {
-                        all.wait();
-                        if n == 0 {
-                            resume_unwind(Box::new(n));
-                        }
-                        thread::yield_now();
-                        finished.fetch_add(1, SeqCst);
-                    }
-                }))
-            }));
-            assert_eq!(*result.unwrap_err().downcast::<i32>().unwrap(), 0);
-            assert_eq!(finished.load(SeqCst), 2);
-        }
-        assert_eq!(pool.run([|| 1, || 2]), [1, 2]);
-    });
-}
-
-#[test]
-fn a_panic_skips_what_has_not_started_and_drops_every_value_once() {
-    watchdog(|| {
-        for workers in [1, 3] {
-            let pool = WorkerPool::new(workers);
-            for panics_at in [0, 1, 57, 99] {
-                let (counted, drops) = Counted::new();
-                let items: Vec<_> = (0..100).map(|n| (n, counted.clone())).collect();
-                let result = catch_unwind(AssertUnwindSafe(|| {
-                    pool.map(items, |(n, counted)| {
-                        if n == panics_at {
-                            resume_unwind(Box::new(n));
-                        }
-                        (counted.clone(), n)
-                    })
-                }));
-                assert_eq!(*result.unwrap_err().downcast::<usize>().unwrap(), panics_at);
-                // Every item, and every clone that was a result, is gone: only ours is left.
-                let alive = Arc::strong_count(&drops) - 1;
-                assert_eq!(alive, 1, "a value was leaked");
-                drop(counted);
-            }
-        }
-    });
-}
-
-#[test]
-fn run_drops_tasks_and_results_once_after_a_panic() {
-    watchdog(|| {
-        let pool = WorkerPool::new(3);
-        let (counted, drops) = Counted::new();
-        let started = AtomicUsize::new(0);
-        let tasks: Vec<Box<dyn FnOnce() -> Counted + Send>> = (0..500)
-            .map(|n| {
-                let (counted, started) = (counted.clone(), &started);
-                Box::new(move || {
-                    started.fetch_add(1, SeqCst);
-                    if n % 100 == 50 {
-                        resume_unwind(Box::new(n));
-                    }
-                    counted
-                }) as Box<dyn FnOnce() -> Counted + Send>
-            })
-            .collect();
-        assert!(catch_unwind(AssertUnwindSafe(|| pool.run(tasks))).is_err());
-        assert!(started.load(SeqCst) < 500);
-        assert_eq!(drops.load(SeqCst), 500);
-    });
-}
-
-#[test]
-fn payloads_and_values_whose_drop_panics_hang_nothing() {
-    watchdog(|| {
-        let pool = WorkerPool::new(3);
-        let (counted, drops) = Counted::new();
-        // Each task panics with a bomb, and each task not started holds one.
-        let tasks = (0..50).map(|_| {
-            let bomb = Bomb(counted.clone());
-            move || -> Bomb { resume_unwind(Box::new(bomb)) }
-        });
-        let payload = catch_unwind(AssertUnwindSafe(|| pool.run(tasks))).unwrap_err();
-        assert_eq!(drops.load(SeqCst), 49);
-        assert!(catch_unwind(AssertUnwindSafe(|| drop(payload))).is_err());
-        assert_eq!(drops.load(SeqCst), 50);
-        // Results that are bombs, dropped because another task panicked.
-        let (counted, drops) = Counted::new();
-        let all = Barrier::new(2);
-        let tasks = (0..2).map(|n| {
-            let (counted, all) = (counted.clone(), &all);
-            move || {
-                all.wait();
-                if n == 1 {
-                    resume_unwind(Box::new("task"));
-                }
-                Bomb(counted)
-            }
-        });
-        assert!(catch_unwind(AssertUnwindSafe(|| pool.run(tasks))).is_err());
-        assert_eq!(drops.load(SeqCst), 2);
-        assert_eq!(pool.run([|| 3]), [3]);
-    });
-}
-
-#[test]
-fn an_iterator_that_panics_half_way_starts_no_task() {
-    watchdog(|| {
-        let pool = WorkerPool::new(3);
-        let (counted, drops) = Counted::new();
-        let started = AtomicUsize::new(0);
-        let tasks = (0..10).map(|n| {
-            if n == 5 {
-                resume_unwind(Box::new("iterator"));
-            }
-            let (counted, started) = (counted.clone(), &started);
-            move || {
-                started.fetch_add(1, SeqCst);
-                counted
-            }
-        });
-        let result = catch_unwind(AssertUnwindSafe(|| pool.run(tasks)));
-        assert_eq!(*result.unwrap_err().downcast::<&str>().unwrap(), "iterator");
-        assert_eq!((started.load(SeqCst), drops.load(SeqCst)), (0, 5));
-        assert_eq!(pool.run([|| 1, || 2, || 3]), [1, 2, 3]);
     });
 }
 
@@ -397,19 +208,19 @@ fn a_pool_whose_owner_drops_it_during_a_batch_ends_after_it() {
 #[test]
 fn pools_come_and_go_in_every_state() {
     watchdog(|| {
-        for n in 0..300_usize {
-            let pool = WorkerPool::new(1 + n % 4);
+        for_about_a_second(|n| {
+            let pool = WorkerPool::new(1 + n as usize % 4);
             if n % 3 > 0 {
                 pool.run((0..n % 5).map(|_| || ()));
             }
-        }
+        });
     });
 }
 
 #[test]
 fn a_built_pool_has_its_threads_named_and_waiting() {
     watchdog(|| {
-        let pool = WorkerPool::builder().workers(3).name("crew").build().unwrap();
+        let pool = WorkerPool::builder().workers(3).name("resize").build().unwrap();
         let all = Barrier::new(3);
         let names: HashSet<_> = pool
             .run((0..3).map(|_| {
@@ -420,15 +231,8 @@ fn a_built_pool_has_its_threads_named_and_waiting() {
             }))
             .into_iter()
             .collect();
-        assert!(names.contains(&Some("crew".to_owned())));
+        assert!(names.contains(&Some("resize".to_owned())));
     });
-}
-
-#[test]
-fn a_name_with_nul_is_refused_at_once() {
-    let seen = panic_of(|| WorkerPool::builder().name("a\0b"));
-    assert!(seen.message.contains("NUL"), "{}", seen.message);
-    assert_eq!(seen.file, file!());
 }
 
 /// More than any address space has.
@@ -437,7 +241,7 @@ fn greedy() -> WorkerPoolBuilder {
 }
 
 #[test]
-fn build_says_when_the_system_gives_no_threads() {
+fn build_reports_that_the_system_gives_no_threads() {
     watchdog(|| {
         let error = greedy().build().unwrap_err();
         assert!(error.to_string().contains("WorkerPool: the system gave 0 of 2 threads"));
@@ -458,14 +262,14 @@ fn a_lazy_pool_goes_on_with_the_threads_it_gets() {
 }
 
 #[test]
-fn a_pool_without_a_number_has_the_machines() {
+fn a_pool_has_as_many_workers_as_cores_by_default() {
     let pool = WorkerPool::builder().build_lazy();
     assert_eq!(pool.workers(), thread::available_parallelism().map_or(1, usize::from));
     assert!(format!("{pool:?}").starts_with("WorkerPool { workers: "));
 }
 
 #[test]
-fn the_pool_crosses_threads_and_unwinding() {
+fn a_pool_is_send_sync_and_unwind_safe() {
     fn check<T: Send + Sync + UnwindSafe + RefUnwindSafe>() {}
     check::<WorkerPool>();
 }
@@ -474,7 +278,7 @@ fn the_pool_crosses_threads_and_unwinding() {
 fn map_calls_help_for_long_items() {
     watchdog(|| {
         let pool = WorkerPool::new(3);
-        // Long enough, item by item, that the first one proves the batch worth helping.
+        // Each item is long enough that the first one proves the batch worth helping.
         let busy = || {
             let start = std::time::Instant::now();
             while start.elapsed().as_micros() < 300 {
@@ -483,7 +287,7 @@ fn map_calls_help_for_long_items() {
             thread::current().id()
         };
         let mut seen = HashSet::new();
-        // Which thread claims what is the scheduler's: one batch of many with a helper will do.
+        // The system's scheduler decides which thread claims what: one batch with a helper is enough.
         while seen.len() < 2 {
             seen.extend(pool.map(0..12, |_| busy()));
         }
@@ -505,13 +309,13 @@ fn a_nested_call_goes_on_in_a_helpers_seat() {
 }
 
 #[test]
-fn a_seat_of_one_pool_is_none_of_another_and_is_found_behind_it() {
+fn a_nested_call_finds_its_pool_behind_a_call_of_another_pool() {
     watchdog(|| {
         let (a, b) = (WorkerPool::new(1), WorkerPool::new(1));
         assert_eq!(a.run([|| b.run([|| a.run([|| 5])[0]])[0]]), [5]);
         let (outer, meet) = (WorkerPool::new(3), Barrier::new(3));
         let (inside, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        for _ in 0..50 {
+        for_about_a_second(|_| {
             outer.run((0..3).map(|_| {
                 || {
                     meet.wait();
@@ -522,40 +326,20 @@ fn a_seat_of_one_pool_is_none_of_another_and_is_found_behind_it() {
                     }]);
                 }
             }));
-        }
+        });
         assert_eq!(most.into_inner(), 1);
     });
 }
 
 #[test]
-fn of_two_panics_one_arrives_and_the_bomb_of_the_other_is_defused() {
-    watchdog(|| {
-        let (pool, both) = (WorkerPool::new(2), Barrier::new(2));
-        let (counted, drops) = Counted::new();
-        let tasks = (0..2).map(|_| {
-            let (counted, both) = (counted.clone(), &both);
-            move || -> () {
-                both.wait();
-                resume_unwind(Box::new(Bomb(counted)))
-            }
-        });
-        let payload = catch_unwind(AssertUnwindSafe(|| pool.run(tasks))).unwrap_err();
-        assert_eq!(drops.load(SeqCst), 1);
-        assert!(catch_unwind(AssertUnwindSafe(|| drop(payload))).is_err());
-        assert_eq!(drops.load(SeqCst), 2);
-        assert_eq!(pool.run([|| 1, || 2]), [1, 2]);
-    });
-}
-
-#[test]
-fn the_items_buffer_comes_back_for_one_layout_with_its_capacity() {
+fn results_of_the_items_layout_reuse_their_buffer_with_its_capacity() {
     let pool = WorkerPool::new(1);
     let mut items = Vec::with_capacity(1_000);
     items.extend([[1_u8; 8]; 10]);
-    let place = items.as_ptr().cast::<u8>();
+    let address = items.as_ptr().cast::<u8>();
     let same = pool.map(items, |item| item);
-    assert_eq!((same.as_ptr().cast::<u8>(), same.capacity()), (place, 1_000));
-    // As large, but not aligned as the results are.
+    assert_eq!((same.as_ptr().cast::<u8>(), same.capacity()), (address, 1_000));
+    // The same size, but another alignment.
     let aligned = pool.map(same, u64::from_ne_bytes);
     assert!(aligned.capacity() < 1_000);
 }
@@ -588,64 +372,12 @@ fn the_threads_of_a_dropped_pool_have_ended() {
 }
 
 #[test]
-fn tasks_meet_however_many_other_callers_crowd_the_pool() {
-    watchdog(|| {
-        let (pool, done) = (WorkerPool::new(2), AtomicUsize::new(0));
-        thread::scope(|scope| {
-            for _ in 0..4 {
-                scope.spawn(|| {
-                    while done.load(SeqCst) == 0 {
-                        pool.run([|| (0..10).for_each(|_| thread::yield_now())]);
-                    }
-                });
-            }
-            for _ in 0..50 {
-                let both = Barrier::new(2);
-                pool.run((0..2).map(|_| || both.wait()));
-            }
-            done.store(1, SeqCst);
-        });
-    });
-}
-
-#[test]
-fn more_tasks_than_a_batch_can_hold_are_refused_before_any_starts() {
-    watchdog(|| {
-        let pool = WorkerPool::new(2);
-        let line = line!() + 1;
-        let seen = panic_of(|| pool.map(vec![(); usize::MAX], |()| -> () { unreachable!() }));
-        assert!(seen.message.contains("WorkerPool: a batch holds at most"), "{}", seen.message);
-        assert_eq!((seen.file.as_str(), seen.line), (file!(), line));
-    });
-}
-
-#[test]
-fn a_function_whose_captures_panic_on_drop_leaks_no_result() {
-    watchdog(|| {
-        let pool = WorkerPool::new(2);
-        let ((bomb, bombs), (counted, drops)) = (Counted::new(), Counted::new());
-        let bomb = Bomb(bomb);
-        let f = move |n: usize| {
-            assert_eq!(bombs_kept(&bomb), 1);
-            (n, counted.clone())
-        };
-        assert!(catch_unwind(AssertUnwindSafe(|| pool.map(0..10, f))).is_err());
-        // Ten results, and the function's own.
-        assert_eq!((bombs.load(SeqCst), drops.load(SeqCst)), (1, 11));
-    });
-}
-
-fn bombs_kept(_bomb: &Bomb) -> usize {
-    1
-}
-
-#[test]
-fn tasks_that_wait_for_earlier_ones_get_there_however_many() {
+fn any_number_of_tasks_can_wait_for_earlier_ones() {
     watchdog(|| {
         for workers in [1, 2, 3] {
             let (pool, over) = (WorkerPool::new(workers), AtomicUsize::new(0));
             thread::scope(|scope| {
-                // Callers that take helpers out of the middle of their blocks.
+                // Callers that compete for the seats.
                 for _ in 0..2 {
                     scope.spawn(|| {
                         while over.load(SeqCst) == 0 {
@@ -670,78 +402,7 @@ fn tasks_that_wait_for_earlier_ones_get_there_however_many() {
     });
 }
 
-#[test]
-fn a_task_that_waits_for_an_earlier_one_does_not_take_its_seat() {
-    watchdog(|| {
-        let (pool, both) = (WorkerPool::new(2), Barrier::new(2));
-        for _ in 0..20 {
-            let met = AtomicUsize::new(0);
-            pool.run((0..1_000).map(|n| {
-                let (both, met) = (&both, &met);
-                move || match n {
-                    // The first two have to be under way at once.
-                    0 | 1 => {
-                        both.wait();
-                        met.store(1, SeqCst);
-                    }
-                    _ => {
-                        while met.load(SeqCst) == 0 {
-                            thread::yield_now();
-                        }
-                    }
-                }
-            }));
-        }
-    });
-}
-
-#[test]
-fn tasks_of_a_large_batch_can_meet_wherever_they_stand() {
-    watchdog(|| {
-        let pool = WorkerPool::new(3);
-        for places in [[0, 1, 2], [0, 500, 999], [997, 998, 999], [60, 61, 400]] {
-            let all = Barrier::new(3);
-            pool.run((0..1_000).map(|n| {
-                let all = &all;
-                move || {
-                    if places.contains(&n) {
-                        all.wait();
-                    }
-                }
-            }));
-        }
-    });
-}
-
-#[test]
-fn a_panic_in_a_large_batch_drops_every_value_once() {
-    watchdog(|| {
-        let pool = WorkerPool::new(3);
-        for panics_at in [0, 70, 500, 999] {
-            let ((task, tasks), (result, results)) = (Counted::new(), Counted::new());
-            let started = AtomicUsize::new(0);
-            let outcome = catch_unwind(AssertUnwindSafe(|| {
-                pool.run((0..1_000).map(|n| {
-                    let (task, result, started) = (task.clone(), &result, &started);
-                    move || {
-                        let _task = task;
-                        started.fetch_add(1, SeqCst);
-                        if n == panics_at {
-                            resume_unwind(Box::new(n));
-                        }
-                        result.clone()
-                    }
-                }))
-            }));
-            assert_eq!(*outcome.unwrap_err().downcast::<usize>().unwrap(), panics_at);
-            assert_eq!(tasks.load(SeqCst), 1_000);
-            // Each task that started gave a result, but for the one that panicked.
-            assert_eq!(results.load(SeqCst), started.load(SeqCst) - 1);
-        }
-    });
-}
-
-/// An iterator that says it has far more items than it has, and than there can be.
+/// The iterator says that it has far more items than it has, and than there can be.
 #[test]
 fn a_size_hint_that_lies_is_not_believed() {
     struct Liar(u32, usize);

@@ -17,6 +17,7 @@ use crate::support::backoff::Spin;
 use crate::sys::atomic::{AtomicBool, Ordering};
 use crate::sys::{Arc, Mutex, Process, thread};
 use crossbeam_utils::CachePadded;
+use std::cell::OnceCell;
 use std::io;
 use std::panic::resume_unwind;
 use std::ptr::NonNull;
@@ -77,12 +78,30 @@ impl Shared {
         (&raw const *self).addr()
     }
 
+    /// Takes a step under the lock. Every use of the scheduler goes through here, so that none forgets to publish.
+    #[inline]
+    fn locked<R>(&self, step: impl FnOnce(&mut Scheduler) -> R) -> R {
+        let mut state = self.state.lock();
+        let result = step(&mut state);
+        let should_yield = state.should_yield();
+        // ORDERING: Relaxed: written under the lock alone, which is held.
+        if self.should_yield.load(Ordering::Relaxed) != should_yield {
+            // ORDERING: Relaxed: a hint, see `should_yield`.
+            self.should_yield.store(should_yield, Ordering::Relaxed);
+        }
+        result
+    }
+
+    /// Whether holders of lent seats should yield.
+    #[inline]
+    pub(super) fn should_yield(&self) -> bool {
+        // ORDERING: Relaxed: a hint. A thread that misses it reads it again after its next claim.
+        self.should_yield.load(Ordering::Relaxed)
+    }
+
     /// Takes a step under the lock, and does what it leaves to do.
     fn step(self: &Arc<Self>, step: impl FnOnce(&mut Scheduler) -> FollowUp) {
-        let mut state = self.state.lock();
-        let follow_up = step(&mut state);
-        self.publish(&state);
-        drop(state);
+        let follow_up = self.locked(step);
         self.perform(follow_up);
     }
 
@@ -106,36 +125,16 @@ impl Shared {
         }
     }
 
-    /// Publishes whether holders of lent seats should yield. Under the lock, after each step that may have changed it.
-    fn publish(&self, state: &Scheduler) {
-        let should_yield = state.should_yield();
-        // ORDERING: Relaxed: written under the lock alone, which is held.
-        if self.should_yield.load(Ordering::Relaxed) != should_yield {
-            // ORDERING: Relaxed: a hint, see `should_yield`.
-            self.should_yield.store(should_yield, Ordering::Relaxed);
-        }
-    }
-
-    /// Whether holders of lent seats should yield.
-    #[inline]
-    pub(super) fn should_yield(&self) -> bool {
-        // ORDERING: Relaxed: a hint. A thread that misses it reads it again after its next claim.
-        self.should_yield.load(Ordering::Relaxed)
-    }
-
     /// Gets the seats that a call asks for, after the calls that came before. May block.
     pub(super) fn enter(self: &Arc<Self>, request: Request) {
-        let mut state = self.state.lock();
-        if let Some(follow_up) = state.try_enter(request) {
-            self.publish(&state);
-            drop(state);
-            self.perform(follow_up);
-        } else {
-            let waiter = CallerWaiter::new();
-            let follow_up = state.enqueue(request, &waiter);
-            self.publish(&state);
-            drop(state);
-            self.perform(follow_up);
+        let waiter = OnceCell::new();
+        self.step(|state| {
+            state.try_enter(request).unwrap_or_else(|| {
+                let waiter = waiter.get_or_init(CallerWaiter::new);
+                state.enqueue(request, waiter)
+            })
+        });
+        if let Some(waiter) = waiter.get() {
             waiter.wait();
         }
     }
@@ -143,12 +142,10 @@ impl Shared {
     /// Gives the calling thread's lent seat to a call that waits, if it is of use there, and gets another. May block.
     pub(super) fn yield_seat(self: &Arc<Self>) {
         let waiter = CallerWaiter::new();
-        let mut state = self.state.lock();
-        let Some(follow_up) = state.yield_seat(&waiter) else { return };
-        self.publish(&state);
-        drop(state);
-        self.perform(follow_up);
-        waiter.wait();
+        if let Some(follow_up) = self.locked(|state| state.yield_seat(&waiter)) {
+            self.perform(follow_up);
+            waiter.wait();
+        }
     }
 
     /// Lists a job, which calls for help. Its caller holds a seat.
@@ -194,7 +191,7 @@ impl Shared {
     pub(super) fn start_all(self: &Arc<Self>) -> io::Result<()> {
         let all = self.seats - 1;
         for started in 0..all {
-            self.state.lock().count_worker();
+            self.locked(Scheduler::count_worker);
             self.start_worker(false).map_err(|error| {
                 let message =
                     format!("WorkerPool: the system gave {started} of {all} threads: {error}");
@@ -209,10 +206,8 @@ impl Shared {
         let parker = WorkerParker::new();
         let mut returning: Option<Returning> = None;
         loop {
-            let mut state = self.state.lock();
-            let (assignment, follow_up) = state.assign(&parker, returning, signalled);
-            self.publish(&state);
-            drop(state);
+            let (assignment, follow_up) =
+                self.locked(|state| state.assign(&parker, returning, signalled));
             if let Some(Returning { unfinished: Some(job), .. }) = returning {
                 // SAFETY: entered, and left only here. A worker that enters it next is counted by itself.
                 unsafe { Job::leave(job) };
@@ -251,7 +246,7 @@ impl Shared {
 
     /// Ends the workers, and waits until they have ended. No call is under way any more.
     pub(super) fn shut_down(&self) {
-        let parked = self.state.lock().shut_down();
+        let parked = self.locked(Scheduler::shut_down);
         for parker in parked {
             parker.unpark();
         }
