@@ -426,9 +426,3 @@ impl Scheduler {
 
 #[cfg(test)]
 mod tests;
-
-#[cfg(test)]
-mod walks;
-
-#[cfg(test)]
-mod world;

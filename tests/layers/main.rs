@@ -45,7 +45,25 @@ const MACHINE: [&str; 8] = [
 const CIRCLES: [&str; 2] = ["rw_mutex", "wait_group"];
 
 /// The files of a module from the lowest up, where an order is promised: each uses only those before it.
-const ORDERS: [(&str, &[&str]); 1] = [("mutex", &["state", "core", "raw", "spec"])];
+const ORDERS: [(&str, &[&str]); 2] = [
+    ("mutex", &["state", "core", "raw", "spec"]),
+    (
+        "worker_pool",
+        &[
+            "chunks",
+            "buffers",
+            "nesting",
+            "job",
+            "batch",
+            "parkers",
+            "scheduler",
+            "shared",
+            "run_batch",
+            "pool",
+            "builder",
+        ],
+    ),
+];
 
 /// Where a lock chooses its specification, in so many `#[cfg(phalanx_loom)]` lines at most.
 const CHOOSING: [&str; 4] = ["mutex/mod.rs", "rw_mutex/mod.rs", "support/mod.rs", "model.rs"];

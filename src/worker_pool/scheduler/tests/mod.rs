@@ -1,5 +1,8 @@
 //! Single steps of the scheduler. Whole calls are in `walks`.
 
+mod walks;
+mod world;
+
 use super::super::batch::{Batch, Grain};
 use super::*;
 

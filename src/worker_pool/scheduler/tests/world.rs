@@ -4,8 +4,8 @@
 //! under the lock. After each the invariants are checked. A walk ends when no thread can take a step, and then every
 //! call must have returned.
 
-use super::super::batch::{Batch, Grain};
-use super::*;
+use super::super::super::batch::{Batch, Grain};
+use super::super::*;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ptr;
 
@@ -352,7 +352,7 @@ impl<'a> World<'a> {
         hasher.finish()
     }
 
-    /// Checks the invariants of the [scheduler](super), and that no seat is free that a job could use.
+    /// Checks the invariants of the [scheduler](super::super), and that no seat is free that a job could use.
     fn check(&self) {
         let scheduler = &self.scheduler;
         let (mut held, mut lent, mut working) = (0, 0, 0);
