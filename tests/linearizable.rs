@@ -1,11 +1,12 @@
-//! Histories recorded on the machine, held to what the documentation says. The same checks run over
-//! histories of models, in `models_safe_counter.rs` and `models_store.rs`.
+//! Histories of calls on real threads, checked against what the documentation promises. `models_safe_counter.rs` and
+//! `models_store.rs` check histories of models in the same way.
 
 mod common;
 
 use common::counts::Count::{self, Add, Get, Take};
 use common::counts::{Total, counts_what_it_may, in_two_steps};
 use common::history::{Call, Clock, Sequential, is_linearizable};
+use common::stress::for_about_a_second;
 use common::watchdog;
 use phalanx::store::Entry;
 use phalanx::{SafeCounter, Store};
@@ -14,9 +15,8 @@ use std::thread;
 
 const THREADS: usize = 4;
 const CALLS: usize = 5;
-const ROUNDS: u64 = if cfg!(debug_assertions) { 1000 } else { 5000 };
 
-/// Numbers that look like chance, the same in each run (SplitMix64).
+/// Pseudo-random numbers, the same in each run (SplitMix64).
 struct Choices(u64);
 
 impl Choices {
@@ -27,13 +27,13 @@ impl Choices {
     }
 }
 
-/// What each thread of so many rounds calls, on a new object in each round; each thread's history.
+/// For about a second, makes an object, has each thread call it, and checks the threads' histories.
 fn recorded<T: Sync, O: Send>(
     new: impl Fn() -> T,
     call: impl Fn(&T, &Clock, &mut Choices) -> Call<O> + Sync,
     mut check: impl FnMut(Vec<Vec<Call<O>>>),
 ) {
-    for round in 0..ROUNDS {
+    for_about_a_second(|round| {
         let (object, clock, start) = (new(), Clock::new(), Barrier::new(THREADS));
         let (object, clock, start, call) = (&object, &clock, &start, &call);
         let histories = thread::scope(|s| {
@@ -48,7 +48,7 @@ fn recorded<T: Sync, O: Send>(
             threads.into_iter().map(|it| it.join().unwrap()).collect()
         });
         check(histories);
-    }
+    });
 }
 
 fn count(counter: &SafeCounter, clock: &Clock, what: Count) -> Call<Count> {
@@ -59,7 +59,7 @@ fn count(counter: &SafeCounter, clock: &Clock, what: Count) -> Call<Count> {
     }
 }
 
-/// One that has its cells already, every other time.
+/// A counter, which has its cells already every other time.
 fn counter() -> SafeCounter {
     thread_local! {
         static TURN: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
@@ -131,17 +131,17 @@ fn a_counter_s_takes_beside_reads_are_a_read_and_a_subtraction() {
     });
 }
 
-/// A call on one key, and what it gave.
+/// A call on one key, and its result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum OnKey {
     Get(Option<u32>),
     Insert(u32, Option<u32>),
     Remove(Option<u32>),
-    /// What was there, to which one was added.
+    /// Adds one; the value before.
     Update(Option<u32>),
     Upsert(u32),
     InsertIfAbsent(u32, bool),
-    /// Takes it out if it is even.
+    /// Removes an even value.
     RemoveEven(Option<u32>),
     EntryTake(Option<u32>),
     WithMany(Option<u32>),
@@ -158,13 +158,15 @@ impl Sequential for Slot {
         let now = self.0;
         let even = now.filter(|value| value % 2 == 0);
         let (next, expected) = match *op {
-            OnKey::Get(given) => (now, given == now),
-            OnKey::Insert(value, given) => (Some(value), given == now),
-            OnKey::Remove(given) | OnKey::EntryTake(given) => (None, given == now),
-            OnKey::Update(given) | OnKey::WithMany(given) => (now.map(|it| it + 1), given == now),
+            OnKey::Get(result) => (now, result == now),
+            OnKey::Insert(value, result) => (Some(value), result == now),
+            OnKey::Remove(result) | OnKey::EntryTake(result) => (None, result == now),
+            OnKey::Update(result) | OnKey::WithMany(result) => {
+                (now.map(|it| it + 1), result == now)
+            }
             OnKey::Upsert(value) => (Some(now.map_or(value, |it| it + 1)), true),
             OnKey::InsertIfAbsent(value, done) => (now.or(Some(value)), done == now.is_none()),
-            OnKey::RemoveEven(given) => (now.filter(|_| even.is_none()), given == even),
+            OnKey::RemoveEven(result) => (now.filter(|_| even.is_none()), result == even),
         };
         self.0 = next;
         expected
@@ -180,7 +182,7 @@ fn a_store_s_calls_on_a_key_are_linearizable() {
             turn.set(turn.get() + 1);
             let store = Store::<u32, u32>::with_shards(2);
             if turn.get() % 2 == 0 {
-                // Readers go past the locks.
+                // Reads bypass the lock from here on.
                 (0..4000).for_each(|key| assert_eq!(store.get(&(key % 64)), None));
             }
             store
@@ -219,7 +221,7 @@ fn a_store_s_calls_on_a_key_are_linearizable() {
     });
 }
 
-/// The check can fail: what no order explains is found out.
+/// The check can fail: it rejects what no order explains.
 #[test]
 fn histories_are_told_apart() {
     #[derive(Clone, PartialEq, Eq, Hash)]

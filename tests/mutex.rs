@@ -1,18 +1,18 @@
 //! What the mutex promises, on real threads.
 //!
-//! Bugs that other mutexes had, and what would show them here:
+//! Bugs that other mutexes had, and the tests that would fail:
 //!
-//! | told in | the bug | test |
+//! | report | the bug | test |
 //! | --- | --- | --- |
 //! | RUSTSEC-2019-0013 | an unlock publishes nothing | `one_thread_at_a_time_holds_the_lock` |
 //! | RUSTSEC-2020-0070 | a mapped guard goes where its data may not | `guards_go_only_where_their_data_may` |
 //!
-//! Waiting for it is in `mutex_waiting.rs`; that a guard may be released by another thread, in
-//! `send_guards.rs`.
+//! `mutex_waiting.rs` tests how threads wait for it, `send_guards.rs` guards that are dropped by another thread.
 
 mod common;
 
 use common::locks::{Dice, Goes, StaysHere, Words};
+use common::stress::for_about_a_second;
 use common::{Counted, watchdog};
 use phalanx::{MappedMutexGuard, Mutex, MutexGuard};
 use std::cell::Cell;
@@ -23,28 +23,28 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Has `threads` threads add `each` times to a number under one lock, each time by way of `add`.
-fn add_up(threads: u64, each: u64, add: impl Fn(&Mutex<Words>, &mut Dice) + Sync) {
+/// In `threads` threads, calls `add` for about a second, which adds one to the number under the lock.
+fn add_up(threads: u64, add: impl Fn(&Mutex<Words>, &mut Dice) + Sync) {
     let lock = Mutex::new(Words::new());
-    thread::scope(|scope| {
-        for seed in 0..threads {
+    let added: u64 = thread::scope(|scope| {
+        let spawn = |seed| {
             let (lock, add) = (&lock, &add);
             scope.spawn(move || {
                 let mut dice = Dice::new(seed);
-                for _ in 0..each {
-                    add(lock, &mut dice);
-                }
-            });
-        }
+                for_about_a_second(|_| add(lock, &mut dice))
+            })
+        };
+        let threads: Vec<_> = (0..threads).map(spawn).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).sum()
     });
     assert!(!lock.is_locked());
-    assert_eq!(lock.into_inner().get(), threads * each);
+    assert_eq!(lock.into_inner().get(), added);
 }
 
 #[test]
 fn one_thread_at_a_time_holds_the_lock() {
     watchdog(|| {
-        add_up(4, 20_000, |lock, _| {
+        add_up(4, |lock, _| {
             lock.lock().add();
         });
     });
@@ -53,10 +53,10 @@ fn one_thread_at_a_time_holds_the_lock() {
 #[test]
 fn one_of_many_more_threads_than_cores_holds_the_lock() {
     watchdog(|| {
-        add_up(64, 500, |lock, dice| {
+        add_up(64, |lock, dice| {
             let mut guard = lock.lock();
             guard.add();
-            // Now and then another thread runs, and finds the lock taken.
+            // Now and then another thread runs and finds the lock held.
             if dice.roll(16) == 0 {
                 thread::yield_now();
             }
@@ -67,7 +67,7 @@ fn one_of_many_more_threads_than_cores_holds_the_lock() {
 #[test]
 fn every_way_to_lock_and_unlock_excludes_the_others() {
     watchdog(|| {
-        add_up(4, 5_000, |lock, dice| {
+        add_up(4, |lock, dice| {
             let short = Duration::from_micros(dice.roll(40));
             let mut guard = loop {
                 let taken = match dice.roll(4) {
@@ -111,7 +111,7 @@ fn try_lock_succeeds_exactly_when_the_lock_is_free() {
 }
 
 #[test]
-fn bump_and_unlock_fair_do_without_a_waiter() {
+fn bump_and_unlock_fair_work_without_a_waiter() {
     let lock = Mutex::new(5);
     let mut guard = lock.lock();
     MutexGuard::bump(&mut guard);
@@ -150,7 +150,7 @@ fn a_forgotten_guard_keeps_the_lock_locked() {
         assert!(lock.is_locked());
         assert!(lock.try_lock().is_none());
         assert!(lock.try_lock_for(Duration::from_micros(10)).is_none());
-        // Who owns the lock needs no guard.
+        // The owner of the lock needs no guard.
         *lock.get_mut() += 1;
         assert_eq!(lock.into_inner(), 4);
     });
@@ -175,7 +175,7 @@ fn a_mapped_guard_holds_the_lock_until_it_is_dropped() {
 }
 
 #[test]
-fn a_static_lock_needs_no_start() {
+fn a_static_lock_needs_no_initialization() {
     static LOCK: Mutex<Vec<u32>> = Mutex::new(Vec::new());
     watchdog(|| {
         let threads: Vec<_> =
@@ -190,7 +190,7 @@ fn a_static_lock_needs_no_start() {
 }
 
 #[test]
-fn a_lock_tells_its_value_or_that_it_is_locked() {
+fn debug_shows_the_value_or_that_the_lock_is_locked() {
     let lock = Mutex::new(5);
     assert_eq!(format!("{lock:?}"), "Mutex { data: 5 }");
     let guard = lock.lock();

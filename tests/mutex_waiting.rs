@@ -1,10 +1,10 @@
 //! Waiting for the mutex, on real threads: time-outs, hand-offs, hogs and threads that end.
 //!
-//! Bugs that other mutexes had, and what would show them here:
+//! Bugs that other mutexes had, and the tests that would fail:
 //!
-//! | told in | the bug | test |
+//! | report | the bug | test |
 //! | --- | --- | --- |
-//! | parking_lot#465, parking_lot#466, golang#37852 | a time-out takes a wake-up with it | `time_outs_beside_unlocks_lose_no_wake_up`, `of_one_unlock_and_one_time_out_the_patient_waiter_gets_the_lock` |
+//! | parking_lot#465, parking_lot#466, golang#37852 | a time-out takes a wake-up with it | `time_outs_beside_unlocks_lose_no_wake_up`, `after_an_unlock_beside_a_time_out_the_other_waiter_gets_the_lock` |
 //! | parking_lot#471 | `bump` does nothing | `bump_lets_a_waiter_have_the_lock` |
 //! | golang#13086 | a hog starves a short locker | `a_thread_gets_the_lock_beside_hogs`, `a_thread_gets_the_lock_beside_hogs_that_hold_it_long` |
 //! | parking_lot#114, parking_lot#203 | locking in a thread-local's destructor fails | `a_thread_locals_destructor_may_lock` |
@@ -12,6 +12,7 @@
 mod common;
 
 use common::locks::{Dice, Words};
+use common::stress::for_about_a_second;
 use common::watchdog;
 use phalanx::{Mutex, MutexGuard};
 use std::cell::Cell;
@@ -31,7 +32,7 @@ fn a_timed_lock_of_a_free_mutex_succeeds_whatever_its_limit() {
 }
 
 #[test]
-fn a_timed_lock_of_a_held_mutex_fails_not_before_its_limit() {
+fn a_timed_lock_of_a_held_mutex_never_fails_early() {
     watchdog(|| {
         let lock = Mutex::new(());
         let guard = lock.lock();
@@ -53,7 +54,7 @@ fn a_timed_lock_of_a_held_mutex_fails_not_before_its_limit() {
 #[test]
 fn a_timed_waiter_gets_the_lock_when_it_is_released() {
     watchdog(|| {
-        for _ in 0..100 {
+        for_about_a_second(|_| {
             let lock = Mutex::new(0);
             let arrived = Barrier::new(3);
             thread::scope(|scope| {
@@ -73,7 +74,7 @@ fn a_timed_waiter_gets_the_lock_when_it_is_released() {
                 assert_eq!(for_ever.join().unwrap(), 7);
                 assert_eq!(an_hour.join().unwrap(), 7);
             });
-        }
+        });
     });
 }
 
@@ -100,11 +101,11 @@ fn time_outs_beside_unlocks_lose_no_wake_up() {
                     }
                 });
             }
-            // Whoever has no limit must be woken in the end, each time.
-            for _ in 0..1_000 {
+            // A waiter without a limit must be woken in the end, each time.
+            for_about_a_second(|_| {
                 lock.lock().add();
                 added.fetch_add(1, SeqCst);
-            }
+            });
             over.store(true, SeqCst);
         });
         assert_eq!(lock.lock().get(), added.load(SeqCst));
@@ -112,9 +113,9 @@ fn time_outs_beside_unlocks_lose_no_wake_up() {
 }
 
 #[test]
-fn of_one_unlock_and_one_time_out_the_patient_waiter_gets_the_lock() {
+fn after_an_unlock_beside_a_time_out_the_other_waiter_gets_the_lock() {
     watchdog(|| {
-        for round in 0..400 {
+        for_about_a_second(|round| {
             let lock = Mutex::new(0);
             thread::scope(|scope| {
                 let guard = lock.lock();
@@ -132,13 +133,13 @@ fn of_one_unlock_and_one_time_out_the_patient_waiter_gets_the_lock() {
                 let got = i32::from(hasty.join().unwrap().is_some());
                 assert_eq!(*lock.lock(), 1 + got);
             });
-        }
+        });
     });
 }
 
-/// Holds the lock, and passes it on by way of `pass` until another thread has had it.
+/// Holds the lock and calls `pass`, which unlocks it until another thread has locked it.
 fn pass_on(pass: impl for<'a> Fn(&'a Mutex<bool>, MutexGuard<'a, bool>)) {
-    for _ in 0..200 {
+    for_about_a_second(|_| {
         let lock = Mutex::new(false);
         thread::scope(|scope| {
             let guard = lock.lock();
@@ -146,7 +147,7 @@ fn pass_on(pass: impl for<'a> Fn(&'a Mutex<bool>, MutexGuard<'a, bool>)) {
             pass(&lock, guard);
             assert!(*lock.lock());
         });
-    }
+    });
 }
 
 #[test]
@@ -172,10 +173,10 @@ fn a_fair_unlock_lets_a_waiter_have_the_lock() {
     });
 }
 
-/// A lock to take, and whom to tell about it.
+/// A lock to take, and where to report that its turn has come.
 type Errand = (Arc<Mutex<u32>>, Sender<()>);
 
-/// Locks when its thread ends, and tells it there.
+/// Locks when its thread ends.
 struct LocksAtTheEnd(Cell<Option<Errand>>);
 
 impl Drop for LocksAtTheEnd {
@@ -197,7 +198,7 @@ thread_local! {
 #[test]
 fn a_thread_locals_destructor_may_lock() {
     watchdog(|| {
-        for _ in 0..50 {
+        for_about_a_second(|_| {
             let lock = Arc::new(Mutex::new(0));
             let warm = Arc::new(Mutex::new(0));
             let (arrived, arrivals) = channel();
@@ -225,11 +226,11 @@ fn a_thread_locals_destructor_may_lock() {
                 thread.join().unwrap();
             }
             assert_eq!(*lock.lock(), 4 * 2 * 2);
-        }
+        });
     });
 }
 
-/// Hogs lock and relock without a pause until a thread that locks now and then got it 50 times.
+/// Three threads lock and unlock without a pause until another has had the lock 50 times.
 fn lock_beside_hogs(held: u32) {
     let lock = Mutex::new(Words::new());
     let over = AtomicBool::new(false);
