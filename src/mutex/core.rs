@@ -406,6 +406,17 @@ impl Word {
         self.0.fetch_or(WOKEN, Ordering::Relaxed);
     }
 
+    /// Pretends that a waiter has claimed the lock. Must be called by the holder.
+    pub(super) fn mark_claimed(&self) {
+        // ORDERING: Relaxed: publishes nothing.
+        self.0.fetch_or(CLAIMED, Ordering::Relaxed);
+    }
+
+    /// Stops waiting as the claimant; returns whether the lock was handed over.
+    pub(super) fn stop_claiming(&self) -> bool {
+        self.take_hand_off()
+    }
+
     /// Locks as the starving thread; returns `false` if it must start again.
     pub(crate) fn lock_starving(&self, deadline: Instant) -> bool {
         self.wait_for_grant(Some(deadline)) == Parked::Handed

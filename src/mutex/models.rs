@@ -8,11 +8,13 @@
 //! | RUSTSEC-2019-0013 | an unlock without Release | `one_at_a_time_and_each_sees_the_last` |
 //! | parking_lot#465, #466 | a time-out clears the bit of waiters still asleep | `a_time_out_leaves_no_waiter_asleep` |
 //! | llvm#201937, golang#37852 | a waiter that times out swallows a wake-up | the same, `a_claimant_that_times_out_leaves_no_waiter_asleep` |
-//! | golang#13086 | a thread that locks without pause starves another | `a_waiter_that_was_overtaken_is_handed_the_lock`, `a_waiter_that_starves_is_overtaken_no_more` |
+//! | golang#13086 | a thread that locks without pause starves another | `a_waiter_that_was_overtaken_is_handed_the_lock`, `word::a_waiter_that_starves_is_overtaken_no_more` |
+
+mod word;
 
 use super::Word;
-use crate::sys::{Arc, IS_MODEL};
-use crate::testing::{Plain, Running, spawn, until};
+use crate::sys::Arc;
+use crate::testing::{Plain, Running, spawn};
 use crate::{Model, model};
 use lock_api::{RawMutex as _, RawMutexFair as _, RawMutexTimed as _};
 use std::time::{Duration, Instant};
@@ -207,100 +209,6 @@ fn a_waiter_that_was_overtaken_is_handed_the_lock() {
     overtaken::<Users>();
 }
 
-/// Unlocks and locks again until a waiter that was asleep has had the lock. Calls `passed` after each round in which the
-/// waiter was overtaken: whether it had been woken, and whether it was starving, before the unlock.
-fn pass_a_waiter(mut passed: impl FnMut(bool, bool)) {
-    let shared = Guarded::<Word>::new();
-    let lock = &shared.lock;
-    lock.lock();
-    let waiter = spawn(&shared, |it| it.add());
-    loop {
-        until(|| lock.has_sleeper() || lock.has_woken());
-        let (woken, starves) = (lock.has_woken(), lock.is_starving());
-        lock.unlock();
-        lock.lock();
-        if shared.value.get() == 1 {
-            break;
-        }
-        passed(woken, starves);
-    }
-    lock.unlock();
-    waiter.join();
-}
-
-/// The bound, for a waiter without a core: the second unlock after the one that woke it hands it the lock. Only in a
-/// model, where the millisecond is over at once.
-#[test]
-fn a_woken_thread_is_granted_the_lock_without_having_a_core() {
-    /// One for each of the two wake-ups that it needs, and one for an unlock that wakes it again just after it has
-    /// gone to sleep.
-    const MOST: u32 = 3;
-    if !IS_MODEL {
-        return;
-    }
-    model(|| {
-        let mut passes = 0;
-        pass_a_waiter(|woken, _| {
-            passes = if woken { passes + 1 } else { 0 };
-            assert!(passes <= MOST, "overtaken once too often");
-        });
-    });
-}
-
-/// The bound, for an awake waiter: the next unlock after it has set `STARVING` grants it the lock.
-#[test]
-fn a_waiter_that_starves_is_overtaken_no_more() {
-    if !IS_MODEL {
-        return;
-    }
-    model(|| pass_a_waiter(|_, starves| assert!(!starves, "its mark was overlooked")));
-}
-
-/// A time-out is one step: the thread either times out or has been granted the lock.
-#[test]
-fn a_starving_thread_that_times_out_leaves_the_lock_to_others() {
-    model(|| {
-        let shared = Guarded::<Word>::new();
-        shared.lock.lock();
-        shared.lock.mark_starving();
-        let hasty = spawn(&shared, |it| {
-            if !it.lock.lock_starving(Instant::now() + Duration::from_secs(60)) {
-                return 0;
-            }
-            it.value.add(1);
-            it.lock.unlock();
-            1
-        });
-        shared.value.add(1);
-        shared.lock.unlock();
-        shared.add();
-        let added = hasty.join();
-        shared.is(2 + added);
-    });
-}
-
-/// A wake-up may be spurious, since a queue knows only an address. Then two threads take `WOKEN` for their own, and a
-/// grant must be taken by exactly one of them.
-#[test]
-fn two_threads_that_both_own_the_woken_bit_take_turns() {
-    model(|| {
-        let shared = Guarded::<Word>::new();
-        shared.lock.lock();
-        let waiters = [(); 2].map(|()| {
-            spawn(&shared, |it| {
-                it.lock.lock_as_woken();
-                it.value.add(1);
-                it.lock.unlock();
-            })
-        });
-        shared.value.add(1);
-        shared.lock.unlock();
-        shared.add();
-        waiters.into_iter().for_each(Running::join);
-        shared.is(4);
-    });
-}
-
 /// The holder may unlock while a waiter is about to sleep, and lock again before the waiter is in the queue. The waiter
 /// must not sleep then, since the new holder doesn't know of it.
 fn held_anew<L: Subject>() {
@@ -417,20 +325,6 @@ fn fair<L: Subject>() {
 fn a_fair_unlock_hands_over_to_a_waiter_that_takes_it() {
     fair::<Word>();
     fair::<Users>();
-}
-
-#[test]
-fn a_fair_unlock_grants_the_lock_to_the_woken_thread() {
-    model(|| {
-        let lock = Word::new();
-        Word::lock(&lock);
-        lock.mark_woken();
-        Word::unlock_fair(&lock);
-        assert!(!Word::try_lock(&lock), "not handed over");
-        lock.lock_as_woken();
-        Word::unlock(&lock);
-        assert!(Word::try_lock(&lock), "left locked");
-    });
 }
 
 #[test]

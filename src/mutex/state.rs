@@ -139,6 +139,18 @@ mod tests {
     }
 
     #[test]
+    fn an_unlock_that_wakes_no_thread_leaves_the_sleepers_bit_and_no_claim_without_a_holder() {
+        each_held_word(|word| {
+            for fair in [false, true] {
+                let next = unlocked(word, fair);
+                assert_eq!(next & PARKED, word & PARKED, "{word:b} to {next:b}");
+                let handed_over = CLAIMED | HANDED | STARVING | GRANTED;
+                assert!(next & LOCKED != 0 || next & handed_over == 0, "{word:b} to {next:b}");
+            }
+        });
+    }
+
+    #[test]
     fn a_wake_up_marks_the_woken_thread_and_the_time() {
         each_held_word(|word| {
             for more in [false, true] {
