@@ -105,7 +105,11 @@ func besideWriter(r *request, t rwlockTask) reply {
 	var wrote []uint32
 	took := make([][]uint32, rwlockReaders)
 	timed := t.Kind == "beside_latency"
-	got := run(t.Threads, r.span(), func(w *worker) {
+	span := r.span()
+	if timed {
+		span = r.longSpan()
+	}
+	got := run(t.Threads, span, func(w *worker) {
 		if w.index < rwlockReaders {
 			took[w.index] = readOn(&lock, w, &all, timed)
 		} else {
@@ -135,16 +139,16 @@ func besideWriter(r *request, t rwlockTask) reply {
 	return reply{Figures: [][2]any{{"read", readers}, {"write", write}}}
 }
 
-// readOn reads until told to stop, and gives the time of one read in a batch.
+// readOn reads until told to stop, and returns the times of some reads.
 func readOn(lock *guarded, w *worker, all *tally, timed bool) []uint32 {
-	const batch, room = 32, 1 << 16
+	const batch, room, timedBatches = 32, 1 << 18, 8
 	var own []uint32
 	if timed {
 		own = make([]uint32, 0, room)
 	}
 	var torn uint64
-	for w.more() {
-		if timed && len(own) < room {
+	for n := 0; w.more(); n++ {
+		if timed && n%timedBatches == 0 && len(own) < room {
 			start := time.Now()
 			if !lock.intact() {
 				torn++
@@ -162,7 +166,7 @@ func readOn(lock *guarded, w *worker, all *tally, timed bool) []uint32 {
 	return own
 }
 
-// writeOn writes until told to stop, and gives the time of each write.
+// writeOn writes until told to stop, and returns the time of each write.
 func writeOn(lock *guarded, w *worker, pauses bool) []uint32 {
 	const period = 5 * time.Microsecond
 	var own []uint32

@@ -171,5 +171,7 @@ pub fn params<const N: usize>(pairs: [(&str, String); N]) -> Params {
 pub struct Group {
     pub name: &'static str,
     pub title: &'static str,
+    /// Cores that the group is measured on at most; METHOD.md says why.
+    pub most_cores: usize,
     pub rows: fn(&crate::plan::Plan) -> Vec<Row>,
 }

@@ -3,6 +3,7 @@
 //! `measure` runs groups and prints Markdown tables; `report` draws charts and a
 //! page from what `measure` kept. METHOD.md says how, and why that is fair.
 
+mod affinity;
 mod company;
 mod entry;
 mod go;
@@ -24,8 +25,9 @@ mod work;
 
 use clap::{Args, Parser, Subcommand};
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
+use entry::Group;
 use plan::{Context, Plan};
 use record::{Run, Settings};
 
@@ -33,11 +35,11 @@ use record::{Run, Settings};
 #[command(about = "Measures phalanx beside every peer library, and Go")]
 struct Cli {
     #[command(subcommand)]
-    command: Command,
+    action: Action,
 }
 
 #[derive(Subcommand)]
-enum Command {
+enum Action {
     /// Run groups, print their tables and keep the raw samples
     Measure(MeasureArgs),
     /// Draw charts and a report page from kept samples
@@ -58,6 +60,9 @@ struct MeasureArgs {
     /// Thread counts, for the rows that have them
     #[arg(long, value_delimiter = ',', value_parser = thread_count)]
     threads: Option<Vec<usize>>,
+    /// Use only so many cores
+    #[arg(long)]
+    cores: Option<usize>,
     /// Only contenders whose names contain one of these, and the limit
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
@@ -87,9 +92,9 @@ fn thread_count(text: &str) -> Result<usize, String> {
 }
 
 fn main() -> ExitCode {
-    let result = match Cli::parse().command {
-        Command::Measure(args) => measure(&args),
-        Command::Report(args) => report::write(&args.input, &args.out),
+    let result = match Cli::parse().action {
+        Action::Measure(args) => measure(&args),
+        Action::Report(args) => report::write(&args.input, &args.out),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -103,6 +108,24 @@ fn main() -> ExitCode {
 fn measure(args: &MeasureArgs) -> Result<(), String> {
     if cfg!(debug_assertions) {
         eprintln!("warning: not a release build; the figures mean nothing");
+    }
+    if let Some(count) = args.cores {
+        affinity::confine(count)?;
+    }
+    let asked =
+        |group: &Group| args.groups.is_empty() || args.groups.iter().any(|n| n == group.name);
+    let (here, apart): (Vec<_>, Vec<_>) = groups::all()
+        .into_iter()
+        .filter(asked)
+        .partition(|group| plan::cores() <= group.most_cores);
+    measure_here(args, &here)?;
+    apart.iter().try_for_each(|group| measure_apart(args, group))
+}
+
+/// Measures groups in this process.
+fn measure_here(args: &MeasureArgs, groups: &[Group]) -> Result<(), String> {
+    if groups.is_empty() {
+        return Ok(());
     }
     keep_memory();
     let mut plan = Plan::new(args.quick, args.rounds, args.threads.clone());
@@ -121,21 +144,42 @@ fn measure(args: &MeasureArgs) -> Result<(), String> {
     let company = company::Company::NONE;
     let mut context = Context { plan, calibration, company, go };
     let watchdog = watchdog::Watchdog::start();
-    for group in groups::all() {
-        if !args.groups.is_empty() && !args.groups.iter().any(|name| name == group.name) {
-            continue;
-        }
+    for group in groups {
         let run = Run {
             group: group.name.to_owned(),
             title: group.title.to_owned(),
             machine: machine.clone(),
             settings: settings.clone(),
-            rows: measure::group(&group, &mut context, &watchdog),
+            rows: measure::group(group, &mut context, &watchdog),
         };
         print(&run);
         keep(&run, &args.out)?;
     }
     Ok(())
+}
+
+/// Measures a group in a process of its own, on as few cores as the group wants. Libraries ask for
+/// the number of cores once, so it can't be changed in this process.
+fn measure_apart(args: &MeasureArgs, group: &Group) -> Result<(), String> {
+    let program = std::env::current_exe().map_err(|e| e.to_string())?;
+    let mut command = Command::new(program);
+    command.args(["measure", group.name, "--cores", &group.most_cores.to_string()]);
+    command.args(args.quick.then_some("--quick"));
+    command.args(args.rounds.iter().flat_map(|n| ["--rounds".to_owned(), n.to_string()]));
+    if let Some(threads) = &args.threads {
+        let threads: Vec<_> = threads.iter().map(usize::to_string).collect();
+        command.args(["--threads", &threads.join(",")]);
+    }
+    if !args.only.is_empty() {
+        command.args(["--only", &args.only.join(",")]);
+    }
+    command.args(args.rows.iter().flat_map(|part| ["--rows", part]));
+    command.arg("--out").arg(&args.out);
+    match command.status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(format!("{} ended with {status}", group.name)),
+        Err(e) => Err(format!("can't start {command:?}: {e}")),
+    }
 }
 
 /// Lets the allocator keep what is freed. Left alone, glibc gives large blocks back

@@ -1,7 +1,6 @@
-//! phalanx's own primitives, as contenders.
+//! phalanx's own types as contenders. Its locks need no adapter of their own: see `groups::locked`.
 
 use crate::groups::pools::{Pool, SEATS, load::Task as Function};
-use crate::groups::rwlocks::Data;
 use crate::groups::stores::{Hasher, Store, hasher};
 use crate::groups::wait_groups::{Guarded, WaitGroup};
 
@@ -34,13 +33,13 @@ impl WaitGroup for phalanx::WaitGroup {
 impl Guarded for phalanx::WaitGroup {
     type Guard = phalanx::WaitGuard;
 
-    /// The group itself may go: a guard keeps alive what it counts in.
+    /// The group itself may be dropped: a guard keeps its count alive.
     fn guard() -> Self::Guard {
         phalanx::WaitGroup::new().guard()
     }
 }
 
-/// `WorkerPool::run`: a closure for each task, and any three at once.
+/// `WorkerPool::run`: one closure per task.
 pub struct Run(phalanx::WorkerPool);
 
 impl Pool for Run {
@@ -63,33 +62,6 @@ impl Pool for Map {
 
     fn map<F: Function>(&mut self, items: &[u64], f: F) -> Vec<u64> {
         self.0.map_slice(items, |&item| f(item))
-    }
-}
-
-impl crate::groups::mutexes::Lock for phalanx::Mutex<u64> {
-    fn new() -> Self {
-        Self::default()
-    }
-
-    #[inline]
-    fn with<R>(&self, f: impl FnOnce(&mut u64) -> R) -> R {
-        f(&mut self.lock())
-    }
-}
-
-impl crate::groups::rwlocks::RwLock for phalanx::RwMutex<Data> {
-    fn new() -> Self {
-        Self::default()
-    }
-
-    #[inline]
-    fn read<R>(&self, f: impl FnOnce(&Data) -> R) -> R {
-        f(&phalanx::RwMutex::read(self))
-    }
-
-    #[inline]
-    fn write(&self, f: impl Fn(&mut Data)) {
-        f(&mut phalanx::RwMutex::write(self));
     }
 }
 
@@ -122,46 +94,5 @@ impl Store for phalanx::Store<u64, u64, Hasher> {
     #[inline]
     fn put(&self, key: u64, value: u64) {
         self.insert(key, value);
-    }
-}
-
-/// phalanx's condition variable with phalanx's mutex.
-pub struct Condvars;
-
-impl crate::groups::condvars::Kit for Condvars {
-    type Mutex<T: Send> = phalanx::Mutex<T>;
-    type Guard<'a, T: Send + 'a> = phalanx::MutexGuard<'a, T>;
-    type Condvar = phalanx::Condvar;
-
-    fn mutex<T: Send>(value: T) -> Self::Mutex<T> {
-        phalanx::Mutex::new(value)
-    }
-
-    #[inline]
-    fn lock<T: Send>(mutex: &Self::Mutex<T>) -> Self::Guard<'_, T> {
-        mutex.lock()
-    }
-
-    fn condvar() -> Self::Condvar {
-        phalanx::Condvar::new()
-    }
-
-    #[inline]
-    fn wait<'a, T: Send>(
-        condvar: &Self::Condvar,
-        mut guard: Self::Guard<'a, T>,
-    ) -> Self::Guard<'a, T> {
-        condvar.wait(&mut guard);
-        guard
-    }
-
-    #[inline]
-    fn notify_one(condvar: &Self::Condvar) {
-        condvar.notify_one();
-    }
-
-    #[inline]
-    fn notify_all(condvar: &Self::Condvar) {
-        condvar.notify_all();
     }
 }

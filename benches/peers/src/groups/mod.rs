@@ -8,6 +8,7 @@
 pub mod channels;
 pub mod condvars;
 pub mod counters;
+mod locked;
 pub mod mutexes;
 pub mod pools;
 pub mod rwlocks;

@@ -1,4 +1,4 @@
-//! The channels that race, and their adapters.
+//! The channels that are compared, and their adapters.
 
 use super::{Channel, Task, in_go, limit, peer};
 use crate::entry::Entry;
@@ -15,101 +15,77 @@ pub fn all() -> Vec<Entry<Task>> {
     ]
 }
 
-/// As many clones of each end as there are threads; the originals go away.
-fn clones<S: Clone, R: Clone>(
-    (sender, receiver): (S, R),
-    producers: usize,
-    consumers: usize,
-) -> (Vec<S>, Vec<R>) {
-    (vec![sender; producers], vec![receiver; consumers])
+/// A library whose ends can be cloned, both of them.
+pub trait Mpmc {
+    type Sender: Clone + Send;
+    type Receiver: Clone + Send;
+    fn bounded(capacity: usize) -> (Self::Sender, Self::Receiver);
+    fn unbounded() -> (Self::Sender, Self::Receiver);
+    /// Sends a message; returns whether a receiver was left.
+    fn send(sender: &Self::Sender, message: usize) -> bool;
+    fn recv(receiver: &Self::Receiver) -> Option<usize>;
+}
+
+impl<M: Mpmc> Channel for M {
+    type Sender = M::Sender;
+    type Receiver = M::Receiver;
+
+    /// As many clones of each end as there are threads; the originals are dropped.
+    fn open(
+        capacity: Option<usize>,
+        producers: usize,
+        consumers: usize,
+    ) -> (Vec<M::Sender>, Vec<M::Receiver>) {
+        let (sender, receiver) = capacity.map_or_else(M::unbounded, M::bounded);
+        (vec![sender; producers], vec![receiver; consumers])
+    }
+
+    #[inline]
+    fn send(sender: &mut M::Sender, message: usize) {
+        assert!(<M as Mpmc>::send(sender, message), "a receiver is left");
+    }
+
+    #[inline]
+    fn recv(receiver: &mut M::Receiver) -> Option<usize> {
+        <M as Mpmc>::recv(receiver)
+    }
+}
+
+/// Implements [`Mpmc`] for a library whose functions have the usual names.
+macro_rules! mpmc {
+    ($name:ty, $library:ident) => {
+        impl Mpmc for $name {
+            type Sender = $library::Sender<usize>;
+            type Receiver = $library::Receiver<usize>;
+
+            fn bounded(capacity: usize) -> (Self::Sender, Self::Receiver) {
+                $library::bounded(capacity)
+            }
+
+            fn unbounded() -> (Self::Sender, Self::Receiver) {
+                $library::unbounded()
+            }
+
+            #[inline]
+            fn send(sender: &Self::Sender, message: usize) -> bool {
+                sender.send(message).is_ok()
+            }
+
+            #[inline]
+            fn recv(receiver: &Self::Receiver) -> Option<usize> {
+                receiver.recv().ok()
+            }
+        }
+    };
 }
 
 struct Crossbeam;
-
-impl Channel for Crossbeam {
-    type Sender = crossbeam_channel::Sender<usize>;
-    type Receiver = crossbeam_channel::Receiver<usize>;
-
-    fn open(
-        capacity: Option<usize>,
-        producers: usize,
-        consumers: usize,
-    ) -> (Vec<Self::Sender>, Vec<Self::Receiver>) {
-        let ends = match capacity {
-            Some(capacity) => crossbeam_channel::bounded(capacity),
-            None => crossbeam_channel::unbounded(),
-        };
-        clones(ends, producers, consumers)
-    }
-
-    #[inline]
-    fn send(sender: &mut Self::Sender, message: usize) {
-        sender.send(message).expect("a receiver is there");
-    }
-
-    #[inline]
-    fn recv(receiver: &mut Self::Receiver) -> Option<usize> {
-        receiver.recv().ok()
-    }
-}
-
 struct Flume;
-
-impl Channel for Flume {
-    type Sender = flume::Sender<usize>;
-    type Receiver = flume::Receiver<usize>;
-
-    fn open(
-        capacity: Option<usize>,
-        producers: usize,
-        consumers: usize,
-    ) -> (Vec<Self::Sender>, Vec<Self::Receiver>) {
-        let ends = match capacity {
-            Some(capacity) => flume::bounded(capacity),
-            None => flume::unbounded(),
-        };
-        clones(ends, producers, consumers)
-    }
-
-    #[inline]
-    fn send(sender: &mut Self::Sender, message: usize) {
-        sender.send(message).expect("a receiver is there");
-    }
-
-    #[inline]
-    fn recv(receiver: &mut Self::Receiver) -> Option<usize> {
-        receiver.recv().ok()
-    }
-}
-
 struct Kanal;
 
-impl Channel for Kanal {
-    type Sender = kanal::Sender<usize>;
-    type Receiver = kanal::Receiver<usize>;
-
-    fn open(
-        capacity: Option<usize>,
-        producers: usize,
-        consumers: usize,
-    ) -> (Vec<Self::Sender>, Vec<Self::Receiver>) {
-        let ends = match capacity {
-            Some(capacity) => kanal::bounded(capacity),
-            None => kanal::unbounded(),
-        };
-        clones(ends, producers, consumers)
-    }
-
-    #[inline]
-    fn send(sender: &mut Self::Sender, message: usize) {
-        sender.send(message).expect("a receiver is there");
-    }
-
-    #[inline]
-    fn recv(receiver: &mut Self::Receiver) -> Option<usize> {
-        receiver.recv().ok()
-    }
-}
+mpmc!(Crossbeam, crossbeam_channel);
+mpmc!(Flume, flume);
+mpmc!(Kanal, kanal);
 
 struct Std;
 

@@ -14,7 +14,8 @@ use crate::{go, window};
 use serde::Serialize;
 use std::sync::Mutex;
 
-pub const GROUP: Group = Group { name: "channels", title: "Channels", rows };
+pub const GROUP: Group =
+    Group { name: "channels", title: "Channels", most_cores: usize::MAX, rows };
 
 /// Messages between two readings of the stop flag.
 const BATCH: u64 = 16;

@@ -1,11 +1,11 @@
-//! The condition variables that race, and their adapters.
+//! The condition variables that are compared, and their adapters.
 
 use super::{Kit, Task, entry, in_go};
 use crate::entry::{Entry, Role};
 
 pub fn all() -> Vec<Entry<Task>> {
     vec![
-        entry::<crate::ours::Condvars>("phalanx", Role::Ours),
+        entry::<Phalanx>("phalanx", Role::Ours),
         entry::<Std>("std", Role::Peer),
         entry::<ParkingLot>("parking_lot", Role::Peer),
         entry::<Usync>("usync", Role::Peer),
@@ -13,118 +13,67 @@ pub fn all() -> Vec<Entry<Task>> {
     ]
 }
 
+struct Phalanx;
+struct ParkingLot;
+struct Usync;
 struct Std;
 
-impl Kit for Std {
-    type Mutex<T: Send> = std::sync::Mutex<T>;
-    type Guard<'a, T: Send + 'a> = std::sync::MutexGuard<'a, T>;
-    type Condvar = std::sync::Condvar;
+/// Implements [`Kit`] for a library's `Mutex`, `MutexGuard` and `Condvar`. They differ only in how
+/// a mutex is locked, and in whether a wait borrows the guard or consumes it.
+macro_rules! kit {
+    ($kit:ty, $library:ident $(:: $module:ident)?, |$mutex:ident| $lock:expr,
+     |$condvar:ident, $guard:pat_param| $wait:expr) => {
+        impl Kit for $kit {
+            type Mutex<T: Send> = $library$(::$module)?::Mutex<T>;
+            type Guard<'a, T: Send + 'a> = $library$(::$module)?::MutexGuard<'a, T>;
+            type Condvar = $library$(::$module)?::Condvar;
 
-    fn mutex<T: Send>(value: T) -> Self::Mutex<T> {
-        std::sync::Mutex::new(value)
-    }
+            fn mutex<T: Send>(value: T) -> Self::Mutex<T> {
+                Self::Mutex::new(value)
+            }
 
-    #[inline]
-    fn lock<T: Send>(mutex: &Self::Mutex<T>) -> Self::Guard<'_, T> {
-        mutex.lock().unwrap()
-    }
+            #[inline]
+            fn lock<T: Send>($mutex: &Self::Mutex<T>) -> Self::Guard<'_, T> {
+                $lock
+            }
 
-    fn condvar() -> Self::Condvar {
-        std::sync::Condvar::new()
-    }
+            fn condvar() -> Self::Condvar {
+                Self::Condvar::new()
+            }
 
-    #[inline]
-    fn wait<'a, T: Send>(condvar: &Self::Condvar, guard: Self::Guard<'a, T>) -> Self::Guard<'a, T> {
-        condvar.wait(guard).unwrap()
-    }
+            #[inline]
+            fn wait<'a, T: Send>(
+                $condvar: &Self::Condvar,
+                guard: Self::Guard<'a, T>,
+            ) -> Self::Guard<'a, T> {
+                let $guard = guard;
+                $wait
+            }
 
-    #[inline]
-    fn notify_one(condvar: &Self::Condvar) {
-        condvar.notify_one();
-    }
+            #[inline]
+            fn notify_one(condvar: &Self::Condvar) {
+                condvar.notify_one();
+            }
 
-    #[inline]
-    fn notify_all(condvar: &Self::Condvar) {
-        condvar.notify_all();
-    }
+            #[inline]
+            fn notify_all(condvar: &Self::Condvar) {
+                condvar.notify_all();
+            }
+        }
+    };
 }
 
-struct ParkingLot;
-
-impl Kit for ParkingLot {
-    type Mutex<T: Send> = parking_lot::Mutex<T>;
-    type Guard<'a, T: Send + 'a> = parking_lot::MutexGuard<'a, T>;
-    type Condvar = parking_lot::Condvar;
-
-    fn mutex<T: Send>(value: T) -> Self::Mutex<T> {
-        parking_lot::Mutex::new(value)
-    }
-
-    #[inline]
-    fn lock<T: Send>(mutex: &Self::Mutex<T>) -> Self::Guard<'_, T> {
-        mutex.lock()
-    }
-
-    fn condvar() -> Self::Condvar {
-        parking_lot::Condvar::new()
-    }
-
-    #[inline]
-    fn wait<'a, T: Send>(
-        condvar: &Self::Condvar,
-        mut guard: Self::Guard<'a, T>,
-    ) -> Self::Guard<'a, T> {
-        condvar.wait(&mut guard);
-        guard
-    }
-
-    #[inline]
-    fn notify_one(condvar: &Self::Condvar) {
-        condvar.notify_one();
-    }
-
-    #[inline]
-    fn notify_all(condvar: &Self::Condvar) {
-        condvar.notify_all();
-    }
+/// Waits by borrowing the guard, as all but std do.
+macro_rules! borrowing {
+    ($kit:ty, $library:ident) => {
+        kit!($kit, $library, |mutex| mutex.lock(), |condvar, mut guard| {
+            condvar.wait(&mut guard);
+            guard
+        });
+    };
 }
 
-struct Usync;
-
-impl Kit for Usync {
-    type Mutex<T: Send> = usync::Mutex<T>;
-    type Guard<'a, T: Send + 'a> = usync::MutexGuard<'a, T>;
-    type Condvar = usync::Condvar;
-
-    fn mutex<T: Send>(value: T) -> Self::Mutex<T> {
-        usync::Mutex::new(value)
-    }
-
-    #[inline]
-    fn lock<T: Send>(mutex: &Self::Mutex<T>) -> Self::Guard<'_, T> {
-        mutex.lock()
-    }
-
-    fn condvar() -> Self::Condvar {
-        usync::Condvar::new()
-    }
-
-    #[inline]
-    fn wait<'a, T: Send>(
-        condvar: &Self::Condvar,
-        mut guard: Self::Guard<'a, T>,
-    ) -> Self::Guard<'a, T> {
-        condvar.wait(&mut guard);
-        guard
-    }
-
-    #[inline]
-    fn notify_one(condvar: &Self::Condvar) {
-        condvar.notify_one();
-    }
-
-    #[inline]
-    fn notify_all(condvar: &Self::Condvar) {
-        condvar.notify_all();
-    }
-}
+borrowing!(Phalanx, phalanx);
+borrowing!(ParkingLot, parking_lot);
+borrowing!(Usync, usync);
+kit!(Std, std::sync, |mutex| mutex.lock().unwrap(), |condvar, guard| condvar.wait(guard).unwrap());

@@ -12,7 +12,8 @@ use crate::plan::{Context, Plan};
 use serde::Serialize;
 use std::ops::DerefMut;
 
-pub const GROUP: Group = Group { name: "condvars", title: "Condition variables", rows };
+pub const GROUP: Group =
+    Group { name: "condvars", title: "Condition variables", most_cores: 1, rows };
 
 /// A mutex and the condition variable that goes with it.
 pub trait Kit {

@@ -1,7 +1,8 @@
-//! The counters that race, and their adapters.
+//! The counters that are compared, and their adapters.
 
 use super::{Counter, Task, entry, in_go, ours, peer};
 use crate::entry::{Entry, Role};
+use crate::groups::locked::Lock;
 use contatori::counters::unsigned::Unsigned;
 use contatori::counters::{CounterValue, Observable};
 use crossbeam_utils::CachePadded;
@@ -39,35 +40,19 @@ impl Counter for AtomicU64 {
     }
 }
 
-impl Counter for std::sync::Mutex<u64> {
+impl<L: Lock<u64>> Counter for L {
     fn new(_: usize) -> Self {
-        Self::default()
+        L::of(0)
     }
 
     #[inline]
     fn add(&self, _: usize) {
-        *self.lock().unwrap() += 1;
+        self.write(|count| *count += 1);
     }
 
     #[inline]
     fn get(&self) -> u64 {
-        *self.lock().unwrap()
-    }
-}
-
-impl Counter for parking_lot::Mutex<u64> {
-    fn new(_: usize) -> Self {
-        Self::default()
-    }
-
-    #[inline]
-    fn add(&self, _: usize) {
-        *self.lock() += 1;
-    }
-
-    #[inline]
-    fn get(&self) -> u64 {
-        *self.lock()
+        self.read(|count| *count)
     }
 }
 

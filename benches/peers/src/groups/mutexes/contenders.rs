@@ -1,6 +1,6 @@
-//! The mutexes that race, and their adapters.
+//! The mutexes that are compared.
 
-use super::{Lock, Task, in_go, ours, peer, unlocked};
+use super::{Task, in_go, ours, peer, unlocked};
 use crate::entry::Entry;
 
 pub fn all() -> Vec<Entry<Task>> {
@@ -13,48 +13,4 @@ pub fn all() -> Vec<Entry<Task>> {
         in_go(),
         unlocked(),
     ]
-}
-
-impl Lock for std::sync::Mutex<u64> {
-    fn new() -> Self {
-        Self::default()
-    }
-
-    #[inline]
-    fn with<R>(&self, f: impl FnOnce(&mut u64) -> R) -> R {
-        f(&mut self.lock().unwrap())
-    }
-}
-
-impl Lock for parking_lot::Mutex<u64> {
-    fn new() -> Self {
-        Self::default()
-    }
-
-    #[inline]
-    fn with<R>(&self, f: impl FnOnce(&mut u64) -> R) -> R {
-        f(&mut self.lock())
-    }
-}
-
-impl Lock for parking_lot::FairMutex<u64> {
-    fn new() -> Self {
-        Self::default()
-    }
-
-    #[inline]
-    fn with<R>(&self, f: impl FnOnce(&mut u64) -> R) -> R {
-        f(&mut self.lock())
-    }
-}
-
-impl Lock for usync::Mutex<u64> {
-    fn new() -> Self {
-        Self::default()
-    }
-
-    #[inline]
-    fn with<R>(&self, f: impl FnOnce(&mut u64) -> R) -> R {
-        f(&mut self.lock())
-    }
 }

@@ -2,6 +2,7 @@
 
 mod contenders;
 
+use super::locked::Lock;
 use super::waits::{HOGS, Turns, Waits};
 use crate::company::Company;
 use crate::entry::{Entry, Failure, Group, Outcome, Role, Row, params};
@@ -13,7 +14,7 @@ use serde::Serialize;
 use std::hint::black_box;
 use std::time::Instant;
 
-pub const GROUP: Group = Group { name: "mutexes", title: "Mutexes", rows };
+pub const GROUP: Group = Group { name: "mutexes", title: "Mutexes", most_cores: usize::MAX, rows };
 
 /// Operations between two readings of the stop flag.
 const BATCH: u64 = 16;
@@ -27,13 +28,6 @@ const KEPT: usize = 4096;
 
 /// Microseconds that hogs hold the lock.
 const HOLDS: [u64; 3] = [1, 20, 400];
-
-/// A mutex around a number.
-pub trait Lock: Sync {
-    fn new() -> Self;
-    /// Runs `f` under the lock.
-    fn with<R>(&self, f: impl FnOnce(&mut u64) -> R) -> R;
-}
 
 #[derive(Clone, Copy, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -103,14 +97,14 @@ fn beside_hogs_for(micros: u64) -> Row {
     )
 }
 
-fn round<L: Lock>(task: &Task, context: &mut Context) -> Result<Outcome, Failure> {
+fn round<L: Lock<u64>>(task: &Task, context: &mut Context) -> Result<Outcome, Failure> {
     if task.kind == Kind::BesideHogs {
         return beside_hogs::<L>(task, context);
     }
     let inside = context.calibration.steps(task.inside);
     let outside = context.calibration.steps(task.outside);
     let latency = task.kind == Kind::Latency;
-    let lock = CachePadded::new(L::new());
+    let lock = CachePadded::new(L::of(0));
     let (done, rate) = window::run(task.threads, context.span(), |worker| {
         let mut latencies = Vec::with_capacity(if latency { ROOM } else { 0 });
         while worker.more() {
@@ -118,7 +112,7 @@ fn round<L: Lock>(task: &Task, context: &mut Context) -> Result<Outcome, Failure
             // a small part of the load that the lock is under.
             if latency && latencies.len() < ROOM {
                 let asked = Instant::now();
-                let held = lock.with(|count| {
+                let held = lock.write(|count| {
                     let held = asked.elapsed();
                     black_box(work(inside, *count));
                     *count += 1;
@@ -128,7 +122,7 @@ fn round<L: Lock>(task: &Task, context: &mut Context) -> Result<Outcome, Failure
                 worker.did(1);
             }
             for _ in 0..BATCH {
-                lock.with(|count| {
+                lock.write(|count| {
                     black_box(work(inside, *count));
                     *count += 1;
                 });
@@ -139,7 +133,7 @@ fn round<L: Lock>(task: &Task, context: &mut Context) -> Result<Outcome, Failure
         (worker.total(), latencies)
     });
     let expected = done.iter().map(|(total, _)| total).sum();
-    check("count", lock.with(|count| *count), expected)?;
+    check("count", lock.write(|count| *count), expected)?;
     if latency {
         let all = done.into_iter().flat_map(|(_, latencies)| latencies);
         return Ok(Outcome::latencies(stats::thin(all.collect(), KEPT)));
@@ -148,15 +142,15 @@ fn round<L: Lock>(task: &Task, context: &mut Context) -> Result<Outcome, Failure
 }
 
 /// How long the last thread waits for the lock, which the others hardly let go.
-fn beside_hogs<L: Lock>(task: &Task, context: &mut Context) -> Result<Outcome, Failure> {
+fn beside_hogs<L: Lock<u64>>(task: &Task, context: &mut Context) -> Result<Outcome, Failure> {
     let inside = context.calibration.steps(task.inside);
-    let lock = CachePadded::new(L::new());
+    let lock = CachePadded::new(L::of(0));
     let turns = CachePadded::new(Turns::default());
     let (mut done, _) = window::run(task.threads, context.long_span(), |worker| {
         let mut waits = Waits::default();
         while worker.more() {
             if worker.index < HOGS {
-                lock.with(|count| {
+                lock.write(|count| {
                     *count += 1;
                     turns.took_alone(*count);
                     black_box(work(inside, *count));
@@ -164,7 +158,7 @@ fn beside_hogs<L: Lock>(task: &Task, context: &mut Context) -> Result<Outcome, F
             } else {
                 let before = turns.so_far();
                 let asked = Instant::now();
-                let (took, passed) = lock.with(|count| {
+                let (took, passed) = lock.write(|count| {
                     let took = asked.elapsed();
                     let passed = *count - before;
                     *count += 1;
@@ -178,7 +172,7 @@ fn beside_hogs<L: Lock>(task: &Task, context: &mut Context) -> Result<Outcome, F
         (worker.total(), waits)
     });
     let expected = done.iter().map(|(total, _)| total).sum();
-    check("count", lock.with(|count| *count), expected)?;
+    check("count", lock.write(|count| *count), expected)?;
     let (_, waits) = done.pop().expect("the waiting thread is the last");
     Ok(waits.outcome())
 }
@@ -215,11 +209,11 @@ fn limit(task: &Task, context: &mut Context) -> Result<Outcome, Failure> {
     Ok(Outcome::one(free.max(serial)))
 }
 
-fn ours<L: Lock>(name: &'static str) -> Entry<Task> {
+fn ours<L: Lock<u64>>(name: &'static str) -> Entry<Task> {
     Entry::new(name, Role::Ours, round::<L>)
 }
 
-fn peer<L: Lock>(name: &'static str) -> Entry<Task> {
+fn peer<L: Lock<u64>>(name: &'static str) -> Entry<Task> {
     Entry::new(name, Role::Peer, round::<L>)
 }
 

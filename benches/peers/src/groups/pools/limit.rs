@@ -1,12 +1,11 @@
-//! The limit of a pool: the same tasks with nobody to ask for them.
+//! The limit of a pool: the same tasks without a queue.
 //!
-//! Long batches are dealt out beforehand, evenly, to three threads that are awake
-//! and waiting; small ones are run by the caller on the spot. Results go into a
-//! vector that is there already.
+//! Long batches are dealt out beforehand, evenly, to three threads that stay awake. Small batches
+//! are run by the caller. Results go into a vector that exists already.
 //!
-//! On fewer than three processors there is a thread for each processor. Threads that
-//! are awake and waiting would otherwise keep the others from a processor for whole
-//! slices, and a few tasks of 20 µs would take milliseconds.
+//! With fewer than three cores there is one thread per core. Threads that wait awake would
+//! otherwise keep the others from a core for whole time slices, and five tasks of 20 µs would take
+//! milliseconds.
 
 use super::load::{Task as Function, User};
 use super::{IDLE, Kind, SEATS, Task, asleep};
@@ -26,7 +25,7 @@ fn round(task: &Task, context: &mut Context) -> Result<Outcome, Failure> {
     task.load.with(context.calibration, task.tasks, limit)
 }
 
-/// In place of a batch's number: there are no more.
+/// In place of a batch's number: there are no more batches.
 const OVER: usize = usize::MAX;
 
 struct Limit<'a> {
@@ -45,9 +44,9 @@ impl User for Limit<'_> {
             Kind::Batch => {
                 let began = Instant::now();
                 let again = |_: &[u64]| began.elapsed() < self.budget;
-                // The fastest, not the median: three threads that share the work evenly
-                // beforehand are as late as the one that was held up, and then a
-                // contender that shares it as it goes would beat the limit.
+                // The fastest, not the median: threads that were dealt their shares beforehand are
+                // as late as the slowest of them, so a contender that shares the work as it goes
+                // could beat them.
                 let fastest = dealt_out(&items, f, again).into_iter().min();
                 let nanos = fastest.expect("at least one batch was timed");
                 Ok(Outcome::one(nanos as f64 / items.len() as f64))
@@ -66,7 +65,7 @@ impl User for Limit<'_> {
     }
 }
 
-/// The caller does everything, at once.
+/// The caller runs all tasks itself.
 struct OnTheSpot;
 
 impl super::Pool for OnTheSpot {
@@ -79,53 +78,25 @@ impl super::Pool for OnTheSpot {
     }
 }
 
-/// Runs the batch again and again on threads that stay awake, each with its own share
-/// of the items and its own place for results; the nanoseconds of each batch but the
-/// first. `again` is shown those so far, and says whether to go on.
+/// Runs the batch again and again on threads that stay awake, each with its own share of the items
+/// and its own vector for results. Returns the nanoseconds of each batch but the first. `again` is
+/// called with those so far, and says whether to go on.
 fn dealt_out<F: Function>(items: &[u64], f: F, mut again: impl FnMut(&[u64]) -> bool) -> Vec<u64> {
     let chunk = (items.len() / 128).clamp(1, 4096);
-    let hands = deal(items, chunk, SEATS.min(cores()));
-    let play = |hand: &[u64], results: &mut Vec<u64>| {
-        results.clear();
-        results.extend(hand.iter().map(|&item| f(item)));
-        black_box(results);
-    };
-    // Batches that have begun; `OVER` when there will be no more.
-    let begun = CachePadded::new(AtomicUsize::new(0));
-    let done = CachePadded::new(AtomicUsize::new(0));
-    let (own, others) = hands.split_first().expect("there is a processor");
+    let shares = deal(items, chunk, SEATS.min(cores()));
+    let (own, others) = shares.split_first().expect("there is a core");
+    let batches = Batches::default();
     std::thread::scope(|scope| {
-        for hand in others {
-            let (begun, done) = (&begun, &done);
-            scope.spawn(move || {
-                let mut results = Vec::with_capacity(hand.len());
-                for batch in 1.. {
-                    // ORDERING: Acquire: pairs with the Release that begins a batch.
-                    let mut now = begun.load(Ordering::Acquire);
-                    while now < batch {
-                        std::hint::spin_loop();
-                        now = begun.load(Ordering::Acquire);
-                    }
-                    if now == OVER {
-                        return;
-                    }
-                    play(hand, &mut results);
-                    // ORDERING: Release: the results are in place.
-                    done.fetch_add(1, Ordering::Release);
-                }
-            });
+        for share in others {
+            scope.spawn(|| batches.follow(share, f));
         }
         let mut results = Vec::with_capacity(own.len());
         let mut took = Vec::new();
         for batch in 1.. {
             let start = Instant::now();
-            // ORDERING: Release: pairs with the others' Acquire.
-            begun.store(batch, Ordering::Release);
-            play(own, &mut results);
-            // ORDERING: Acquire: pairs with the others' Release.
-            while done.load(Ordering::Acquire) < batch * others.len() {
-                std::hint::spin_loop();
-            }
+            batches.begin(batch);
+            compute(own, f, &mut results);
+            batches.wait_for(batch * others.len());
             let nanos = start.elapsed().as_nanos() as u64;
             if batch > 1 {
                 took.push(nanos);
@@ -134,13 +105,76 @@ fn dealt_out<F: Function>(items: &[u64], f: F, mut again: impl FnMut(&[u64]) -> 
                 }
             }
         }
-        // ORDERING: Release: as above.
-        begun.store(OVER, Ordering::Release);
+        batches.begin(OVER);
         took
     })
 }
 
-/// The items in so many shares, chunk by chunk in turn.
+fn compute<F: Function>(share: &[u64], f: F, results: &mut Vec<u64>) {
+    results.clear();
+    results.extend(share.iter().map(|&item| f(item)));
+    black_box(results);
+}
+
+/// Which batch has begun, and how many shares are done.
+#[derive(Default)]
+struct Batches {
+    /// The number of the batch that has begun, or `OVER`.
+    begun: CachePadded<AtomicUsize>,
+    /// Shares of the other threads that are done, of all batches.
+    done: CachePadded<AtomicUsize>,
+}
+
+impl Batches {
+    fn begin(&self, batch: usize) {
+        // ORDERING: Release: pairs with the Acquire in `follow`.
+        self.begun.store(batch, Ordering::Release);
+    }
+
+    /// Computes one share of each batch, until there are no more.
+    fn follow<F: Function>(&self, share: &[u64], f: F) {
+        let mut results = Vec::with_capacity(share.len());
+        for batch in 1.. {
+            let mut now = 0;
+            spin_until(|| {
+                // ORDERING: Acquire: pairs with the Release in `begin`.
+                now = self.begun.load(Ordering::Acquire);
+                now >= batch
+            });
+            if now == OVER {
+                return;
+            }
+            compute(share, f, &mut results);
+            // ORDERING: Release: pairs with the Acquire in `wait_for`.
+            self.done.fetch_add(1, Ordering::Release);
+        }
+    }
+
+    fn wait_for(&self, shares: usize) {
+        // ORDERING: Acquire: pairs with the Release in `follow`.
+        spin_until(|| self.done.load(Ordering::Acquire) >= shares);
+    }
+}
+
+/// Checks before a waiting thread yields its core: some 100 µs, longer than any share of a short
+/// batch takes.
+const CHECKS: u32 = 4_000;
+
+/// Stays awake until `over` returns true. A thread that spun for ever would keep the thread that it
+/// waits for from a core where something else uses one of them.
+fn spin_until(mut over: impl FnMut() -> bool) {
+    let mut checks = 0;
+    while !over() {
+        if checks < CHECKS {
+            checks += 1;
+            std::hint::spin_loop();
+        } else {
+            std::thread::yield_now();
+        }
+    }
+}
+
+/// Deals the items out in so many shares, a chunk to each in turn.
 fn deal(items: &[u64], chunk: usize, shares: usize) -> Vec<Vec<u64>> {
     let share = |at| items.chunks(chunk).skip(at).step_by(shares).flatten().copied().collect();
     (0..shares).map(share).collect()
@@ -156,5 +190,26 @@ mod tests {
         assert_eq!(deal(&items, 1, 3), [vec![0, 3], vec![1, 4], vec![2]]);
         assert_eq!(deal(&items, 1, 2), [vec![0, 2, 4], vec![1, 3]]);
         assert_eq!(deal(&items, 1, 1), [items]);
+    }
+
+    #[test]
+    fn every_batch_but_the_first_is_timed() {
+        let items: Vec<u64> = (0..5).collect();
+        assert_eq!(dealt_out(&items, |x| 2 * x, |took| took.len() < 7).len(), 7);
+    }
+
+    #[test]
+    fn a_wait_ends_though_its_thread_spins_on_the_only_core() {
+        let run = || {
+            crate::affinity::confine(1).expect("there is a core");
+            let batches = Batches::default();
+            std::thread::scope(|scope| {
+                scope.spawn(|| batches.follow(&[1, 2], |x| 2 * x));
+                batches.begin(1);
+                batches.wait_for(1);
+                batches.begin(OVER);
+            });
+        };
+        std::thread::spawn(run).join().expect("no panic");
     }
 }

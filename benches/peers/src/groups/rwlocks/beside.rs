@@ -10,17 +10,22 @@ use std::time::{Duration, Instant};
 
 pub const READERS: usize = 3;
 
-/// Where the writer stops in between, a write begins so often.
+/// Time from the start of one write to the start of the next, where the writer pauses.
 const PERIOD: Duration = Duration::from_micros(5);
 
-/// Samples a reader can take in one round, and samples kept of a kind.
-const ROOM: usize = 1 << 16;
+/// One read in so many batches is timed, so that the clock's cost stays a small part.
+const TIMED: u64 = 8;
+
+/// Samples that a reader takes in one round at most, and samples kept of a kind.
+const ROOM: usize = 1 << 18;
 const KEPT: usize = 4096;
 
 pub fn writer<L: RwLock>(task: &Task, context: &mut Context) -> Result<Outcome, Failure> {
     let lock = CachePadded::new(L::new());
     let timed = task.kind == Kind::BesideLatency;
-    let (done, rate) = window::run(task.threads, context.span(), |worker| {
+    // A tail needs many samples: a window of 12 ms has 2,400 writes.
+    let span = if timed { context.long_span() } else { context.span() };
+    let (done, rate) = window::run(task.threads, span, |worker| {
         if worker.index < READERS {
             read(&*lock, worker, timed)
         } else {
@@ -52,12 +57,15 @@ pub fn writer<L: RwLock>(task: &Task, context: &mut Context) -> Result<Outcome, 
     }
 }
 
-/// Reads until told to stop; the torn reads, and the time of one read in a batch.
+/// Reads until told to stop. Returns the number of torn reads, and the times of some reads.
 fn read<L: RwLock>(lock: &L, worker: &mut Worker<'_>, timed: bool) -> (u64, Vec<u32>) {
     let mut torn = 0;
     let mut took = Vec::with_capacity(if timed { ROOM } else { 0 });
-    while worker.more() {
-        if timed && took.len() < ROOM {
+    for batch in 0u64.. {
+        if !worker.more() {
+            break;
+        }
+        if timed && batch.is_multiple_of(TIMED) && took.len() < ROOM {
             let start = Instant::now();
             torn += u64::from(!lock.read(intact));
             took.push(nanos(start.elapsed()));
@@ -70,7 +78,7 @@ fn read<L: RwLock>(lock: &L, worker: &mut Worker<'_>, timed: bool) -> (u64, Vec<
     (torn, took)
 }
 
-/// Writes until told to stop; the time of each write.
+/// Writes until told to stop. Returns the time of each write.
 fn write<L: RwLock>(lock: &L, worker: &mut Worker<'_>, pauses: bool) -> Vec<u32> {
     let mut took = Vec::new();
     while worker.more() {

@@ -1,10 +1,11 @@
-//! The reader-writer locks that race, and their adapters.
+//! The reader-writer locks that are compared, and their adapters.
 //!
-//! Two mutexes take part as if they were reader-writer locks, because with short
-//! sections they often win; and arc-swap, which replaces the data as a whole.
+//! Mutexes take part as if they were reader-writer locks, because they are often faster with short
+//! critical sections. So does arc-swap, which replaces the data as a whole.
 
 use super::{Data, RwLock, Task, in_go, ours, peer, unlocked};
 use crate::entry::Entry;
+use crate::groups::locked::Lock;
 use arc_swap::ArcSwap;
 use crossbeam_utils::sync::ShardedLock;
 
@@ -30,99 +31,19 @@ pub fn locks() -> Vec<Entry<Task>> {
     all().into_iter().filter(|entry| !other(entry)).collect()
 }
 
-impl RwLock for std::sync::RwLock<Data> {
+impl<L: Lock<Data>> RwLock for L {
     fn new() -> Self {
-        Self::default()
+        L::of(Data::default())
     }
 
     #[inline]
     fn read<R>(&self, f: impl FnOnce(&Data) -> R) -> R {
-        f(&std::sync::RwLock::read(self).unwrap())
+        Lock::read(self, f)
     }
 
     #[inline]
     fn write(&self, f: impl Fn(&mut Data)) {
-        f(&mut std::sync::RwLock::write(self).unwrap());
-    }
-}
-
-impl RwLock for parking_lot::RwLock<Data> {
-    fn new() -> Self {
-        Self::default()
-    }
-
-    #[inline]
-    fn read<R>(&self, f: impl FnOnce(&Data) -> R) -> R {
-        f(&parking_lot::RwLock::read(self))
-    }
-
-    #[inline]
-    fn write(&self, f: impl Fn(&mut Data)) {
-        f(&mut parking_lot::RwLock::write(self));
-    }
-}
-
-impl RwLock for ShardedLock<Data> {
-    fn new() -> Self {
-        Self::default()
-    }
-
-    #[inline]
-    fn read<R>(&self, f: impl FnOnce(&Data) -> R) -> R {
-        f(&ShardedLock::read(self).unwrap())
-    }
-
-    #[inline]
-    fn write(&self, f: impl Fn(&mut Data)) {
-        f(&mut ShardedLock::write(self).unwrap());
-    }
-}
-
-impl RwLock for usync::RwLock<Data> {
-    fn new() -> Self {
-        Self::default()
-    }
-
-    #[inline]
-    fn read<R>(&self, f: impl FnOnce(&Data) -> R) -> R {
-        f(&usync::RwLock::read(self))
-    }
-
-    #[inline]
-    fn write(&self, f: impl Fn(&mut Data)) {
-        f(&mut usync::RwLock::write(self));
-    }
-}
-
-impl RwLock for std::sync::Mutex<Data> {
-    fn new() -> Self {
-        Self::default()
-    }
-
-    #[inline]
-    fn read<R>(&self, f: impl FnOnce(&Data) -> R) -> R {
-        f(&self.lock().unwrap())
-    }
-
-    #[inline]
-    fn write(&self, f: impl Fn(&mut Data)) {
-        f(&mut self.lock().unwrap());
-    }
-}
-
-impl RwLock for parking_lot::Mutex<Data> {
-    fn new() -> Self {
-        Self::default()
-    }
-
-    #[inline]
-    fn read<R>(&self, f: impl FnOnce(&Data) -> R) -> R {
-        f(&self.lock())
-    }
-
-    #[inline]
-    fn write(&self, f: impl Fn(&mut Data)) {
-        f(&mut self.lock());
+        Lock::write(self, f);
     }
 }
 
@@ -136,7 +57,7 @@ impl RwLock for ArcSwap<Data> {
         f(&self.load())
     }
 
-    /// Copy, change, and put back unless another writer was faster.
+    /// Copies the data, changes the copy, and stores it unless another writer was faster.
     #[inline]
     fn write(&self, f: impl Fn(&mut Data)) {
         self.rcu(|data| {
@@ -144,21 +65,5 @@ impl RwLock for ArcSwap<Data> {
             f(&mut data);
             data
         });
-    }
-}
-
-impl RwLock for phalanx::Mutex<Data> {
-    fn new() -> Self {
-        Self::default()
-    }
-
-    #[inline]
-    fn read<R>(&self, f: impl FnOnce(&Data) -> R) -> R {
-        f(&self.lock())
-    }
-
-    #[inline]
-    fn write(&self, f: impl Fn(&mut Data)) {
-        f(&mut self.lock());
     }
 }

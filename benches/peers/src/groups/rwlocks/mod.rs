@@ -14,7 +14,8 @@ use crossbeam_utils::CachePadded;
 use serde::Serialize;
 use std::hint::black_box;
 
-pub const GROUP: Group = Group { name: "rwlocks", title: "Reader-writer locks", rows };
+pub const GROUP: Group =
+    Group { name: "rwlocks", title: "Reader-writer locks", most_cores: usize::MAX, rows };
 
 /// Operations between two readings of the stop flag.
 const BATCH: u64 = 32;

@@ -1,6 +1,6 @@
-//! The stores that race, and their adapters.
+//! The stores that are compared, and their adapters.
 
-use super::wrapped::{Mutexed, RwLocked, StdRwLocked, Swapped};
+use super::wrapped::{Locked, Map, Swapped};
 use super::{Hasher, Store, Task, hasher, in_go, ours, peer, unshared};
 use crate::entry::Entry;
 
@@ -12,9 +12,9 @@ pub fn all() -> Vec<Entry<Task>> {
         peer::<scc::HashIndex<u64, u64, Hasher>>("scc HashIndex").only(reads_only),
         peer::<papaya::HashMap<u64, u64, Hasher>>("papaya"),
         peer::<moka::sync::Cache<u64, u64, Hasher>>("moka"),
-        peer::<RwLocked>("parking_lot RwLock"),
-        peer::<Mutexed>("parking_lot Mutex"),
-        peer::<StdRwLocked>("std RwLock"),
+        peer::<Locked<parking_lot::RwLock<Map>>>("parking_lot RwLock"),
+        peer::<Locked<parking_lot::Mutex<Map>>>("parking_lot Mutex"),
+        peer::<Locked<std::sync::RwLock<Map>>>("std RwLock"),
         peer::<Swapped>("arc-swap").only(reads_only),
         in_go::<0>(),
         in_go::<1>(),
@@ -54,14 +54,14 @@ impl Store for scc::HashMap<u64, u64, Hasher> {
     }
 }
 
-/// For those that cannot replace a value as the others do.
+/// Selects the rows without writes, for contenders that can't replace a value as the others do.
 fn reads_only(task: &Task) -> bool {
     task.reads == 1000
 }
 
-/// Reads without locking. A value is replaced by adding an entry and removing the
-/// old one, and a reader in between may find neither: measured beside writers, it
-/// fails the check of its answers, so it takes part where nobody writes.
+/// Reads without locking. It replaces a value by adding an entry and removing the old one, and a
+/// reader in between may find neither. So it fails the check of its answers beside writers, and
+/// takes part in rows without writes only.
 impl Store for scc::HashIndex<u64, u64, Hasher> {
     fn new(keys: usize) -> Self {
         Self::with_capacity_and_hasher(keys, hasher())
@@ -97,8 +97,8 @@ impl Store for papaya::HashMap<u64, u64, Hasher> {
     }
 }
 
-/// A cache, and not a map: with room for twice the keys, so that it evicts none,
-/// but it keeps count of every use.
+/// A cache, not a map: it counts every use. Its capacity is twice the number of keys, so that it
+/// evicts none.
 impl Store for moka::sync::Cache<u64, u64, Hasher> {
     fn new(keys: usize) -> Self {
         let builder = moka::sync::Cache::builder();

@@ -16,7 +16,7 @@ use std::collections::HashMap;
 use std::hint::black_box;
 use std::sync::OnceLock;
 
-pub const GROUP: Group = Group { name: "stores", title: "Stores", rows };
+pub const GROUP: Group = Group { name: "stores", title: "Stores", most_cores: usize::MAX, rows };
 
 /// Operations between two readings of the stop flag.
 const BATCH: usize = 32;

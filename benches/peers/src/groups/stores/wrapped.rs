@@ -1,72 +1,38 @@
-//! The standard map behind a lock, or behind a pointer that is swapped: what people
-//! use before they look for a concurrent map.
+//! The standard map behind a lock, or behind a pointer that is swapped: the usual choices before a
+//! concurrent map.
 
 use super::{Hasher, Store, hasher};
+use crate::groups::locked::Lock;
 use arc_swap::ArcSwap;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-type Map = HashMap<u64, u64, Hasher>;
+pub type Map = HashMap<u64, u64, Hasher>;
 
 fn map(keys: usize) -> Map {
     Map::with_capacity_and_hasher(keys, hasher())
 }
 
-pub struct RwLocked(parking_lot::RwLock<Map>);
+/// The map behind a lock of type `L`.
+pub struct Locked<L>(L);
 
-impl Store for RwLocked {
+impl<L: Lock<Map>> Store for Locked<L> {
     fn new(keys: usize) -> Self {
-        Self(parking_lot::RwLock::new(map(keys)))
+        Self(L::of(map(keys)))
     }
 
     #[inline]
     fn get(&self, key: u64) -> Option<u64> {
-        self.0.read().get(&key).copied()
+        self.0.read(|map| map.get(&key).copied())
     }
 
     #[inline]
     fn put(&self, key: u64, value: u64) {
-        self.0.write().insert(key, value);
+        self.0.write(|map| map.insert(key, value));
     }
 }
 
-pub struct Mutexed(parking_lot::Mutex<Map>);
-
-impl Store for Mutexed {
-    fn new(keys: usize) -> Self {
-        Self(parking_lot::Mutex::new(map(keys)))
-    }
-
-    #[inline]
-    fn get(&self, key: u64) -> Option<u64> {
-        self.0.lock().get(&key).copied()
-    }
-
-    #[inline]
-    fn put(&self, key: u64, value: u64) {
-        self.0.lock().insert(key, value);
-    }
-}
-
-pub struct StdRwLocked(std::sync::RwLock<Map>);
-
-impl Store for StdRwLocked {
-    fn new(keys: usize) -> Self {
-        Self(std::sync::RwLock::new(map(keys)))
-    }
-
-    #[inline]
-    fn get(&self, key: u64) -> Option<u64> {
-        self.0.read().unwrap().get(&key).copied()
-    }
-
-    #[inline]
-    fn put(&self, key: u64, value: u64) {
-        self.0.write().unwrap().insert(key, value);
-    }
-}
-
-/// Made as a whole and then only read: a write would copy the map.
+/// Filled once and then only read: a write would copy the map.
 pub struct Swapped {
     map: ArcSwap<Map>,
     keys: usize,
@@ -83,8 +49,7 @@ impl Store for Swapped {
         self.map.load().get(&key).copied()
     }
 
-    /// The first key to be put in brings all the others along; only the filling
-    /// before a round comes here.
+    /// The first call stores all keys at once. Only the filling before a round calls it.
     fn put(&self, key: u64, value: u64) {
         if self.map.load().is_empty() {
             let mut full = map(self.keys);

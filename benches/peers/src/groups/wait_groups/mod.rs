@@ -10,7 +10,8 @@ use crossbeam_utils::CachePadded;
 use serde::Serialize;
 use std::hint::black_box;
 
-pub const GROUP: Group = Group { name: "wait_groups", title: "Wait groups", rows };
+pub const GROUP: Group =
+    Group { name: "wait_groups", title: "Wait groups", most_cores: usize::MAX, rows };
 
 /// Operations between two readings of the stop flag.
 const BATCH: u64 = 32;
