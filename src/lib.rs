@@ -24,43 +24,40 @@
 //!
 //! | to do this | use | instead of |
 //! | --- | --- | --- |
-//! | wait until everything that was started is done | [`WaitGroup`] | a counter, a mutex and a condvar |
-//! | run a batch of tasks, so many at once, results in order | [`WorkerPool::run`] | a channel and a crew by hand |
-//! | apply one function to many items, in parallel if it pays | [`WorkerPool::map`] | chunks by hand |
-//! | share a value that is written often, or for moments | [`Mutex`] | std's, whose waiters may starve |
-//! | share a value that is read much and written seldom | [`RwMutex`] | a lock whose readers wait for one another's cache line |
-//! | count from many threads, read now and then | [`SafeCounter`] | an atomic whose line they all want |
-//! | share a map, change it, compute its values once | [`Store`] | a lock around a `HashMap` |
-//! | wait until a shared value is as you want it | [`Condvar`] | polling |
-//! | check that your own threads don't race, hang or lose a wake-up | [`model`] | luck |
+//! | wait until all tasks are done | [`WaitGroup`] | a counter, a mutex and a condition variable |
+//! | run a batch of tasks, at most `n` at once, results in order | [`WorkerPool::run`] | threads and a channel |
+//! | apply one function to many items, in parallel if that pays | [`WorkerPool::map`] | chunks by hand |
+//! | share a value that is written often | [`Mutex`] | std's, whose waiters may starve |
+//! | share a value that is mostly read | [`RwMutex`] | a lock whose readers contend for one cache line |
+//! | count from many threads, read now and then | [`SafeCounter`] | an atomic that all threads contend for |
+//! | share a map, compute each value once | [`Store`] | a lock around a `HashMap` |
+//! | wait until a shared value changes | [`Condvar`] | polling |
+//! | find races, deadlocks and lost wake-ups in your own code | [`model`] | luck |
 //!
-//! Three promises set the crate apart.
-//!
-//! **Checkable, ours and yours.** Every primitive is model-checked with [loom], and your own code,
-//! written on phalanx, can be run under loom without changing a line of it: write a test with
-//! [`model`], take threads, atomics and shared cells from [`thread`], [`atomic`] and [`cell`], and
-//! build with the gate:
+//! **Checked, in this crate and in yours.** Every type is model-checked with [loom]. Code that you write
+//! with them can be checked in the same way, without changing a line of it: write a test with [`model`],
+//! take threads, atomics and shared cells from [`thread`], [`atomic`] and [`cell`], and build with
 //!
 //! ```text
 //! RUSTFLAGS="--cfg phalanx_loom" cargo test --release --features phalanx/loom
 //! ```
 //!
-//! Without the gate those modules *are* std's, [`model`] runs its closure once, and no loom is
-//! built or locked. [`Model`] tells what a passed model proves, and what it can't.
+//! In any other build those modules *are* std's, [`model`] calls its closure once, and loom is neither
+//! built nor locked. [`Model`] says what a passed model proves, and what it can't.
 //!
-//! **Fast where it is used.** One read-modify-write per operation of a [`WaitGroup`]; a batch of a
-//! [`WorkerPool`] costs no allocation and no queue node per task, and a short `map` wakes nobody;
-//! readers of an [`RwMutex`] or a [`Store`] touch no line that another reader writes, and a thread that
-//! counts in a [`SafeCounter`] none that another counts in. `cargo bench` measures it on your machine,
-//! beside std, parking_lot and crossbeam-utils.
+//! **Fast where it counts.** A [`WaitGroup`] costs one atomic operation per call. A batch of a
+//! [`WorkerPool`] allocates nothing per task, and a short `map` wakes no thread. Readers of an [`RwMutex`]
+//! or a [`Store`] write no cache line that another reader writes, and a thread that counts in a
+//! [`SafeCounter`] none that another thread counts in. `cargo bench` measures that on your machine, beside
+//! std, parking_lot and crossbeam-utils.
 //!
-//! **Nothing lost.** A panic, a timeout, a drop in the middle: each has one defined outcome, told
-//! under "Panics" of each type. A waiter is always woken, a value is dropped exactly once.
+//! **Nothing lost.** A panic, a timeout and a drop each have one defined outcome, which the docs of each
+//! type state. Every waiter is woken, and every value is dropped exactly once.
 //!
 //! # Coming from Go
-//! In Go, a hundred goroutines that share a `*Post` and do `post.views++` are a data race: it
-//! compiles, and now and then a view is lost. The same program here is refused. What threads share
-//! they can only read:
+//! In Go, a hundred goroutines that share a `*Post` and do `post.views++` are a data race: it compiles,
+//! and loses a view now and then. The same program in Rust doesn't compile, since threads may only read
+//! what they share:
 //!
 //! ```compile_fail,E0594
 //! use phalanx::WaitGroup;
@@ -80,7 +77,7 @@
 //! assert_eq!(post.views, 100);
 //! ```
 //!
-//! To write, a thread needs the lock that holds the post, one thread at a time:
+//! To write, a thread takes the lock that holds the post:
 //!
 //! ```
 //! use phalanx::{Mutex, WaitGroup};
@@ -100,44 +97,58 @@
 //! assert_eq!(post.lock().views, 100);
 //! ```
 //!
-//! Where views are read often, and the lock is held for a while, [`RwMutex`] lets the readers in
-//! side by side: `cargo bench --bench mutex_vs_rw_mutex` shows from where on that pays, and the
-//! example `post_views` has both. A race in code with `unsafe`, which the compiler can't see, is
-//! found by [`model`].
+//! Where the post is mostly read, [`RwMutex`] lets readers in side by side. The example `post_views` has
+//! both, and `cargo bench --bench mutex_vs_rw_mutex` prints which of the two is faster for which load. The
+//! compiler can't see a race in code with `unsafe`; [`model`] finds it.
+//!
+//! | Go | here |
+//! | --- | --- |
+//! | `sync.WaitGroup`, `wg.Go` | [`WaitGroup`], [`go`](WaitGroup::go) |
+//! | `sync.Mutex`, `sync.RWMutex` | [`Mutex`], [`RwMutex`]: they hold the value that they protect |
+//! | `sync.Cond` | [`Condvar`] |
+//! | `sync.Map` | [`Store`] |
+//! | `singleflight.Group` | [`Store::get_or_compute`] |
+//! | `atomic.Int64` as a counter | [`SafeCounter`] |
+//! | `errgroup` with `SetLimit`, a worker pool | [`WorkerPool`] |
+//! | `go test -race` | [`model`] |
 //!
 //! # Async code
-//! These types are for threads, and they block them: a lock, [`WaitGroup::wait`], [`Condvar::wait`], and a
-//! [`WorkerPool`]'s `run` and `map` return only when they are done.
+//! These types block threads: a lock, [`WaitGroup::wait`], [`Condvar::wait`], and a [`WorkerPool`]'s `run`
+//! and `map` return only when they are done.
 //!
 //! - A [`WaitGroup`] can be awaited, on any executor: `(&group).await`.
-//! - A lock may be taken in async code for a moment, as any other work. Its guard must be dropped before the
-//!   next `.await`: it is `Send`, so holding it compiles, and can hang. [`Mutex`](Mutex#async-code) shows how.
-//! - In a handler, leave what blocks for longer to the executor's threads for that: tokio's `spawn_blocking`,
-//!   or the like.
+//! - A lock may be taken in async code for a short while. Drop its guard before the next `.await`: the
+//!   guard is `Send`, so holding it compiles, and can hang. [`Mutex`](Mutex#async-code) shows how.
+//! - Call what blocks for longer on the executor's threads for blocking work, such as tokio's
+//!   `spawn_blocking`.
 //!
 //! # Features
-//! `arc_lock`: guards that keep an `Arc` of their lock. `serde`: locks that serialize as what they
-//! protect, stores that serialize as maps. `loom`: for the model build, and nothing without the cfg.
+//! | feature | default | |
+//! | --- | --- | --- |
+//! | `arc_lock` | no | guards that keep an `Arc` of their lock alive |
+//! | `serde` | no | locks serialize as the value that they protect, stores as maps |
+//! | `membarrier` | yes | readers of an idle [`RwMutex`] leave the memory fence to the writer; Linux only, needs `libc` |
+//! | `loom` | no | builds models, together with the cfg `phalanx_loom`; alone it changes nothing |
 //!
 //! # Platforms
-//! Any with 64-bit atomics and threads, as far as std supports both. On `wasm32-unknown-unknown` the crate
-//! compiles, and what needs neither a time nor a wait works; a wait panics there, and so does
-//! [`WorkerPool::map`], which asks for the time.
+//! All platforms with threads and 64-bit atomics that std supports. On `wasm32-unknown-unknown` the crate
+//! compiles, and works where nothing has to wait or to read a clock; a wait panics there, and so does
+//! [`WorkerPool::map`], which reads the clock.
 //!
 //! # Forks
-//! `fork(2)` leaves the child one thread, the caller's, and a copy of the memory. What no other thread was using at
-//! the fork can be used there:
+//! `fork(2)` copies the memory and one thread, the caller. Values that no other thread was using at the
+//! fork work in the child:
 //!
 //! | type | in the child |
 //! | --- | --- |
-//! | [`WaitGroup`] | has a copy of the count; tasks of other threads are never done |
-//! | [`Mutex`], [`RwMutex`] | what another thread held stays held, reads included; a thread that waited is lost |
+//! | [`WaitGroup`] | a copy of the count; tasks of other threads are never done |
+//! | [`Mutex`], [`RwMutex`] | a lock that another thread held stays held, also by a reader; threads that waited are gone |
 //! | [`Condvar`] | has no waiters; its mutex is as above |
-//! | [`SafeCounter`] | has a copy of the total, in which an addition that was under way may be missing |
-//! | [`Store`] | is as its locks; a value that another thread was computing is never there, and waiting for it hangs |
+//! | [`SafeCounter`] | a copy of the total, which may lack an addition that was under way |
+//! | [`Store`] | its locks are as above; a value that another thread was computing never arrives, and waiting for it hangs |
 //! | [`WorkerPool`] | starts workers of its own, see [there](WorkerPool#forks) |
 //!
-//! So fork while no other thread is in a call of this crate.
+//! So fork while no other thread is inside a call of this crate.
 //!
 //! [loom]: https://docs.rs/loom
 

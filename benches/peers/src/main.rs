@@ -79,6 +79,12 @@ struct ReportArgs {
     /// Where `measure` kept its samples
     #[arg(long = "in", default_value = "target/peers")]
     input: PathBuf,
+    /// Write this machine's section of docs/benchmarks.md instead, to standard output
+    #[arg(long)]
+    machine: Option<String>,
+    /// Replace the section of the same machine in this file
+    #[arg(long, requires = "machine")]
+    into: Option<PathBuf>,
     /// Where to write the page and the charts
     #[arg(long, default_value = "target/peers/report")]
     out: PathBuf,
@@ -94,7 +100,10 @@ fn thread_count(text: &str) -> Result<usize, String> {
 fn main() -> ExitCode {
     let result = match Cli::parse().action {
         Action::Measure(args) => measure(&args),
-        Action::Report(args) => report::write(&args.input, &args.out),
+        Action::Report(args) => match &args.machine {
+            Some(machine) => report::write_section(&args.input, machine, args.into.as_deref()),
+            None => report::write(&args.input, &args.out),
+        },
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

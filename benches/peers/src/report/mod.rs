@@ -4,6 +4,7 @@ mod chart;
 mod colours;
 mod headline;
 mod page;
+mod section;
 mod specs;
 
 use crate::record::Run;
@@ -15,8 +16,8 @@ pub struct Drawing {
     pub svg: String,
 }
 
-/// Reads every kept run in `input`, and writes `index.html`, the charts, and, if we
-/// race, `standings.md`.
+/// Reads every kept run in `input`, and writes `index.html`, the charts and, where phalanx takes
+/// part, `standings.md`.
 pub fn write(input: &Path, out: &Path) -> Result<(), String> {
     let runs = load(input)?;
     std::fs::create_dir_all(out).map_err(|e| format!("{}: {e}", out.display()))?;
@@ -40,6 +41,21 @@ pub fn write(input: &Path, out: &Path) -> Result<(), String> {
     save(&page, &page::page(&sections, &standings))?;
     println!("{}", page.display());
     Ok(())
+}
+
+/// Writes a machine's section for `docs/benchmarks.md`: into that file, or to standard output.
+pub fn write_section(input: &Path, machine: &str, into: Option<&Path>) -> Result<(), String> {
+    let runs = load(input)?;
+    let tables: Vec<_> = runs.iter().map(crate::summary::tables).collect();
+    let groups: Vec<section::Group<'_>> =
+        runs.iter().zip(tables.iter().map(Vec::as_slice)).collect();
+    let section = section::section(machine, &groups);
+    let Some(path) = into else {
+        print!("{section}");
+        return Ok(());
+    };
+    let text = std::fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))?;
+    save(path, &section::replace(&text, machine, &section))
 }
 
 /// The runs in the order of the groups.
