@@ -1,289 +1,31 @@
 //! A reader-writer lock whose reads scale, and that lets nobody starve.
 //!
-//! The lock itself is `raw.rs`, its word `word.rs`, its waiting `waiting.rs`, the way past the word
-//! `bias.rs`, `slots.rs` and `light.rs`. The types here are [`lock_api`]'s around it.
+//! `raw.rs` has the list of files, each of which uses only those above it, and the invariants. The types here are
+//! [`lock_api`]'s around the raw lock.
 
-use crate::sys::by_build;
+#![cfg_attr(
+    all(phalanx_loom, not(test)),
+    expect(dead_code, reason = "users' models run on the specification, not on the real lock")
+)]
 
-by_build! {
-    machine {
-        mod bias;
-        mod light;
-        mod raw;
-        mod slots;
-        mod waiting;
-        mod word;
+#[cfg_attr(phalanx_loom, path = "spec.rs")]
+mod api;
+mod bias;
+mod control;
+mod core;
+mod external;
+#[cfg(test)]
+mod models;
+mod policy;
+mod raw;
+mod readers;
+mod slow;
+mod state;
+mod unfenced;
 
-        pub(crate) use light::{Allowed, Light};
-
-        use lock_api::GuardSend;
-        use std::ops::Range;
-        use std::time::{Duration, Instant};
-
-        /// The raw lock of [`RwMutex`], for code that is generic over [`lock_api`]'s traits.
-        #[derive(Debug)]
-        pub struct RawRwMutex(raw::RawRwMutex);
-
-        impl RawRwMutex {
-            /// Locks whose user says when their readers pass the word by, for one that knows more about
-            /// the mix than a lock can see; and their ids.
-            pub(crate) fn steered(count: usize) -> (impl Iterator<Item = Self>, Range<u64>) {
-                let ids = slots::new_uncounted_ids(count);
-                (ids.clone().map(|id| RawRwMutex(raw::RawRwMutex::steered(id))), ids)
-            }
-
-            /// Whether this thread reads one of these locks by [`read_at_once`](Self::read_at_once).
-            #[inline]
-            pub(crate) fn reads_one_of(ids: &Range<u64>) -> bool {
-                slots::is_first_one_of(ids)
-            }
-
-            /// Whether this thread reads any lock by [`read_at_once`](Self::read_at_once), or by a bias.
-            #[inline]
-            pub(crate) fn reads_any_at_once() -> bool {
-                slots::is_first_marked()
-            }
-
-            /// Reads past the word, if that takes no more than a look.
-            #[inline]
-            pub(crate) fn read_at_once(&self, light: &Light) -> Option<ReadPass> {
-                self.0.read_at_once(light).map(ReadPass)
-            }
-
-            /// The same by a light mark, which the readers' [`Light`] has just allowed.
-            #[inline]
-            pub(crate) fn read_lightly(&self, light: &Light, allowed: Allowed) -> Option<ReadPass> {
-                self.0.read_lightly(light, allowed).map(ReadPass)
-            }
-
-            /// Whether readers pass the word by. A look.
-            #[inline]
-            pub(crate) fn is_biased(&self) -> bool {
-                self.0.is_biased()
-            }
-
-            /// Has readers pass the word by from now on. Only for a reader inside.
-            pub(crate) fn engage_bias(&self) {
-                self.0.engage_bias();
-            }
-
-            /// Locks for writing; if readers are not to pass the word by any more, has them enter by it from
-            /// when the writer has left.
-            #[inline]
-            #[track_caller]
-            pub(crate) fn write_steered(&self, light: &Light, keeps_bias: bool) -> WritePass {
-                WritePass(self.0.write_steered(light, keeps_bias))
-            }
-        }
-
-        /// How a reader leaves: what its guard carries.
-        #[derive(Debug)]
-        pub struct ReadPass(raw::Pass);
-
-        /// How a writer leaves: with what its guard remembers of its entry.
-        #[derive(Debug)]
-        pub struct WritePass(raw::Entered);
-
-        impl WritePass {
-            /// Of one that remembers nothing.
-            pub(super) fn new() -> Self {
-                WritePass(raw::Entered::UNKNOWN)
-            }
-        }
-
-        /// Too long to represent is for ever.
-        fn after(timeout: Duration) -> Option<Instant> {
-            Instant::now().checked_add(timeout)
-        }
-
-        fn upgraded(got: bool, guard: GuardSend) -> Result<WritePass, GuardSend> {
-            if got { Ok(WritePass::new()) } else { Err(guard) }
-        }
-
-        // SAFETY: the raw lock's invariants 1 and 2: a writer alone, or readers. Guards may be sent to
-        // other threads: a pass names its slot, and nothing in the word belongs to a thread.
-        unsafe impl lock_api::RawRwLock for RawRwMutex {
-            const INIT: Self = RawRwMutex(raw::RawRwMutex::new());
-            type SharedGuard = ReadPass;
-            type ExclusiveGuard = WritePass;
-
-            #[inline]
-            #[track_caller]
-            fn lock_shared(&self) -> ReadPass {
-                ReadPass(self.0.read())
-            }
-
-            #[inline]
-            #[track_caller]
-            fn try_lock_shared(&self) -> Option<ReadPass> {
-                self.0.try_read().map(ReadPass)
-            }
-
-            #[inline]
-            unsafe fn unlock_shared(&self, pass: ReadPass) {
-                self.0.leave(pass.0);
-            }
-
-            #[inline]
-            fn lock_exclusive(&self) -> WritePass {
-                WritePass(self.0.write())
-            }
-
-            #[inline]
-            fn try_lock_exclusive(&self) -> Option<WritePass> {
-                self.0.try_write().then(WritePass::new)
-            }
-
-            #[inline]
-            unsafe fn unlock_exclusive(&self, pass: WritePass) {
-                self.0.unwrite(pass.0);
-            }
-
-            fn is_locked(&self) -> bool {
-                self.0.is_locked()
-            }
-
-            fn is_locked_exclusive(&self) -> bool {
-                self.0.is_locked_exclusive()
-            }
-        }
-
-        // SAFETY: as above.
-        unsafe impl lock_api::RawRwLockFair for RawRwMutex {
-            unsafe fn unlock_shared_fair(&self, pass: ReadPass) {
-                // A writer that waits for readers has the door already: it is next in any case.
-                self.0.leave(pass.0);
-            }
-
-            unsafe fn unlock_exclusive_fair(&self, _: WritePass) {
-                self.0.unwrite_fair();
-            }
-        }
-
-        // SAFETY: one step from writer to reader.
-        unsafe impl lock_api::RawRwLockDowngrade for RawRwMutex {
-            unsafe fn downgrade(&self, _: WritePass) -> ReadPass {
-                ReadPass(self.0.downgrade())
-            }
-        }
-
-        // SAFETY: as for `RawRwLock`.
-        unsafe impl lock_api::RawRwLockTimed for RawRwMutex {
-            type Duration = Duration;
-            type Instant = Instant;
-
-            #[track_caller]
-            fn try_lock_shared_for(&self, timeout: Duration) -> Option<ReadPass> {
-                self.0.read_until(after(timeout)).map(ReadPass)
-            }
-
-            #[track_caller]
-            fn try_lock_shared_until(&self, deadline: Instant) -> Option<ReadPass> {
-                self.0.read_until(Some(deadline)).map(ReadPass)
-            }
-
-            fn try_lock_exclusive_for(&self, timeout: Duration) -> Option<WritePass> {
-                self.0.write_until(after(timeout)).then(WritePass::new)
-            }
-
-            fn try_lock_exclusive_until(&self, deadline: Instant) -> Option<WritePass> {
-                self.0.write_until(Some(deadline)).then(WritePass::new)
-            }
-        }
-
-        // SAFETY: an upgradable reader excludes writers and others of its kind, and takes the door in
-        // the step that gives up its place.
-        unsafe impl lock_api::RawRwLockUpgrade for RawRwMutex {
-            type UpgradableGuard = GuardSend;
-
-            fn lock_upgradable(&self) -> GuardSend {
-                self.0.upgradable(None);
-                GuardSend::new()
-            }
-
-            fn try_lock_upgradable(&self) -> Option<GuardSend> {
-                self.0.try_upgradable().then(GuardSend::new)
-            }
-
-            unsafe fn unlock_upgradable(&self, _: GuardSend) {
-                self.0.leave_upgradable();
-            }
-
-            unsafe fn upgrade(&self, _: GuardSend) -> WritePass {
-                self.0.upgrade(None);
-                WritePass::new()
-            }
-
-            unsafe fn try_upgrade(&self, guard: GuardSend) -> Result<WritePass, GuardSend> {
-                upgraded(self.0.try_upgrade(), guard)
-            }
-        }
-
-        // SAFETY: as above.
-        unsafe impl lock_api::RawRwLockUpgradeFair for RawRwMutex {
-            unsafe fn unlock_upgradable_fair(&self, _: GuardSend) {
-                self.0.leave_upgradable_fair();
-            }
-        }
-
-        // SAFETY: each one step.
-        unsafe impl lock_api::RawRwLockUpgradeDowngrade for RawRwMutex {
-            unsafe fn downgrade_upgradable(&self, _: GuardSend) -> ReadPass {
-                ReadPass(self.0.downgrade_upgradable())
-            }
-
-            unsafe fn downgrade_to_upgradable(&self, _: WritePass) -> GuardSend {
-                self.0.downgrade_to_upgradable();
-                GuardSend::new()
-            }
-        }
-
-        // SAFETY: as above; an upgrade that times out is upgradable as before.
-        unsafe impl lock_api::RawRwLockUpgradeTimed for RawRwMutex {
-            fn try_lock_upgradable_for(&self, timeout: Duration) -> Option<GuardSend> {
-                self.0.upgradable(after(timeout)).then(GuardSend::new)
-            }
-
-            fn try_lock_upgradable_until(&self, deadline: Instant) -> Option<GuardSend> {
-                self.0.upgradable(Some(deadline)).then(GuardSend::new)
-            }
-
-            unsafe fn try_upgrade_for(
-                &self,
-                guard: GuardSend,
-                timeout: Duration,
-            ) -> Result<WritePass, GuardSend> {
-                upgraded(self.0.upgrade(after(timeout)), guard)
-            }
-
-            unsafe fn try_upgrade_until(
-                &self,
-                guard: GuardSend,
-                deadline: Instant,
-            ) -> Result<WritePass, GuardSend> {
-                upgraded(self.0.upgrade(Some(deadline)), guard)
-            }
-        }
-    }
-    model {
-        #[cfg_attr(not(test), expect(dead_code, reason = "only the models of this room use it"))]
-        mod bias;
-        mod light;
-        #[cfg_attr(not(test), expect(dead_code, reason = "as above"))]
-        mod raw;
-        #[cfg_attr(not(test), expect(dead_code, reason = "as above"))]
-        mod slots;
-        mod spec;
-        mod waiting;
-        mod word;
-
-        pub use spec::RawRwMutex;
-        pub(crate) use light::Light;
-
-        #[cfg(test)]
-        use lock_api::GuardSend as WritePass;
-    }
-}
+pub use api::RawRwMutex;
+pub(crate) use api::RawShardLock;
+pub(crate) use external::ExternalBias;
 
 /// A reader-writer lock around a value: Go's `RWMutex`, whose reads scale.
 ///
@@ -448,6 +190,3 @@ pub type ArcRwMutexWriteGuard<T> = lock_api::ArcRwLockWriteGuard<RawRwMutex, T>;
 /// The upgradable guard of a [`RwMutex`] in an `Arc`, which it keeps alive.
 #[cfg(feature = "arc_lock")]
 pub type ArcRwMutexUpgradableReadGuard<T> = lock_api::ArcRwLockUpgradableReadGuard<RawRwMutex, T>;
-
-#[cfg(test)]
-mod models;

@@ -1,52 +1,18 @@
 //! The reader-writer lock's specification, on which a user's model runs.
 
+use super::external::ExternalBias;
 use crate::support::spec::{Spec, State, Wait};
 use lock_api::GuardSend;
 use std::fmt;
-use std::ops::Range;
 use std::time::{Duration, Instant};
 
 /// The raw lock of [`RwMutex`](crate::RwMutex); in this model build, its specification.
 pub struct RawRwMutex(Spec);
 
-/// What steers the real lock: there is nothing to steer here.
-impl RawRwMutex {
-    pub(crate) fn steered(count: usize) -> (impl Iterator<Item = Self>, Range<u64>) {
-        // Of the whole model: within each execution the same locks come first.
-        std::thread_local! {
-            static NEXT: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
-        }
-        let first = NEXT.replace(NEXT.get() + count as u64);
-        ((0..count).map(|_| RawRwMutex(Spec::new(module_path!()))), first..first + count as u64)
-    }
+/// The lock of a store's shards: the same specification, which has no bias.
+pub(crate) type RawShardLock = RawRwMutex;
 
-    pub(crate) fn reads_one_of(_: &Range<u64>) -> bool {
-        false
-    }
-
-    pub(crate) fn reads_any_at_once() -> bool {
-        false
-    }
-
-    pub(crate) fn read_at_once<L>(&self, _: &L) -> Option<GuardSend> {
-        None
-    }
-
-    pub(crate) fn read_lightly<L, A>(&self, _: &L, _: A) -> Option<GuardSend> {
-        None
-    }
-
-    pub(crate) fn is_biased(&self) -> bool {
-        false
-    }
-
-    pub(crate) fn engage_bias(&self) {}
-
-    #[track_caller]
-    pub(crate) fn write_steered<L>(&self, _: &L, _keeps_bias: bool) -> GuardSend {
-        lock_api::RawRwLock::lock_exclusive(self)
-    }
-}
+impl ExternalBias for RawShardLock {}
 
 impl fmt::Debug for RawRwMutex {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -9,7 +9,7 @@ use std::hash::{BuildHasher, Hash};
 
 impl<K, V, S> Store<K, V, S> {
     fn is_older_than(&self, other: &Self) -> bool {
-        self.shards.identity().ids.start < other.shards.identity().ids.start
+        self.shards.identity().serial < other.shards.identity().serial
     }
 }
 
@@ -33,7 +33,7 @@ impl<K: Hash + Eq, V: PartialEq, S: BuildHasher> Store<K, V, S> {
 impl<K: Hash + Eq, V: PartialEq, S: BuildHasher> PartialEq for Store<K, V, S> {
     #[track_caller]
     fn eq(&self, other: &Self) -> bool {
-        if self.shards.identity().address == other.shards.identity().address {
+        if self.shards.identity().serial == other.shards.identity().serial {
             let both = self.shards.read_all();
             other.has_just(&both, &both)
         } else if self.is_older_than(other) {

@@ -6,8 +6,7 @@
 use super::error::DuplicateKey;
 use super::map::Store;
 use super::reentrancy::Inside;
-use super::shards::Shard;
-use crate::rw_mutex::RwMutexWriteGuard;
+use super::shards::WriteGuard;
 use std::array;
 use std::borrow::Borrow;
 use std::hash::{BuildHasher, Hash};
@@ -28,7 +27,7 @@ struct Target {
 /// The shards of several keys. Fields are dropped in order: first the locks, then the mark that this thread is inside.
 #[derive(Debug)]
 struct Locked<'a, K, V> {
-    shards: Vec<RwMutexWriteGuard<'a, Shard<K, V>>>,
+    shards: Vec<WriteGuard<'a, K, V>>,
     _inside: Inside,
 }
 

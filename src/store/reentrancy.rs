@@ -9,7 +9,7 @@
 //! Destructors of thread-locals may call stores, even nested ones. The thread-locals here have no destructor, so they
 //! can be used until the last of those has run.
 
-use crate::rw_mutex::RawRwMutex;
+use crate::rw_mutex::{ExternalBias, RawShardLock};
 use crate::sys::local;
 use std::cell::{Cell, RefCell};
 use std::mem::ManuallyDrop;
@@ -18,10 +18,18 @@ use std::ops::Range;
 /// What tells a store from all others while it exists.
 #[derive(Clone, Debug)]
 pub(super) struct Identity {
-    /// The address of its first lock.
-    pub(super) address: usize,
-    /// The ids of its locks.
-    pub(super) ids: Range<u64>,
+    /// The addresses of its locks.
+    pub(super) locks: Range<usize>,
+    /// Increases from store to store.
+    pub(super) serial: u64,
+}
+
+impl Identity {
+    /// The first lock's address.
+    #[inline]
+    pub(super) fn address(&self) -> usize {
+        self.locks.start
+    }
 }
 
 local! {
@@ -89,10 +97,10 @@ impl Inside {
     #[track_caller]
     pub(super) fn enter(store: &Identity) -> Self {
         // In a model, a thread that is ending has no thread-locals any more and isn't checked.
-        let outer = INNERMOST.try_with(|innermost| innermost.replace(store.address)).unwrap_or(0);
+        let outer = INNERMOST.try_with(|innermost| innermost.replace(store.address())).unwrap_or(0);
         let inside = Inside { outer };
-        let again = outer != 0 && inside.nests(store.address);
-        if again || RawRwMutex::reads_one_of(&store.ids) {
+        let again = outer != 0 && inside.nests(store.address());
+        if again || RawShardLock::reads_fast_within(&store.locks) {
             refuse();
         }
         inside
@@ -143,9 +151,9 @@ pub(super) fn is_unmarked() -> bool {
 /// Whether this thread is inside the store.
 #[cold]
 pub(super) fn is_inside(store: &Identity) -> bool {
-    INNERMOST.try_with(|innermost| innermost.get() == store.address).unwrap_or(false)
-        || OUTER.try_with(|others| others.borrow().contains(store.address)).unwrap_or(false)
-        || RawRwMutex::reads_one_of(&store.ids)
+    INNERMOST.try_with(|innermost| innermost.get() == store.address()).unwrap_or(false)
+        || OUTER.try_with(|others| others.borrow().contains(store.address())).unwrap_or(false)
+        || RawShardLock::reads_fast_within(&store.locks)
 }
 
 #[cfg(test)]
@@ -156,7 +164,8 @@ mod tests {
 
     #[test]
     fn a_store_is_entered_once_at_a_time() {
-        let [first, second, third] = [8, 16, 24].map(|address| Identity { address, ids: 0..0 });
+        let [first, second, third] =
+            [8, 16, 24].map(|address| Identity { locks: address..address, serial: 0 });
         assert!(is_unmarked());
         let inside = Inside::enter(&first);
         let nested = Inside::enter(&second);
@@ -181,7 +190,8 @@ mod tests {
     fn any_number_of_stores_nest_and_leave_nothing() {
         let stores = [(); 3 * FEW].map(|()| Box::new(0_u64));
         let identities: Vec<_> = (stores.iter())
-            .map(|it| Identity { address: std::ptr::from_ref(&**it).addr(), ids: 0..0 })
+            .map(|it| std::ptr::from_ref(&**it).addr())
+            .map(|address| Identity { locks: address..address, serial: 0 })
             .collect();
         let mut inside = Vec::new();
         for (depth, store) in identities.iter().enumerate() {

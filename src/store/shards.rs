@@ -7,9 +7,10 @@ use super::flight::Flights;
 use super::prefetch_hint::{HintedTable, PrefetchHint};
 use super::reentrancy::{self, Identity, Inside};
 use super::table::{Table, drop_all};
-use crate::rw_mutex::{Light, RawRwMutex, RwMutex, RwMutexReadGuard, RwMutexWriteGuard};
-use crate::sys::{IS_MODEL, cores, prefetch_to_write};
+use crate::rw_mutex::{ExternalBias, RawShardLock};
+use crate::sys::{IS_MODEL, cores, new_serial, prefetch_to_write};
 use hashbrown::HashTable;
+use lock_api::RwLock;
 use std::ops::{Deref, DerefMut};
 use std::{mem, ptr};
 
@@ -26,7 +27,9 @@ const SHIFT: u32 = 40;
 /// The most shards that the bits from `SHIFT` to the tag can choose from, rounded down.
 const MAX_SHARDS: usize = 1 << 16;
 
-type Lock<K, V> = RwMutex<Shard<K, V>>;
+type Lock<K, V> = RwLock<RawShardLock, Shard<K, V>>;
+pub(super) type ReadGuard<'a, K, V> = lock_api::RwLockReadGuard<'a, RawShardLock, Shard<K, V>>;
+pub(super) type WriteGuard<'a, K, V> = lock_api::RwLockWriteGuard<'a, RawShardLock, Shard<K, V>>;
 
 /// Aligns a lock to a cache line. Not [padded](crossbeam_utils::CachePadded) to two lines against processors that
 /// fetch pairs of lines: a lock with its table fills just one, and there are many.
@@ -42,8 +45,6 @@ pub(super) struct Shards<K, V> {
     hints: Box<[PrefetchHint]>,
     identity: Identity,
     ratio: AccessRatio,
-    /// Whether unfenced reads are allowed; one flag for all shards.
-    light: Light,
 }
 
 /// The capacity that each of `count` shards needs for its share of so many entries; 0 if there are fewer entries than
@@ -87,11 +88,12 @@ impl<K, V> Shards<K, V> {
         let mut tables = tables.into_iter();
         let mut shard =
             || Shard { table: tables.next().unwrap_or_else(Table::new), flights: Flights::new() };
-        let (raw, ids) = RawRwMutex::steered(count);
-        let locks: Box<[_]> = raw.map(|raw| Line(RwMutex::from_raw(raw, shard()))).collect();
+        let locks: Box<[_]> = (0..count).map(|_| Line(Lock::new(shard()))).collect();
         let hints = (0..count).map(|_| PrefetchHint::new()).collect();
-        let identity = Identity { address: locks.as_ptr().addr(), ids };
-        Shards { locks, hints, identity, ratio: AccessRatio::new(), light: Light::new() }
+        let locked = locks.as_ptr_range();
+        let identity =
+            Identity { locks: locked.start.addr()..locked.end.addr(), serial: new_serial() };
+        Shards { locks, hints, identity, ratio: AccessRatio::new() }
     }
 
     pub(super) fn identity(&self) -> &Identity {
@@ -115,25 +117,19 @@ impl<K, V> Shards<K, V> {
 
     /// Fast path: a biased read, which doesn't touch the lock's word, by a thread that is inside no store.
     #[inline]
-    pub(super) fn read_fast(&self, hash: u64) -> Option<RwMutexReadGuard<'_, Shard<K, V>>> {
+    pub(super) fn read_fast(&self, hash: u64) -> Option<ReadGuard<'_, K, V>> {
         let index = self.index_of(hash);
         self.hints[index].prefetch::<(K, V)>(hash);
         if !reentrancy::is_unmarked() {
             return None;
         }
         let lock = &self.locks[index].0;
-        let pass = if let Some(allowed) = self.light.look() {
-            // Reads are favoured then, and need not be counted.
-            raw(lock).read_lightly(&self.light, allowed)?
-        } else {
-            let decision = self.ratio.decision();
-            if !decision.favours_reads() {
-                return None;
-            }
-            let pass = raw(lock).read_at_once(&self.light)?;
-            self.ratio.note_read(decision);
-            pass
-        };
+        let decision = self.ratio.decision();
+        if !decision.favours_reads() {
+            return None;
+        }
+        let pass = raw(lock).try_read_fast()?;
+        self.ratio.note_read(decision);
         // SAFETY: the pass is that of a read of this lock, which the guard ends.
         Some(unsafe { lock.make_read_guard_unchecked(pass) })
     }
@@ -150,7 +146,7 @@ impl<K, V> Shards<K, V> {
         let inside = Inside::enter(&self.identity);
         let guard = lock.read();
         self.ratio.note_read(decision);
-        if decision.favours_reads() && !raw(lock).is_biased() {
+        if decision.favours_reads() {
             // This thread is inside, reading.
             raw(lock).engage_bias();
         }
@@ -186,7 +182,7 @@ impl<K, V> Shards<K, V> {
     /// Locks for writing. Only for a thread that is marked as inside.
     #[inline]
     #[track_caller]
-    pub(super) fn lock(&self, index: usize) -> RwMutexWriteGuard<'_, Shard<K, V>> {
+    pub(super) fn lock(&self, index: usize) -> WriteGuard<'_, K, V> {
         let decision = self.ratio.decision();
         let guard = self.lock_steered(index, decision.favours_reads());
         self.ratio.note_write(decision);
@@ -195,11 +191,14 @@ impl<K, V> Shards<K, V> {
 
     #[inline]
     #[track_caller]
-    fn lock_steered(&self, index: usize, keeps_bias: bool) -> RwMutexWriteGuard<'_, Shard<K, V>> {
+    fn lock_steered(&self, index: usize, keeps_bias: bool) -> WriteGuard<'_, K, V> {
         let lock = &self.locks[index].0;
-        let pass = raw(lock).write_steered(&self.light, keeps_bias);
-        // SAFETY: the lock has just been locked for writing, which the guard ends.
-        unsafe { lock.make_write_guard_unchecked(pass) }
+        let guard = lock.write();
+        if !keeps_bias {
+            // This thread is inside, writing.
+            raw(lock).end_bias();
+        }
+        guard
     }
 
     /// Locks for reading, without counting it: for calls on the whole store.
@@ -249,8 +248,8 @@ impl<K, V> Drop for Shards<K, V> {
 }
 
 #[inline]
-fn raw<K, V>(lock: &Lock<K, V>) -> &RawRwMutex {
-    // SAFETY: this module only asks, steers and locks it, and never unlocks it.
+fn raw<K, V>(lock: &Lock<K, V>) -> &RawShardLock {
+    // SAFETY: this module only locks it and decides on its bias; it never unlocks it.
     unsafe { lock.raw() }
 }
 
@@ -258,7 +257,7 @@ fn raw<K, V>(lock: &Lock<K, V>) -> &RawRwMutex {
 /// inside. The same goes for the types below.
 #[derive(Debug)]
 pub(super) struct Reading<'a, K, V> {
-    guard: RwMutexReadGuard<'a, Shard<K, V>>,
+    guard: ReadGuard<'a, K, V>,
     _inside: Inside,
 }
 
@@ -274,7 +273,7 @@ impl<K, V> Deref for Reading<'_, K, V> {
 /// All shards, locked for reading.
 #[derive(Debug)]
 pub(super) struct ReadingAll<'a, K, V> {
-    guards: Vec<RwMutexReadGuard<'a, Shard<K, V>>>,
+    guards: Vec<ReadGuard<'a, K, V>>,
     _inside: Inside,
 }
 
@@ -295,7 +294,7 @@ impl<K, V> ReadingAll<'_, K, V> {
 /// A shard that is locked for writing.
 #[derive(Debug)]
 pub(super) struct Writing<'a, K, V> {
-    guard: RwMutexWriteGuard<'a, Shard<K, V>>,
+    guard: WriteGuard<'a, K, V>,
     hint: &'a PrefetchHint,
     _inside: Inside,
 }

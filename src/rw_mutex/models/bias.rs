@@ -2,14 +2,18 @@
 
 use super::subject::Subject;
 use super::{Guarded, join_all};
-use crate::rw_mutex::light::Light;
 use crate::rw_mutex::raw::RawRwMutex;
-use crate::rw_mutex::slots;
-use crate::rw_mutex::word::{STARVING, TAKEN};
-use crate::sys::{Arc, thread};
-use crate::testing::{Plain, spawn};
+use crate::rw_mutex::state::{BIAS, DRAINING, STARVING, TAKEN};
+use crate::sys::atomic::Ordering;
+use crate::sys::thread;
+use crate::testing::spawn;
 use crate::{Model, model};
-use std::ops::Range;
+
+/// Whether one of these bits is set. Asked again and again.
+fn has(shared: &Guarded<RawRwMutex>, bits: u64) -> bool {
+    // ORDERING: Relaxed: as no more than a hint.
+    shared.lock.core().word.load(Ordering::Relaxed) & bits != 0
+}
 
 /// Two readers by slots, and the first writer.
 #[test]
@@ -49,7 +53,7 @@ fn one_that_tries_beside_a_bias_being_engaged_enters_in_order() {
         shared.lock.settle(1);
         if let Some(pass) = shared.lock.try_read() {
             shared.value.get();
-            shared.lock.leave(pass);
+            shared.lock.unlock_shared(pass);
         }
         join_all([engages, writes]);
         shared.is(1);
@@ -94,11 +98,11 @@ fn a_bias_that_was_put_back_or_ended_is_no_way_past_a_writer() {
 fn try_to_upgrade_and_add(it: &Guarded<RawRwMutex>) -> u32 {
     it.lock.upgradable(None);
     if !it.lock.try_upgrade() {
-        it.lock.leave_upgradable();
+        it.lock.unlock_upgradable();
         return 0;
     }
     it.value.add(1);
-    Subject::unwrite(&it.lock);
+    Subject::unlock_exclusive(&it.lock);
     1
 }
 
@@ -112,7 +116,7 @@ fn a_try_overlooks_no_reader_and_brings_the_bias_back() {
             let reader = spawn(&shared, |it| it.visit_from_row(0));
             let added = tries(&shared);
             reader.join();
-            assert!(shared.lock.is_biased(), "no reader enters by a slot any more");
+            assert!(has(&shared, BIAS), "no reader enters by a slot any more");
             shared.is(added);
         });
     }
@@ -125,18 +129,18 @@ fn a_bias_engaged_after_a_try_has_looked_at_the_slots_lets_no_reader_in_with_it(
     model(|| {
         let shared = Guarded::<RawRwMutex>::biased();
         shared.lock.write();
-        shared.lock.end_bias();
-        Subject::unwrite(&shared.lock);
+        shared.lock.parts().end();
+        Subject::unlock_exclusive(&shared.lock);
         let engages = spawn(&shared, |it| {
             it.lock.settle(0);
             it.favour_readers();
             it.visit();
         });
         let mut added = 0;
-        if shared.lock.try_biased_door(TAKEN | STARVING, 0) {
+        if shared.lock.parts().try_write_biased(TAKEN | STARVING, 0) {
             added = 1;
             shared.value.add(1);
-            Subject::unwrite(&shared.lock);
+            Subject::unlock_exclusive(&shared.lock);
         }
         engages.join();
         shared.is(added);
@@ -154,7 +158,7 @@ fn a_try_that_fails_brings_no_bias_back_for_a_reader_beside_another_try() {
             it.lock.settle(0);
             let pass = it.lock.read();
             let added = fails.join();
-            it.lock.leave(pass);
+            it.lock.unlock_shared(pass);
             it.visit();
             added
         });
@@ -170,11 +174,11 @@ fn a_reader_that_leaves_its_slot_wakes_the_writer_that_sleeps() {
         let shared = Guarded::<RawRwMutex>::biased();
         let pass = shared.lock.read();
         let writer = spawn(&shared, Guarded::add);
-        while !shared.lock.is_draining() {
+        while !has(&shared, DRAINING) {
             thread::yield_now();
         }
         assert_eq!(shared.value.get(), 0);
-        shared.lock.leave(pass);
+        shared.lock.unlock_shared(pass);
         writer.join();
         shared.is(1);
     });
@@ -189,7 +193,7 @@ fn more_locks_than_slots_are_read_by_the_word() {
         for (it, pass) in locks.iter().zip(passes) {
             if let Some(pass) = pass {
                 it.value.get();
-                it.lock.leave(pass);
+                it.lock.unlock_shared(pass);
             }
         }
         join_all(writers);
@@ -209,7 +213,7 @@ fn a_slot_that_went_on_to_another_lock_is_in_order_for_the_first_one_s_writer() 
         let pass = first.lock.read();
         let leaves = spawn(&first, |it| {
             it.value.get();
-            it.lock.leave(pass);
+            it.lock.unlock_shared(pass);
         });
         let writer = spawn(&first, Guarded::add);
         for _ in 0..2 {
@@ -217,7 +221,7 @@ fn a_slot_that_went_on_to_another_lock_is_in_order_for_the_first_one_s_writer() 
         }
         let pass = other.lock.read();
         join_all([leaves, writer]);
-        other.lock.leave(pass);
+        other.lock.unlock_shared(pass);
         first.is(1);
     });
 }
@@ -232,7 +236,7 @@ fn a_read_without_a_free_slot_goes_by_the_word_at_once() {
         let passes = locks.each_ref().map(|it| it.lock.read());
         for (it, pass) in locks.iter().zip(passes) {
             it.value.get();
-            it.lock.leave(pass);
+            it.lock.unlock_shared(pass);
         }
         writer.join();
         locks[3].is(1);
@@ -247,7 +251,7 @@ fn a_guard_outlives_its_thread_and_is_left_by_another() {
         let pass = spawn(&shared, |it| it.lock.read()).join();
         let successor = spawn(&shared, |it| it.visit());
         shared.value.get();
-        shared.lock.leave(pass);
+        shared.lock.unlock_shared(pass);
         shared.add();
         successor.join();
         shared.is(1);
@@ -266,7 +270,7 @@ fn a_row_is_given_back_as_another_leaves_its_slot() {
             let pass = it.lock.read();
             spawn(&leavers, |it| {
                 it.value.get();
-                it.lock.leave(pass);
+                it.lock.unlock_shared(pass);
             })
         });
         shared.add();
@@ -283,69 +287,8 @@ fn a_writer_that_is_handed_a_place_under_a_bias_drains_the_slots() {
         shared.lock.upgradable(None);
         let writer = spawn(&shared, Guarded::add);
         let reader = spawn(&shared, |it| it.visit_from_row(0));
-        shared.lock.leave_upgradable_fair();
+        shared.lock.unlock_upgradable_fair();
         join_all([writer, reader]);
         shared.is(1);
-    });
-}
-
-/// A lock that its user steers, as a store makes them, and the ids it was made from.
-fn steered() -> (Arc<Guarded<RawRwMutex>>, Range<u64>) {
-    slots::prepare();
-    let ids = slots::new_uncounted_ids(1);
-    let lock = RawRwMutex::steered(ids.start);
-    (Arc::new(Guarded { lock, value: Plain::new() }), ids)
-}
-
-/// What its readers go by: nothing here has them mark lightly.
-fn dark() -> Light {
-    Light::new()
-}
-
-/// A lock that is steered: one reader engages the bias, another reads at once, a writer ends it.
-#[test]
-fn a_steered_bias_that_a_writer_ends_lets_no_reader_in_with_it() {
-    model(|| {
-        let (shared, ids) = steered();
-        shared.favour_readers();
-        let reads = spawn(&shared, move |it| {
-            it.lock.settle(0);
-            if let Some(pass) = it.lock.read_at_once(&dark()) {
-                it.value.get();
-                assert!(slots::is_first_one_of(&ids));
-                it.lock.leave(pass);
-            }
-            assert!(!slots::is_first_one_of(&ids));
-            it.visit();
-        });
-        let writes = spawn(&shared, |it| {
-            let entered = it.lock.write_steered(&dark(), false);
-            it.value.add(1);
-            it.lock.unwrite(entered);
-        });
-        shared.add();
-        join_all([reads, writes]);
-        assert!(!shared.lock.is_biased(), "ended");
-        shared.is(2);
-    });
-}
-
-#[test]
-fn a_read_at_once_is_none_without_a_bias_or_a_free_slot() {
-    model(|| {
-        let (shared, ids) = steered();
-        shared.lock.settle(0);
-        assert!(shared.lock.read_at_once(&dark()).is_none());
-        shared.favour_readers();
-        // The first read by a slot gets this thread its row.
-        shared.visit();
-        let pass = shared.lock.read_at_once(&dark()).expect("a bias and a free slot");
-        assert!(shared.lock.read_at_once(&dark()).is_none());
-        assert!(slots::is_first_marked() && slots::is_first_one_of(&ids));
-        assert!(!slots::is_first_one_of(&(ids.end..ids.end + 1)), "another lock's");
-        assert!(!shared.lock.try_write());
-        shared.lock.leave(pass);
-        assert!(!slots::is_first_marked());
-        shared.is(0);
     });
 }

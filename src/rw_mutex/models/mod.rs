@@ -16,11 +16,13 @@
 //! | golang#13086 | a hog starves the others | `one_that_starves_is_overtaken_once` |
 
 mod bias;
-mod light;
+mod external;
 mod subject;
+mod unfenced;
+mod upgrades;
 
 use super::raw::RawRwMutex;
-use super::word::{READERS_PARKED, STARVING, WRITERS_PARKED};
+use super::state::{READERS_PARKED, STARVING, WRITERS_PARKED};
 use crate::sys::atomic::Ordering;
 use crate::sys::{Arc, Hint, IS_MODEL};
 use crate::testing::{Plain, Running, spawn, until};
@@ -47,13 +49,13 @@ impl<L: Subject> Guarded<L> {
     fn favour_readers(&self) {
         let pass = self.lock.read();
         self.lock.favour_readers();
-        self.lock.leave(pass);
+        self.lock.unlock_shared(pass);
     }
 
     fn get(&self) -> u32 {
         let pass = self.lock.read();
         let value = self.value.get();
-        self.lock.leave(pass);
+        self.lock.unlock_shared(pass);
         value
     }
 
@@ -64,7 +66,7 @@ impl<L: Subject> Guarded<L> {
     fn visit_upgradably(&self) {
         self.lock.upgradable();
         self.value.get();
-        self.lock.leave_upgradable();
+        self.lock.unlock_upgradable();
     }
 
     fn visit_from_row(&self, row: usize) {
@@ -73,9 +75,9 @@ impl<L: Subject> Guarded<L> {
     }
 
     fn add(&self) {
-        let entered = self.lock.write();
+        self.lock.write();
         self.value.add(1);
-        self.lock.unwrite_as(entered);
+        self.lock.unlock_exclusive();
     }
 
     /// 1 if it did.
@@ -84,7 +86,7 @@ impl<L: Subject> Guarded<L> {
             return 0;
         }
         self.value.add(1);
-        self.lock.unwrite();
+        self.lock.unlock_exclusive();
         1
     }
 
@@ -94,14 +96,14 @@ impl<L: Subject> Guarded<L> {
             return 0;
         }
         self.value.add(1);
-        self.lock.unwrite();
+        self.lock.unlock_exclusive();
         1
     }
 
     fn get_in_time(&self) {
         if let Some(pass) = self.lock.read_in_time() {
             self.value.get();
-            self.lock.leave(pass);
+            self.lock.unlock_shared(pass);
         }
     }
 
@@ -110,11 +112,11 @@ impl<L: Subject> Guarded<L> {
         assert!(!self.lock.is_locked() && self.lock.try_write(), "left locked");
         assert!(self.lock.is_locked_exclusive());
         assert_eq!(self.value.get(), expected);
-        self.lock.unwrite();
-        assert!(self.lock.try_read().map(|pass| self.lock.leave(pass)).is_some());
+        self.lock.unlock_exclusive();
+        assert!(self.lock.try_read().map(|pass| self.lock.unlock_shared(pass)).is_some());
         self.lock.upgradable();
         assert!(self.lock.try_upgrade());
-        self.lock.unwrite();
+        self.lock.unlock_exclusive();
     }
 }
 
@@ -151,7 +153,7 @@ fn gives_up<L: Subject>(start: fn() -> Arc<Guarded<L>>, other: fn(&Guarded<L>)) 
         let writer = spawn(&shared, |it| it.add_in_time());
         let reader = spawn(&shared, other);
         shared.value.get();
-        shared.lock.leave(pass);
+        shared.lock.unlock_shared(pass);
         reader.join();
         let added = writer.join();
         shared.is(added);
@@ -178,7 +180,7 @@ fn many_that_may_give_up<L: Subject>(settings: &Model) {
         let writer = spawn(&shared, |it| it.add_in_time());
         let reader = spawn(&shared, |it| it.get_in_time());
         shared.value.add(1);
-        shared.lock.unwrite();
+        shared.lock.unlock_exclusive();
         shared.add();
         reader.join();
         let added = writer.join();
@@ -208,7 +210,7 @@ fn wakes_readers<L: Subject>() {
             })
         });
         shared.value.add(1);
-        shared.lock.unwrite();
+        shared.lock.unlock_exclusive();
         join_all(readers);
         shared.is(1);
     });
@@ -226,7 +228,7 @@ fn overtaken<L: Subject>(victim: fn(&Guarded<L>), adds: u32) {
         shared.lock.write();
         let victim = spawn(&shared, victim);
         shared.value.add(1);
-        shared.lock.unwrite();
+        shared.lock.unlock_exclusive();
         shared.add();
         shared.add();
         victim.join();
@@ -255,22 +257,22 @@ fn one_that_starves_is_overtaken_once() {
         return;
     }
     // ORDERING: Relaxed: waits for the bit.
-    let marked = |lock: &RawRwMutex, bits| lock.word.load(Ordering::Relaxed) & bits != 0;
+    let marked = |lock: &RawRwMutex, bits| lock.core().word.load(Ordering::Relaxed) & bits != 0;
     let come: [fn(&RawRwMutex, &Hint); 3] = [
         |lock, entered| {
             let pass = lock.read();
             entered.set(1);
-            lock.leave(pass);
+            lock.unlock_shared(pass);
         },
         |lock, entered| {
-            let pass = lock.write();
+            lock.write();
             entered.set(1);
-            lock.unwrite(pass);
+            lock.unlock_exclusive();
         },
         |lock, entered| {
             Subject::upgradable(lock);
             entered.set(1);
-            lock.leave_upgradable();
+            lock.unlock_upgradable();
         },
     ];
     for come in come {
@@ -285,7 +287,7 @@ fn one_that_starves_is_overtaken_once() {
             });
             until(|| marked(&shared.lock, READERS_PARKED | WRITERS_PARKED));
             for overtaken in 0.. {
-                Subject::unwrite(&shared.lock);
+                Subject::unlock_exclusive(&shared.lock);
                 shared.lock.write();
                 if entered.get() == 1 {
                     break;
@@ -293,7 +295,7 @@ fn one_that_starves_is_overtaken_once() {
                 assert!(overtaken < 1, "its claim was overlooked");
                 until(|| marked(&shared.lock, STARVING));
             }
-            Subject::unwrite(&shared.lock);
+            Subject::unlock_exclusive(&shared.lock);
             waiter.join();
         });
     }
@@ -308,10 +310,10 @@ fn unnoticed<L: Subject>(start: fn() -> Arc<Guarded<L>>, fails: fn(&Guarded<L>))
         shared.lock.settle(0);
         let other = shared.lock.try_read().expect("nobody writes");
         shared.value.get();
-        shared.lock.leave(other);
+        shared.lock.unlock_shared(other);
         tries.join();
         assert!(!shared.lock.is_locked_exclusive());
-        shared.lock.leave(pass);
+        shared.lock.unlock_shared(pass);
         shared.is(0);
     });
 }
@@ -320,11 +322,11 @@ fn unnoticed<L: Subject>(start: fn() -> Arc<Guarded<L>>, fails: fn(&Guarded<L>))
 fn failing_tries<L: Subject>() -> [fn(&Guarded<L>); 3] {
     [
         |it| assert!(!it.lock.try_write()),
-        |it| assert!(!it.lock.write_at_once()),
+        |it| assert!(!it.lock.write_without_time()),
         |it| {
             it.lock.upgradable();
             assert!(!it.lock.try_upgrade());
-            it.lock.leave_upgradable();
+            it.lock.unlock_upgradable();
         },
     ]
 }
@@ -348,7 +350,7 @@ fn one_of_two_tries<L: Subject>(start: fn() -> Arc<Guarded<L>>) {
             let got = it.lock.try_write();
             if got {
                 it.value.add(1);
-                it.lock.unwrite();
+                it.lock.unlock_exclusive();
             }
             u32::from(got)
         });
@@ -356,7 +358,7 @@ fn one_of_two_tries<L: Subject>(start: fn() -> Arc<Guarded<L>>) {
         if shared.lock.try_write() {
             got = 1;
             shared.value.add(1);
-            shared.lock.unwrite();
+            shared.lock.unlock_exclusive();
         }
         got += other.join();
         assert!(got > 0, "two tries failed by one another");
@@ -379,7 +381,7 @@ fn claimant_gives_up<L: Subject>(victim: fn(&Guarded<L>), adds: u32) {
         let hasty = spawn(&shared, |it| it.get_in_time());
         let patient = spawn(&shared, victim);
         shared.value.add(1);
-        shared.lock.unwrite();
+        shared.lock.unlock_exclusive();
         shared.add();
         join_all([hasty, patient]);
         shared.is(2 + adds);
@@ -390,251 +392,4 @@ fn claimant_gives_up<L: Subject>(victim: fn(&Guarded<L>), adds: u32) {
 fn a_claimant_that_gives_up_leaves_no_one_asleep() {
     claimant_gives_up::<RawRwMutex>(Guarded::add, 1);
     claimant_gives_up::<Users>(Guarded::add, 1);
-}
-
-fn upgrade_then_add<L: Subject>(it: &Guarded<L>) {
-    it.lock.upgradable();
-    let seen = it.value.get();
-    it.lock.upgrade();
-    assert_eq!(it.value.get(), seen, "somebody slipped in");
-    it.value.add(1);
-    it.lock.unwrite();
-}
-
-fn upgrades<L: Subject>(start: fn() -> Arc<Guarded<L>>) {
-    model(move || {
-        let shared = start();
-        let upgrader = spawn(&shared, upgrade_then_add);
-        let reader = spawn(&shared, |it| it.visit_from_row(0));
-        shared.add();
-        join_all([upgrader, reader]);
-        shared.is(2);
-    });
-}
-
-#[test]
-fn nobody_comes_between_reading_and_upgrading() {
-    upgrades::<RawRwMutex>(Guarded::new);
-    upgrades::<RawRwMutex>(Guarded::biased);
-    upgrades::<Users>(Guarded::new);
-}
-
-fn two_upgraders<L: Subject>() {
-    model(|| {
-        let shared = Guarded::<L>::new();
-        let other = spawn(&shared, upgrade_then_add);
-        upgrade_then_add(&*shared);
-        other.join();
-        shared.is(2);
-    });
-}
-
-#[test]
-fn two_that_upgrade_come_one_after_the_other() {
-    two_upgraders::<RawRwMutex>();
-    two_upgraders::<Users>();
-}
-
-fn upgrade_gives_up<L: Subject>(start: fn() -> Arc<Guarded<L>>, upgrade: fn(&L) -> bool) {
-    model(move || {
-        let shared = start();
-        let reader = spawn(&shared, |it| it.visit_from_row(0));
-        let upgradable = spawn(&shared, |it| {
-            it.lock.upgradable();
-            it.value.get();
-            it.lock.leave_upgradable();
-        });
-        let mut added = 0;
-        shared.lock.upgradable();
-        let seen = shared.value.get();
-        if upgrade(&shared.lock) {
-            added = 1;
-            shared.value.add(1);
-            shared.lock.downgrade_to_upgradable();
-        }
-        assert_eq!(shared.value.get(), seen + added);
-        shared.lock.leave_upgradable();
-        join_all([reader, upgradable]);
-        shared.is(added);
-    });
-}
-
-#[test]
-fn an_upgrade_that_gives_up_is_upgradable_as_before() {
-    let both = |lock: &RawRwMutex| Subject::try_upgrade(lock) || lock.upgrade_in_time();
-    upgrade_gives_up::<RawRwMutex>(Guarded::new, both);
-    upgrade_gives_up::<RawRwMutex>(Guarded::biased, Subject::upgrade_in_time);
-    upgrade_gives_up::<Users>(Guarded::new, |lock| lock.try_upgrade() || lock.upgrade_in_time());
-}
-
-#[test]
-fn a_try_to_upgrade_that_fails_is_upgradable_as_before() {
-    upgrade_gives_up::<RawRwMutex>(Guarded::biased, Subject::try_upgrade);
-}
-
-/// Two that want to be upgradable behind one that is; the plain reader must not wait for it to leave.
-fn claims_of_upgradables<L: Subject>() {
-    model(|| {
-        let shared = Guarded::<L>::new();
-        shared.lock.upgradable();
-        let waiting = spawn(&shared, |it| {
-            if it.lock.upgradable_in_time() {
-                it.lock.leave_upgradable();
-            }
-        });
-        let plain = spawn(&shared, |it| it.visit_from_row(0));
-        plain.join();
-        shared.lock.leave_upgradable();
-        shared.lock.upgradable();
-        shared.lock.leave_upgradable();
-        waiting.join();
-        shared.is(0);
-    });
-}
-
-#[test]
-fn readers_pass_a_claim_of_an_upgradable_one() {
-    claims_of_upgradables::<RawRwMutex>();
-    claims_of_upgradables::<Users>();
-}
-
-fn downgrades<L: Subject>(start: fn() -> Arc<Guarded<L>>, other: fn(&Guarded<L>), adds: u32) {
-    model(move || {
-        let shared = start();
-        let other = spawn(&shared, other);
-        shared.lock.write();
-        shared.value.add(1);
-        let pass = shared.lock.downgrade();
-        let seen = shared.value.get();
-        assert_eq!(shared.value.get(), seen, "a writer came in");
-        shared.lock.leave(pass);
-        other.join();
-        shared.is(1 + adds);
-    });
-}
-
-#[test]
-fn a_downgrade_lets_readers_in_and_writers_only_after() {
-    for start in [Guarded::<RawRwMutex>::new, Guarded::biased] {
-        downgrades(start, |it| it.visit_from_row(0), 0);
-        downgrades(start, Guarded::add, 1);
-    }
-    downgrades::<Users>(Guarded::new, Guarded::visit, 0);
-    downgrades::<Users>(Guarded::new, Guarded::add, 1);
-}
-
-/// A reader that waits for a writer must get in as soon as that is a reader itself.
-fn downgrade_wakes<L: Subject>(other: fn(&Guarded<L>)) {
-    model(move || {
-        let shared = Guarded::<L>::new();
-        shared.lock.write();
-        let other = spawn(&shared, other);
-        shared.value.add(1);
-        let pass = shared.lock.downgrade();
-        other.join();
-        shared.lock.leave(pass);
-        shared.lock.write();
-        let other = spawn(&shared, |it| it.visit());
-        shared.lock.downgrade_to_upgradable();
-        other.join();
-        shared.lock.leave_upgradable();
-        shared.is(1);
-    });
-}
-
-/// Who waits for an upgradable reader must get on as soon as that is a plain one.
-fn plain_wakes<L: Subject>(other: fn(&Guarded<L>), adds: u32) {
-    model(move || {
-        let shared = Guarded::<L>::new();
-        shared.lock.upgradable();
-        let other = spawn(&shared, other);
-        let pass = shared.lock.downgrade_upgradable();
-        assert!(shared.lock.is_locked());
-        shared.value.get();
-        shared.lock.leave(pass);
-        other.join();
-        shared.is(adds);
-    });
-}
-
-#[test]
-fn an_upgradable_reader_that_becomes_a_plain_one_wakes_the_next() {
-    plain_wakes::<RawRwMutex>(Guarded::add, 1);
-    plain_wakes::<RawRwMutex>(upgrade_then_add, 1);
-    plain_wakes::<Users>(upgrade_then_add, 1);
-}
-
-#[test]
-fn a_downgrade_wakes_those_that_may_come_in_now() {
-    let upgradable = |it: &Guarded<RawRwMutex>| {
-        it.lock.upgradable(None);
-        it.lock.leave_upgradable();
-    };
-    downgrade_wakes::<RawRwMutex>(Guarded::visit);
-    downgrade_wakes::<RawRwMutex>(upgradable);
-    downgrade_wakes::<Users>(Guarded::visit);
-}
-
-/// With both of them asleep, if it comes so.
-fn fair<L: Subject, E: 'static>(
-    let_go: fn(&L),
-    hold: fn(&L) -> E,
-    first: fn(&Guarded<L>),
-    second: fn(&Guarded<L>),
-) {
-    model(move || {
-        let shared = Guarded::<L>::new();
-        hold(&shared.lock);
-        let others = [spawn(&shared, first), spawn(&shared, second)];
-        let_go(&shared.lock);
-        join_all(others);
-        shared.is(1);
-    });
-}
-
-#[test]
-fn a_fair_write_unlock_hands_over_to_a_reader_and_wakes_the_others() {
-    fair::<RawRwMutex, _>(
-        RawRwMutex::unwrite_fair,
-        RawRwMutex::write,
-        Guarded::visit,
-        Guarded::add,
-    );
-    fair::<Users, _>(Users::unwrite_fair, Users::write, Guarded::visit, Guarded::add);
-}
-
-#[test]
-fn a_fair_write_unlock_hands_over_to_a_writer_or_an_upgradable_one() {
-    let passes = |it: &Guarded<RawRwMutex>| {
-        it.lock.upgradable(None);
-        it.lock.leave_upgradable();
-    };
-    fair::<RawRwMutex, _>(RawRwMutex::unwrite_fair, RawRwMutex::write, passes, upgrade_then_add);
-}
-
-#[test]
-fn a_fair_upgradable_unlock_hands_over_to_one_that_takes_it() {
-    let hold = <RawRwMutex as Subject>::upgradable;
-    let let_go = RawRwMutex::leave_upgradable_fair;
-    fair::<RawRwMutex, _>(let_go, hold, Guarded::visit, upgrade_then_add);
-    fair::<RawRwMutex, _>(let_go, hold, Guarded::visit, Guarded::add);
-    let (let_go, hold) = (Users::leave_upgradable_fair, Users::upgradable);
-    fair::<Users, _>(let_go, hold, Guarded::visit, upgrade_then_add);
-}
-
-/// Nobody writes, so no try to read may fail, also not before the next upgradable reader is awake.
-#[test]
-fn an_upgradable_place_that_is_handed_over_lets_readers_in() {
-    model(|| {
-        let shared = Guarded::<RawRwMutex>::new();
-        Subject::upgradable(&shared.lock);
-        let next = spawn(&shared, Guarded::visit_upgradably);
-        // ORDERING: Relaxed: waits for the bits.
-        until(|| shared.lock.word.load(Ordering::Relaxed) & (WRITERS_PARKED | STARVING) != 0);
-        shared.lock.leave_upgradable_fair();
-        let pass = shared.lock.try_read().expect("nobody writes");
-        shared.lock.leave(pass);
-        next.join();
-        shared.is(0);
-    });
 }

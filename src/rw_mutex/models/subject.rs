@@ -1,9 +1,8 @@
-//! What the models are about: the real lock, and the one that users see, behind one face.
+//! What the models are about: the real lock, and the one that users see, behind one interface.
 
 use crate::rw_mutex::RawRwMutex as UsersRawRwMutex;
-use crate::rw_mutex::WritePass;
-use crate::rw_mutex::raw::{Entered, Pass, RawRwMutex};
-use crate::rw_mutex::slots;
+use crate::rw_mutex::raw::{Pass, RawRwMutex};
+use crate::rw_mutex::readers;
 use lock_api::{
     RawRwLock as _, RawRwLockDowngrade as _, RawRwLockFair as _, RawRwLockTimed as _,
     RawRwLockUpgrade as _, RawRwLockUpgradeDowngrade as _, RawRwLockUpgradeFair as _,
@@ -14,21 +13,18 @@ use std::time::{Duration, Instant};
 /// What both locks can do. A limited wait has a deadline that may pass at any moment.
 pub(super) trait Subject: Send + Sync + 'static {
     type Pass;
-    type Entered;
     fn new() -> Self;
     fn read(&self) -> Self::Pass;
     fn try_read(&self) -> Option<Self::Pass>;
     fn read_in_time(&self) -> Option<Self::Pass>;
-    fn leave(&self, pass: Self::Pass);
-    fn write(&self) -> Self::Entered;
+    fn unlock_shared(&self, pass: Self::Pass);
+    fn write(&self);
     fn try_write(&self) -> bool;
     fn write_in_time(&self) -> bool;
     /// With a limit of no time.
-    fn write_at_once(&self) -> bool;
-    fn unwrite(&self);
-    /// With what its entry gave.
-    fn unwrite_as(&self, entered: Self::Entered);
-    fn unwrite_fair(&self);
+    fn write_without_time(&self) -> bool;
+    fn unlock_exclusive(&self);
+    fn unlock_exclusive_fair(&self);
     fn downgrade(&self) -> Self::Pass;
     fn downgrade_to_upgradable(&self);
     fn downgrade_upgradable(&self) -> Self::Pass;
@@ -36,14 +32,14 @@ pub(super) trait Subject: Send + Sync + 'static {
     fn is_locked_exclusive(&self) -> bool;
     fn upgradable(&self);
     fn upgradable_in_time(&self) -> bool;
-    fn leave_upgradable(&self);
-    fn leave_upgradable_fair(&self);
+    fn unlock_upgradable(&self);
+    fn unlock_upgradable_fair(&self);
     fn upgrade(&self);
     fn try_upgrade(&self) -> bool;
     fn upgrade_in_time(&self) -> bool;
     /// Has readers enter by slots from now on, as far as there is such a thing. Only for a reader.
     fn favour_readers(&self) {}
-    /// Gives this thread a row for its slots, another for each thread of a model.
+    /// Assigns this thread a row for its slots, another for each thread of a model.
     fn settle(&self, _row: usize) {}
 }
 
@@ -53,10 +49,9 @@ fn some_time() -> Option<Instant> {
 
 impl Subject for RawRwMutex {
     type Pass = Pass;
-    type Entered = Entered;
 
     fn new() -> Self {
-        slots::prepare();
+        readers::prepare();
         RawRwMutex::new()
     }
 
@@ -72,12 +67,12 @@ impl Subject for RawRwMutex {
         self.read_until(some_time())
     }
 
-    fn leave(&self, pass: Pass) {
-        RawRwMutex::leave(self, pass);
+    fn unlock_shared(&self, pass: Pass) {
+        RawRwMutex::unlock_shared(self, pass);
     }
 
-    fn write(&self) -> Entered {
-        RawRwMutex::write(self)
+    fn write(&self) {
+        RawRwMutex::write(self);
     }
 
     fn try_write(&self) -> bool {
@@ -88,20 +83,16 @@ impl Subject for RawRwMutex {
         self.write_until(some_time())
     }
 
-    fn write_at_once(&self) -> bool {
+    fn write_without_time(&self) -> bool {
         self.write_until(Some(Instant::now()))
     }
 
-    fn unwrite(&self) {
-        RawRwMutex::unwrite(self, Entered::UNKNOWN);
+    fn unlock_exclusive(&self) {
+        RawRwMutex::unlock_exclusive(self);
     }
 
-    fn unwrite_as(&self, entered: Entered) {
-        RawRwMutex::unwrite(self, entered);
-    }
-
-    fn unwrite_fair(&self) {
-        RawRwMutex::unwrite_fair(self);
+    fn unlock_exclusive_fair(&self) {
+        RawRwMutex::unlock_exclusive_fair(self);
     }
 
     fn downgrade(&self) -> Pass {
@@ -132,12 +123,12 @@ impl Subject for RawRwMutex {
         RawRwMutex::upgradable(self, some_time())
     }
 
-    fn leave_upgradable(&self) {
-        RawRwMutex::leave_upgradable(self);
+    fn unlock_upgradable(&self) {
+        RawRwMutex::unlock_upgradable(self);
     }
 
-    fn leave_upgradable_fair(&self) {
-        RawRwMutex::leave_upgradable_fair(self);
+    fn unlock_upgradable_fair(&self) {
+        RawRwMutex::unlock_upgradable_fair(self);
     }
 
     fn upgrade(&self) {
@@ -153,11 +144,11 @@ impl Subject for RawRwMutex {
     }
 
     fn favour_readers(&self) {
-        self.engage_bias();
+        self.parts().engage();
     }
 
     fn settle(&self, row: usize) {
-        slots::settle(row);
+        readers::settle(row);
     }
 }
 
@@ -170,7 +161,6 @@ fn token() -> lock_api::GuardSend {
 
 impl Subject for Users {
     type Pass = <UsersRawRwMutex as lock_api::RawRwLock>::SharedGuard;
-    type Entered = WritePass;
 
     fn new() -> Self {
         Users(UsersRawRwMutex::INIT)
@@ -188,13 +178,13 @@ impl Subject for Users {
         self.0.try_lock_shared_for(Duration::from_secs(60))
     }
 
-    fn leave(&self, pass: Self::Pass) {
-        // SAFETY: here and below: the models leave as what they have entered.
+    fn unlock_shared(&self, pass: Self::Pass) {
+        // SAFETY: the models leave as what they have entered.
         unsafe { self.0.unlock_shared(pass) };
     }
 
-    fn write(&self) -> WritePass {
-        self.0.lock_exclusive()
+    fn write(&self) {
+        let _ = self.0.lock_exclusive();
     }
 
     fn try_write(&self) -> bool {
@@ -205,36 +195,32 @@ impl Subject for Users {
         self.0.try_lock_exclusive_for(Duration::from_secs(60)).is_some()
     }
 
-    fn write_at_once(&self) -> bool {
+    fn write_without_time(&self) -> bool {
         self.0.try_lock_exclusive_for(Duration::ZERO).is_some()
     }
 
-    fn unwrite(&self) {
-        self.unwrite_as(WritePass::new());
+    fn unlock_exclusive(&self) {
+        // SAFETY: see `unlock_shared`.
+        unsafe { self.0.unlock_exclusive(token()) };
     }
 
-    fn unwrite_as(&self, pass: WritePass) {
-        // SAFETY: see `leave`.
-        unsafe { self.0.unlock_exclusive(pass) };
-    }
-
-    fn unwrite_fair(&self) {
-        // SAFETY: see `leave`.
-        unsafe { self.0.unlock_exclusive_fair(WritePass::new()) };
+    fn unlock_exclusive_fair(&self) {
+        // SAFETY: see `unlock_shared`.
+        unsafe { self.0.unlock_exclusive_fair(token()) };
     }
 
     fn downgrade(&self) -> Self::Pass {
-        // SAFETY: see `leave`.
-        unsafe { self.0.downgrade(WritePass::new()) }
+        // SAFETY: see `unlock_shared`.
+        unsafe { self.0.downgrade(token()) }
     }
 
     fn downgrade_to_upgradable(&self) {
-        // SAFETY: see `leave`.
-        let _ = unsafe { self.0.downgrade_to_upgradable(WritePass::new()) };
+        // SAFETY: see `unlock_shared`.
+        let _ = unsafe { self.0.downgrade_to_upgradable(token()) };
     }
 
     fn downgrade_upgradable(&self) -> Self::Pass {
-        // SAFETY: see `leave`.
+        // SAFETY: see `unlock_shared`.
         unsafe { self.0.downgrade_upgradable(token()) }
     }
 
@@ -254,28 +240,28 @@ impl Subject for Users {
         self.0.try_lock_upgradable_for(Duration::from_secs(60)).is_some()
     }
 
-    fn leave_upgradable(&self) {
-        // SAFETY: see `leave`.
+    fn unlock_upgradable(&self) {
+        // SAFETY: see `unlock_shared`.
         unsafe { self.0.unlock_upgradable(token()) };
     }
 
-    fn leave_upgradable_fair(&self) {
-        // SAFETY: see `leave`.
+    fn unlock_upgradable_fair(&self) {
+        // SAFETY: see `unlock_shared`.
         unsafe { self.0.unlock_upgradable_fair(token()) };
     }
 
     fn upgrade(&self) {
-        // SAFETY: see `leave`.
+        // SAFETY: see `unlock_shared`.
         let _ = unsafe { self.0.upgrade(token()) };
     }
 
     fn try_upgrade(&self) -> bool {
-        // SAFETY: see `leave`.
+        // SAFETY: see `unlock_shared`.
         unsafe { self.0.try_upgrade(token()) }.is_ok()
     }
 
     fn upgrade_in_time(&self) -> bool {
-        // SAFETY: see `leave`.
+        // SAFETY: see `unlock_shared`.
         unsafe { self.0.try_upgrade_for(token(), Duration::from_secs(60)) }.is_ok()
     }
 }

@@ -12,8 +12,8 @@ pub(crate) use heap::{Heap, Tracked};
 pub(crate) use park::{park, requeue_one, unpark_one, unpark_threads};
 pub(crate) use parking_lot::Mutex;
 #[cfg(test)]
-pub(crate) use slot::let_light_marks_be_stores;
-pub(crate) use slot::{Slot, has_heavy_fence, heavy_fence, prepare_heavy_fence};
+pub(crate) use slot::let_unfenced_marks_be_stores;
+pub(crate) use slot::{MAY_BE_UNFENCED, Slot, has_heavy_fence, heavy_fence, prepare_heavy_fence};
 
 use super::settings::Settings;
 use std::hash::{BuildHasher, Hash};
@@ -99,12 +99,6 @@ macro_rules! local {
 }
 pub(crate) use local;
 
-/// Items for the machine, and items for a model.
-macro_rules! by_build {
-    (machine { $($machine:item)* } model { $($model:item)* }) => { $($machine)* };
-}
-pub(crate) use by_build;
-
 /// Functions that are `const` on the machine; a model's atomics can't be made in a const.
 macro_rules! const_fn {
     ($(#[$attr:meta])* $vis:vis fn $name:ident($($arg:ident: $t:ty),*) -> $result:ty $body:block) => {
@@ -140,6 +134,13 @@ pub(crate) fn calling() -> Calling {
 
 /// Lives as long as the call.
 pub(crate) struct Calling;
+
+/// A number that no earlier call has returned: there are 2^64. Not 0.
+pub(crate) fn new_serial() -> u64 {
+    static LAST: atomic::AtomicU64 = atomic::AtomicU64::new(0);
+    // ORDERING: Relaxed: the numbers only have to differ.
+    LAST.fetch_add(1, atomic::Ordering::Relaxed) + 1
+}
 
 /// Hashes a key.
 #[inline]

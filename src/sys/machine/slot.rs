@@ -7,7 +7,7 @@
 //! | the mark | costs its thread | and the one that looks |
 //! | --- | --- | --- |
 //! | [`mark`](Slot::mark) | a full fence, some 5 ns | a `fence(SeqCst)` |
-//! | [`mark_lightly`](Slot::mark_lightly) | nothing: the compiler keeps the order | [`heavy_fence`], 10 to 30 µs |
+//! | [`mark_unfenced`](Slot::mark_unfenced) | nothing: the compiler keeps the order | [`heavy_fence`], 10 to 30 µs |
 //!
 //! The heavy fence is Linux's `membarrier(2)` (private, expedited): it interrupts each core that runs a
 //! thread of this process, and each has passed a full fence before it returns. A thread that isn't
@@ -63,13 +63,17 @@ impl Slot {
     /// Marks it before every later load, with respect to a [`heavy_fence`] of the one that looks. Only
     /// where [`has_heavy_fence`].
     #[inline]
-    pub(crate) fn mark_lightly(&self, value: u64) {
+    pub(crate) fn mark_unfenced(&self, value: u64) {
         // ORDERING: Release: as in `mark`.
         self.0.store(value, Ordering::Release);
         // ORDERING: SeqCst: the compiler's part of the fence; the processor's is the heavy one's.
         compiler_fence(Ordering::SeqCst);
     }
 }
+
+/// Whether there can be heavy fences at all.
+pub(crate) const MAY_BE_UNFENCED: bool =
+    cfg!(all(feature = "membarrier", target_os = "linux", not(miri)));
 
 /// Whether this process has asked the system for heavy fences, and what the answer was.
 static HEAVY: AtomicU8 = AtomicU8::new(UNASKED);
@@ -113,9 +117,9 @@ pub(crate) fn heavy_fence<'a>(_slots: impl Iterator<Item = &'a Slot>) {
 
 /// For models; here they are.
 #[cfg(test)]
-pub(crate) fn let_light_marks_be_stores() {}
+pub(crate) fn let_unfenced_marks_be_stores() {}
 
-#[cfg(all(target_os = "linux", not(miri)))]
+#[cfg(all(feature = "membarrier", target_os = "linux", not(miri)))]
 mod system {
     //! `membarrier(2)`.
 
@@ -142,7 +146,7 @@ mod system {
     }
 }
 
-#[cfg(not(all(target_os = "linux", not(miri))))]
+#[cfg(not(all(feature = "membarrier", target_os = "linux", not(miri))))]
 mod system {
     //! No such thing.
 
@@ -167,7 +171,7 @@ mod tests {
         // Another test's thread may still be asking; whoever finds it granted may use it.
         if has_heavy_fence() {
             let slot = Slot::new();
-            slot.mark_lightly(7);
+            slot.mark_unfenced(7);
             heavy_fence([&slot].into_iter());
             assert_eq!(slot.load(Ordering::Relaxed), 7);
         }

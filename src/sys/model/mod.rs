@@ -46,8 +46,8 @@ pub(crate) use park::{
     begin_step, park, requeue_one, sleep_on, unpark_one, unpark_threads, wake_sleepers,
 };
 #[cfg(test)]
-pub(crate) use slot::let_light_marks_be_stores;
-pub(crate) use slot::{Slot, has_heavy_fence, heavy_fence, prepare_heavy_fence};
+pub(crate) use slot::let_unfenced_marks_be_stores;
+pub(crate) use slot::{MAY_BE_UNFENCED, Slot, has_heavy_fence, heavy_fence, prepare_heavy_fence};
 pub(crate) use waits::calling;
 
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hash};
@@ -73,12 +73,6 @@ macro_rules! array {
 }
 pub(crate) use array;
 
-/// Items for the machine, and items for a model.
-macro_rules! by_build {
-    (machine { $($machine:item)* } model { $($model:item)* }) => { $($model)* };
-}
-pub(crate) use by_build;
-
 /// Functions that are `const` on the machine; a model's atomics can't be made in a const.
 macro_rules! const_fn {
     ($(#[$attr:meta])* $vis:vis fn $name:ident($($arg:ident: $t:ty),*) -> $result:ty $body:block) => {
@@ -86,6 +80,18 @@ macro_rules! const_fn {
     };
 }
 pub(crate) use const_fn;
+
+/// A number that no earlier call of this execution has returned. Not 0.
+pub(crate) fn new_serial() -> u64 {
+    std::thread_local! {
+        static LAST: PerExecution<std::cell::Cell<u64>> = const { PerExecution::new() };
+    }
+    LAST.with(|last| {
+        let last = last.get(|| std::cell::Cell::new(0));
+        last.set(last.get() + 1);
+        last.get()
+    })
+}
 
 /// Hashes a key, by a hasher that is the same in each execution: with a random one, executions would differ that
 /// loom takes for the same.

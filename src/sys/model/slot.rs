@@ -3,7 +3,7 @@
 //! A light mark lies in a store buffer, where no other thread sees it until a heavy fence drains that. It never
 //! drains by itself: that is the worst that a processor may do. But once it is drained all see it, also one
 //! who learnt of the fence without an order. A model that is about such an order calls
-//! [`let_light_marks_be_stores`]: then loom may give anyone an old value of the slot who is not ordered after
+//! [`let_unfenced_marks_be_stores`]: then loom may give anyone an old value of the slot who is not ordered after
 //! the fence, which has some ten times the executions.
 
 use super::atomic::{AtomicU64, Ordering, fence};
@@ -73,7 +73,7 @@ impl Slot {
     }
 
     #[track_caller]
-    pub(crate) fn mark_lightly(&self, value: u64) {
+    pub(crate) fn mark_unfenced(&self, value: u64) {
         // ORDERING: AcqRel: what comes after a heavy fence sees what its caller did before, and the caller
         // what came before.
         if are_stores(Cell::get) {
@@ -96,9 +96,11 @@ fn are_stores<R>(f: impl FnOnce(&Cell<bool>) -> R) -> R {
 
 /// Has light marks be stores, where loads are plain: those that are read-modify-writes read the newest.
 #[cfg(test)]
-pub(crate) fn let_light_marks_be_stores() {
+pub(crate) fn let_unfenced_marks_be_stores() {
     are_stores(|are_stores| are_stores.set(!super::atomic::all_loads_are_rmw()));
 }
+
+pub(crate) const MAY_BE_UNFENCED: bool = true;
 
 pub(crate) fn has_heavy_fence() -> bool {
     true

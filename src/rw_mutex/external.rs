@@ -1,0 +1,26 @@
+//! What the user of a lock with an external bias may decide: a store, about the locks of its shards.
+
+use std::ops::Range;
+
+/// A lock whose user decides on its bias. What is provided is a lock that has none.
+pub(crate) trait ExternalBias: lock_api::RawRwLock {
+    /// Reads by this thread's slot, if the lock is biased and that slot is free: the cheapest way in.
+    #[inline]
+    fn try_read_fast(&self) -> Option<Self::SharedGuard> {
+        None
+    }
+
+    /// Lets readers enter by slots from now on. Only for a reader inside.
+    #[inline]
+    fn engage_bias(&self) {}
+
+    /// Lets readers enter by the word from when the writer has left. Only for the writer inside.
+    #[inline]
+    fn end_bias(&self) {}
+
+    /// Whether this thread reads a lock at one of these addresses so.
+    #[inline]
+    fn reads_fast_within(_: &Range<usize>) -> bool {
+        false
+    }
+}
