@@ -42,7 +42,9 @@ pub(super) use crate::sys::Slot;
 /// Slots of a row.
 const SLOTS: usize = if IS_MODEL { 2 } else { 6 };
 /// Rows of the table.
-const ROWS: usize = if IS_MODEL { 6 } else { 256 };
+const ROWS: usize = if IS_MODEL { 3 + SETTLED } else { 256 };
+/// In a model, the last rows, which [`settle`] assigns.
+const SETTLED: usize = 2;
 /// After so many reads of one lock in a row, and so many again, a thread asks whether it needs its fences.
 const ROUND: u32 = 1 << 13;
 
@@ -153,9 +155,11 @@ pub(super) fn unmark(slot: &Slot) {
     slot.clear(Ordering::Release);
 }
 
-/// What may be marked unfenced: the rows' first slots.
+/// What may be marked unfenced: the first slots of rows in use. A row is in use before its first mark, which is
+/// fenced.
 pub(super) fn first_slots() -> impl Iterator<Item = &'static Slot> {
-    rows().iter().map(|row| &row.slots[0])
+    let rows = rows().iter().enumerate();
+    rows.filter(|&(index, _)| Bit::of(index).is_in(scanned())).map(|(_, row)| &row.slots[0])
 }
 
 #[cold]
@@ -231,19 +235,19 @@ pub(super) fn any_marked(id: u64) -> bool {
 pub(super) fn prepare() {
     rows();
     if IS_MODEL {
-        let upper = (ROWS / 2..ROWS).map(|row| 1 << row).sum();
+        let settled = (ROWS - SETTLED..ROWS).map(|row| 1 << row).sum();
         // ORDERING: Relaxed, twice: before all other threads start.
-        owned()[0].fetch_or(upper, Ordering::Relaxed);
-        scanned()[0].fetch_or(upper, Ordering::Relaxed);
+        owned()[0].fetch_or(settled, Ordering::Relaxed);
+        scanned()[0].fetch_or(settled, Ordering::Relaxed);
     }
 }
 
-/// In a model, assigns one of the upper half of rows to this thread, without the steps that claim and return
+/// In a model, assigns one of the last rows to this thread, without the steps that claim and return
 /// it, which would multiply the executions of models that are not about them.
 #[cfg(test)]
 pub(super) fn settle(row: usize) {
     if IS_MODEL {
-        ROW.with(|mine| mine.set(Some(&rows()[ROWS / 2 + row])));
+        ROW.with(|mine| mine.set(Some(&rows()[ROWS - SETTLED + row])));
     }
 }
 

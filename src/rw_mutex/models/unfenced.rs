@@ -119,7 +119,7 @@ fn an_upgrade_overlooks_no_unfenced_mark() {
 }
 
 #[test]
-fn a_unfenced_mark_is_left_by_another_thread() {
+fn an_unfenced_mark_is_left_by_another_thread() {
     model(|| {
         let shared = Guarded::unfenced();
         shared.lock.settle(0);

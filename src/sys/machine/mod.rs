@@ -3,17 +3,19 @@
 mod cpu;
 mod fork;
 mod heap;
+mod heavy_fence;
 mod park;
 mod slot;
 
 pub(crate) use cpu::{Hint, Stopwatch, can_spin, cores, prefetch, prefetch_to_write, uptime};
 pub(crate) use fork::{PerProcess, Process};
 pub(crate) use heap::{Heap, Tracked};
+#[cfg(test)]
+pub(crate) use heavy_fence::let_unfenced_marks_be_stores;
+pub(crate) use heavy_fence::{MAY_BE_UNFENCED, has_heavy_fence, heavy_fence, prepare_heavy_fence};
 pub(crate) use park::{park, requeue_one, unpark_one, unpark_threads};
 pub(crate) use parking_lot::Mutex;
-#[cfg(test)]
-pub(crate) use slot::let_unfenced_marks_be_stores;
-pub(crate) use slot::{MAY_BE_UNFENCED, Slot, has_heavy_fence, heavy_fence, prepare_heavy_fence};
+pub(crate) use slot::Slot;
 
 use super::settings::Settings;
 use std::hash::{BuildHasher, Hash};
