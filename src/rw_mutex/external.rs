@@ -1,4 +1,4 @@
-//! What the user of a lock with an external bias may decide: a store, about the locks of its shards.
+//! What a lock offers whose user decides on its bias: a store, about the locks of its shards.
 
 use std::ops::Range;
 

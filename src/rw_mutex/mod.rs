@@ -1,12 +1,22 @@
 //! A reader-writer lock whose reads scale, and that lets nobody starve.
 //!
-//! `raw.rs` has the list of files, each of which uses only those above it, and the invariants. The types here are
-//! [`lock_api`]'s around the raw lock.
+//! | file | holds |
+//! | --- | --- |
+//! | `state.rs` | the bits of the lock's word and the transitions between them |
+//! | `core.rs` | the word, its queues, the steps that let others in |
+//! | `readers.rs` | the slots in which readers say that they are inside |
+//! | `policy.rs` | when a bias pays, when a waiter enters: values without atomics |
+//! | `control.rs` | who decides on the bias: the lock, or its user |
+//! | `slow.rs` | waiting |
+//! | `unfenced.rs` | marks without a fence |
+//! | `bias.rs` | engaging and revoking the bias, draining, tries |
+//! | `raw.rs` | the lock, put together; the invariants |
+//! | `external.rs` | what a lock offers whose user decides on its bias |
+//! | `api.rs` | [`lock_api`]'s traits for the lock |
+//! | `spec.rs` | the specification that users' models run on, instead of `api.rs` |
+//! | `models/` | models of the lock and of the specification |
 
-#![cfg_attr(
-    all(phalanx_loom, not(test)),
-    expect(dead_code, reason = "users' models run on the specification, not on the real lock")
-)]
+#![cfg_attr(all(phalanx_loom, not(test)), expect(dead_code, reason = "only its models use it"))]
 
 #[cfg_attr(phalanx_loom, path = "spec.rs")]
 mod api;

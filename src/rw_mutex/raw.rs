@@ -1,17 +1,5 @@
 //! The reader-writer lock: one word, and a way past it for readers.
 //!
-//! | file, each using only those above it | holds |
-//! | --- | --- |
-//! | `state.rs` | the word's bits and transitions |
-//! | `core.rs` | the word, its queues, the steps that let others in |
-//! | `readers.rs` | the slots in which readers say that they are inside |
-//! | `policy.rs` | when a bias pays, when a waiter enters: values without atomics |
-//! | `control.rs` | who decides on the bias: the lock, or its user |
-//! | `slow.rs` | waiting |
-//! | `unfenced.rs` | marks without a fence |
-//! | `bias.rs` | engaging and revoking the bias, draining, tries |
-//! | `raw.rs` | all of it put together |
-//!
 //! ```text
 //!            by the word: readers + 1                    by a slot: mark it, see BIAS still there
 //! reader  ───────────────────────────► inside ◄─────────────────────────────────── reader
@@ -425,13 +413,12 @@ fn is_over(deadline: Option<Instant>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::support::backoff::Backoff;
-    use crate::sys::{Arc, IS_MODEL};
+    use crate::sys::{Arc, IS_MODEL, can_spin};
     use crate::testing::spawn;
 
     #[test]
     fn a_reader_that_meets_another_engages_the_bias_and_writers_alone_end_it() {
-        if IS_MODEL || Backoff::new().is_over() {
+        if IS_MODEL || !can_spin() {
             // One core: every reader is alone.
             return;
         }
