@@ -17,7 +17,6 @@ use crate::support::backoff::Spin;
 use crate::sys::atomic::{AtomicBool, Ordering};
 use crate::sys::{Arc, Mutex, Process, thread};
 use crossbeam_utils::CachePadded;
-use std::cell::OnceCell;
 use std::io;
 use std::panic::resume_unwind;
 use std::ptr::NonNull;
@@ -127,16 +126,17 @@ impl Shared {
 
     /// Gets the seats that a call asks for, after the calls that came before. May block.
     pub(super) fn enter(self: &Arc<Self>, request: Request) {
-        let waiter = OnceCell::new();
-        self.step(|state| {
-            state.try_enter(request).unwrap_or_else(|| {
-                let waiter = waiter.get_or_init(CallerWaiter::new);
-                state.enqueue(request, waiter)
-            })
-        });
-        if let Some(waiter) = waiter.get() {
-            waiter.wait();
+        match self.locked(|state| state.try_enter(request)) {
+            Some(follow_up) => self.perform(follow_up),
+            None => self.enter_contended(request),
         }
+    }
+
+    #[cold]
+    fn enter_contended(self: &Arc<Self>, request: Request) {
+        let waiter = CallerWaiter::new();
+        self.step(|state| state.enqueue(request, &waiter));
+        waiter.wait();
     }
 
     /// Gives the calling thread's lent seat to a call that waits, if it is of use there, and gets another. May block.
