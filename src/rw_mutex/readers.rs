@@ -159,7 +159,7 @@ pub(super) fn unmark(slot: &Slot) {
 /// fenced.
 pub(super) fn first_slots() -> impl Iterator<Item = &'static Slot> {
     let rows = rows().iter().enumerate();
-    rows.filter(|&(index, _)| Bit::of(index).is_in(scanned())).map(|(_, row)| &row.slots[0])
+    rows.filter(|&(index, _)| IndexSet(scanned()).contains(index)).map(|(_, row)| &row.slots[0])
 }
 
 #[cold]

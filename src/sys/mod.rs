@@ -31,10 +31,10 @@ pub(crate) use model::{PerExecution, begin_step, sleep_on, wake_sleepers};
 #[cfg(test)]
 pub(crate) use build::let_unfenced_marks_be_stores;
 pub(crate) use build::{
-    Heap, Hint, IS_MODEL, MAY_BE_UNFENCED, Mutex, PerProcess, Process, Slot, Stopwatch, Tracked,
-    array, calling, can_spin, const_fn, cores, explore, global_array, has_heavy_fence, hash_one,
-    heavy_fence, local, new_serial, park, prefetch, prefetch_to_write, prepare_heavy_fence,
-    requeue_one, unpark_one, unpark_threads, uptime,
+    Heap, Hint, IS_MODEL, MAY_BE_UNFENCED, Moment, Mutex, PerProcess, Process, Slot, Stopwatch,
+    Tracked, array, calling, can_spin, const_fn, cores, explore, global_array, has_heavy_fence,
+    hash_one, heavy_fence, local, new_serial, park, prefetch, prefetch_to_write,
+    prepare_heavy_fence, requeue_one, unpark_one, unpark_threads, uptime,
 };
 pub use build::{atomic, cell, hint, thread};
 pub(crate) use panics::{catch, discard};

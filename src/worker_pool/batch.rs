@@ -6,7 +6,7 @@
 //! Invariants, beside those of its [`Job`](super::job):
 //!
 //! - B1. A task below `next` (up to `len`) is claimed by exactly one participant, and no other touches its item or
-//!   result: claims are read-modify-writes of one word.
+//!   result: claims are read-modify-writes of one word, except those that the caller makes before others see the batch.
 //! - B2. A participant that sees a task panic moves `next` past the end before it records anything, so that no further
 //!   task starts. `cut` is where the claims had come to: later panics find `next` past the end, and leave it alone.
 
@@ -109,16 +109,43 @@ where
         (start < len).then(|| start..len.min(start + size))
     }
 
-    /// Claims up to `size` tasks and runs them. Returns how many it claimed, 0 if none was left.
+    /// [`claim`](Batch::claim), for the caller before others see the batch: no read-modify-write is needed.
     #[inline]
-    pub(super) fn claim_and_run(&self, size: usize) -> usize {
-        let Some(range) = self.claim(size) else { return 0 };
+    fn claim_alone(&self, size: usize) -> Option<Range<usize>> {
+        // ORDERING: Relaxed: no other thread reads or writes `next` yet. The pool's lock orders this before their claims.
+        let start = self.next.load(Ordering::Relaxed);
+        let len = self.buffers.len();
+        if start >= len {
+            return None;
+        }
+        let end = len.min(start + size);
+        // ORDERING: Relaxed: as for the load.
+        self.next.store(end, Ordering::Relaxed);
+        Some(start..end)
+    }
+
+    /// Runs claimed tasks. Returns how many, 0 if there was no claim.
+    #[inline]
+    fn run(&self, claim: Option<Range<usize>>) -> usize {
+        let Some(range) = claim else { return 0 };
         let claimed = range.len();
-        // SAFETY: `claim` returns ranges within `len`, each to one participant (B1).
+        // SAFETY: a claim is a range within `len`, made by one participant alone (B1).
         if let Err((hole, payload)) = unsafe { self.buffers.run(range, &self.f) } {
             self.fail(hole, payload);
         }
         claimed
+    }
+
+    /// Claims up to `size` tasks and runs them. Returns how many it claimed, 0 if none was left.
+    #[inline]
+    pub(super) fn claim_and_run(&self, size: usize) -> usize {
+        self.run(self.claim(size))
+    }
+
+    /// [`claim_and_run`](Batch::claim_and_run), for the caller before others see the batch.
+    #[inline]
+    pub(super) fn claim_and_run_alone(&self, size: usize) -> usize {
+        self.run(self.claim_alone(size))
     }
 
     /// Sets the most items that a participant's first claim takes. For the caller, before others see the batch.

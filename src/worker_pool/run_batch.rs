@@ -6,7 +6,7 @@ use super::job::{Ended, Job};
 use super::nesting::{enter_pool, is_in_pool};
 use super::scheduler::{Request, Seat};
 use super::shared::Shared;
-use crate::sys::{Arc, Stopwatch, calling};
+use crate::sys::{Arc, Moment, Stopwatch, calling};
 use std::cell::Cell;
 use std::mem;
 use std::panic::resume_unwind;
@@ -102,22 +102,24 @@ where
     }
 }
 
-/// Runs a `map` batch on the calling thread alone, until it is done or proves worth helping. Returns whether it does.
+/// Runs a `map` batch on the calling thread alone, before others see it, until it is done or proves worth helping. Returns whether it does.
 fn run_trial<V, T, F: Fn(usize, V) -> T>(
     batch: &Batch<V, T, F>,
     len: usize,
     trial: &mut Trial,
 ) -> bool {
     let mut done = 0;
-    let clock = Stopwatch::start();
+    let (clock, start) = (Stopwatch::start(), Moment::now());
     loop {
-        let claimed = batch.claim_and_run(trial.claim());
+        let claimed = batch.claim_and_run_alone(trial.claim());
         done += claimed;
         let left = len - done;
         if claimed == 0 || left == 0 {
             return false;
         }
-        if trial.wants_help(claimed, clock.nanos(), left) {
+        // No batch is judged that has just begun: then the cheaper clock says enough.
+        let spent_ns = if start.is_recent() { 0 } else { clock.nanos() };
+        if trial.wants_help(claimed, spent_ns, left) {
             return true;
         }
     }

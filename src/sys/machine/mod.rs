@@ -7,7 +7,9 @@ mod heavy_fence;
 mod park;
 mod slot;
 
-pub(crate) use cpu::{Hint, Stopwatch, can_spin, cores, prefetch, prefetch_to_write, uptime};
+pub(crate) use cpu::{
+    Hint, Moment, Stopwatch, can_spin, cores, prefetch, prefetch_to_write, uptime,
+};
 pub(crate) use fork::{PerProcess, Process};
 pub(crate) use heap::{Heap, Tracked};
 #[cfg(test)]

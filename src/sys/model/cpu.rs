@@ -33,6 +33,20 @@ impl Stopwatch {
     }
 }
 
+/// A moment of which it can be told that it was just now. In a model it never was.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Moment;
+
+impl Moment {
+    pub(crate) fn now() -> Self {
+        Moment
+    }
+
+    pub(crate) fn is_recent(self) -> bool {
+        false
+    }
+}
+
 /// A number that steers and never decides: nothing for loom to see.
 #[derive(Debug)]
 pub(crate) struct Hint(Cell<u32>);

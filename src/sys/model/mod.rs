@@ -35,7 +35,9 @@ mod waiting;
 mod waits;
 mod watch;
 
-pub(crate) use cpu::{Hint, Stopwatch, can_spin, cores, prefetch, prefetch_to_write, uptime};
+pub(crate) use cpu::{
+    Hint, Moment, Stopwatch, can_spin, cores, prefetch, prefetch_to_write, uptime,
+};
 pub(crate) use execution::{PerExecution, global_array};
 pub(crate) use explore::explore;
 pub(crate) use fork::{PerProcess, Process};
