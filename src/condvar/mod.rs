@@ -14,33 +14,11 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::time::{Duration, Instant};
 use std::{fmt, mem, ptr};
 
-/// A condition variable: waiting, with a mutex unlocked, until another thread says that what the
-/// mutex protects has changed.
-///
-/// Works with the guard of any [`lock_api::Mutex`]: phalanx's [`Mutex`](crate::Mutex), parking_lot's,
-/// one's own; also with different mutexes at different times, or at once. [`lock_api::Condvar`] has
-/// one kind of mutex for all its waits, which it names as a type; this one has none, and takes guards of all kinds.
+/// A condition variable: blocks threads until another thread says that what a mutex protects has changed.
 ///
 /// # When to use it
-/// Where threads wait for a condition of their own making. To wait until tasks are done, take a
+/// Where threads wait for a condition of their own on shared data. To wait until tasks are done, use a
 /// [`WaitGroup`](crate::WaitGroup).
-///
-/// # Fairness
-/// [`notify_one`](Condvar::notify_one) notifies the thread that has been waiting the longest. It then
-/// locks the mutex like any other. With phalanx's [`Mutex`](crate::Mutex), a notified thread sleeps on
-/// until an unlock makes room for it. So [`notify_all`](Condvar::notify_all) lets the threads in one after
-/// another, and doesn't wake them all at once.
-///
-/// # Spurious wake-ups
-/// There are none, in this version. Another thread may still have been faster to change the condition
-/// back: ask it again, or let [`wait_while`](Condvar::wait_while) do it.
-///
-/// # Aborts
-/// A wait aborts the process if unlocking or locking the mutex panics, which phalanx's and parking_lot's don't:
-/// the guard would be of a mutex that isn't locked.
-///
-/// # Memory ordering
-/// A notification orders nothing by itself: the mutex does.
 ///
 /// # Examples
 /// ```
@@ -60,20 +38,47 @@ use std::{fmt, mem, ptr};
 /// drop(open);
 /// group.wait();
 /// ```
+///
+/// **Change the condition under the mutex.** A change made without it may come between a waiter's check and
+/// its wait; the waiter then misses the notification.
+///
+/// # Mutexes
+/// A wait takes the guard of any [`lock_api::Mutex`]: phalanx's [`Mutex`](crate::Mutex), parking_lot's, or one
+/// of your own. Different waits may use different mutexes, also at the same time. [`lock_api::Condvar`] in
+/// contrast names one kind of mutex in its type.
+///
+/// # Spurious wake-ups
+/// There are none in this version. The condition may still be `false` again when a wait returns, because
+/// another thread was faster: check it again, or use [`wait_while`](Condvar::wait_while).
+///
+/// # Fairness
+/// [`notify_one`](Condvar::notify_one) notifies the thread that has waited the longest. That thread then
+/// competes for the mutex like any other.
+///
+/// A thread that waits with phalanx's [`Mutex`](crate::Mutex) isn't woken by the notification. It is moved
+/// into the mutex's queue, and woken by an unlock. So after [`notify_all`](Condvar::notify_all) the threads
+/// wake one after another, as each of them can get the mutex.
+///
+/// # Memory ordering
+/// A notification orders nothing. What the waiter sees is ordered by the mutex.
+///
+/// # Aborts
+/// A wait aborts the process if the mutex's unlock or lock panics: the caller's guard would belong to a mutex
+/// that isn't locked. Those of phalanx and parking_lot don't panic.
 pub struct Condvar(RawCondvar);
 
-// A panic of user code, of a condition or of a mutex, leaves the queue whole.
+// A panic in user code, a condition or a mutex, leaves the queue intact.
 impl UnwindSafe for Condvar {}
 impl RefUnwindSafe for Condvar {}
 
-/// Whether a wait with a limit ended by it.
+/// Tells whether a wait with a limit timed out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use = "a wait with a limit may end without the condition"]
+#[must_use = "a wait that has timed out returns without the condition"]
 pub struct WaitTimeoutResult(bool);
 
 impl WaitTimeoutResult {
-    /// Whether the time was over before a notification came; for the `wait_while` methods, before
-    /// the condition did.
+    /// Returns `true` if the time ran out before the thread was notified. For the `wait_while` methods:
+    /// before the condition was `false`.
     #[must_use]
     pub fn timed_out(self) -> bool {
         self.0
@@ -82,44 +87,41 @@ impl WaitTimeoutResult {
 
 impl Condvar {
     const_fn! {
-        /// Returns a condition variable that nobody waits on. `const`, but for a model build.
+        /// Returns a new condition variable. `const`, except in a model build.
         #[must_use]
         pub fn new() -> Self {
             Condvar(RawCondvar::new())
         }
     }
 
-    /// Notifies the thread that has been waiting the longest. Returns whether there was one.
+    /// Notifies the thread that has waited the longest. Returns `false` if no thread waits.
     ///
-    /// Change the condition under the mutex before; the mutex need not be locked now.
+    /// Change the condition under the mutex before this call. The mutex may be locked or unlocked during it.
     #[inline]
     #[track_caller]
     pub fn notify_one(&self) -> bool {
         self.0.may_have_waiters() && self.0.notify_one()
     }
 
-    /// Notifies all threads that wait. Returns how many there were.
+    /// Notifies all threads that wait. Returns their number.
     ///
-    /// Change the condition under the mutex before; the mutex need not be locked now.
+    /// Change the condition under the mutex before this call. The mutex may be locked or unlocked during it.
     #[inline]
     #[track_caller]
     pub fn notify_all(&self) -> usize {
         if self.0.may_have_waiters() { self.0.notify_all() } else { 0 }
     }
 
-    /// Unlocks the guard's mutex, waits for a notification, and locks it again.
-    ///
-    /// # Blocking
-    /// Until a notification, then until the mutex is locked.
+    /// Unlocks the guard's mutex, blocks until a notification, and locks the mutex again.
     #[track_caller]
     pub fn wait<R: RawMutex, T: ?Sized>(&self, guard: &mut MutexGuard<'_, R, T>) {
         let _ = self.sleep(guard, None);
     }
 
-    /// [`wait`](Condvar::wait), until the deadline at most.
+    /// [`wait`](Condvar::wait), which gives up at `deadline`.
     ///
     /// # Blocking
-    /// Until a notification or the deadline, then until the mutex is locked.
+    /// Blocks until a notification or the deadline, then until the mutex is locked.
     #[track_caller]
     pub fn wait_until<R: RawMutex, T: ?Sized>(
         &self,
@@ -129,10 +131,10 @@ impl Condvar {
         self.sleep(guard, Some(deadline))
     }
 
-    /// [`wait`](Condvar::wait), for so long at most. A time too long to represent is for ever.
+    /// [`wait`](Condvar::wait), which gives up after `timeout`. A timeout too long to represent never ends.
     ///
     /// # Blocking
-    /// Until a notification or the end of that time, then until the mutex is locked.
+    /// Blocks until a notification or the end of the timeout, then until the mutex is locked.
     #[track_caller]
     pub fn wait_for<R: RawMutex, T: ?Sized>(
         &self,
@@ -142,13 +144,11 @@ impl Condvar {
         self.sleep(guard, deadline::after(timeout))
     }
 
-    /// Waits as long as `condition` is `true` of what the mutex protects.
-    ///
-    /// # Blocking
-    /// Until a notification finds the condition `false`.
+    /// Blocks while `condition` returns `true`. It is called with the mutex locked: at once, and after each
+    /// notification.
     ///
     /// # Panics
-    /// Whatever `condition` panics with. The guard has the mutex then.
+    /// If `condition` panics. The mutex is locked then, and the guard's.
     #[track_caller]
     pub fn wait_while<R: RawMutex, T: ?Sized>(
         &self,
@@ -158,14 +158,11 @@ impl Condvar {
         let _ = self.sleep_while(guard, condition, None);
     }
 
-    /// [`wait_while`](Condvar::wait_while), until the deadline at most. Timed out means that the
-    /// condition is still `true`.
-    ///
-    /// # Blocking
-    /// Until a notification finds the condition `false`, or the deadline.
+    /// [`wait_while`](Condvar::wait_while), which gives up at `deadline`. If it times out, `condition` has
+    /// returned `true` after the deadline.
     ///
     /// # Panics
-    /// Whatever `condition` panics with. The guard has the mutex then.
+    /// As [`wait_while`](Condvar::wait_while).
     #[track_caller]
     pub fn wait_while_until<R: RawMutex, T: ?Sized>(
         &self,
@@ -176,14 +173,11 @@ impl Condvar {
         self.sleep_while(guard, condition, Some(deadline))
     }
 
-    /// [`wait_while`](Condvar::wait_while), for so long at most. A time too long to represent is for
-    /// ever; timed out means that the condition is still `true`.
-    ///
-    /// # Blocking
-    /// Until a notification finds the condition `false`, or the end of that time.
+    /// [`wait_while`](Condvar::wait_while), which gives up after `timeout`. If it times out, `condition` has
+    /// returned `true` after that time. A timeout too long to represent never ends.
     ///
     /// # Panics
-    /// Whatever `condition` panics with. The guard has the mutex then.
+    /// As [`wait_while`](Condvar::wait_while).
     #[track_caller]
     pub fn wait_while_for<R: RawMutex, T: ?Sized>(
         &self,
@@ -218,13 +212,13 @@ impl Condvar {
         deadline: Option<Instant>,
     ) -> WaitTimeoutResult {
         let mutex = MutexGuard::mutex(guard);
-        // SAFETY: what unlocks the mutex here locks it again before the guard is used.
+        // SAFETY: the mutex is unlocked here, and locked again before the guard is used.
         let word = word_of(unsafe { mutex.raw() });
         let Waited { timed_out, relock } = self.0.wait(word, deadline, || match word {
             Some(word) => word.unlock_to_sleep(),
-            // SAFETY: `guard` is valid for reads, and not used until it is written again below; no other
-            // thread sees it meanwhile, as this call has it borrowed mutably, and a panic of the unlock
-            // aborts the wait, one of the lock what comes after it.
+            // SAFETY: `guard` is valid for reads. It is mutably borrowed by this call, which doesn't use it
+            // before it is written again below, and can't unwind before: a panic of the unlock aborts in
+            // the wait, one of the lock after it.
             None => drop(unsafe { ptr::read(guard) }),
         });
         let complete = AbortOnUnwind;
@@ -234,11 +228,11 @@ impl Condvar {
                 // SAFETY: just locked.
                 unsafe { mutex.make_guard_unchecked(own_guard::<R>()) }
             }
-            // SAFETY: a fair unlock has handed it to this thread.
+            // SAFETY: a fair unlock has handed the mutex to this thread.
             (Some(_), Relock::Held) => unsafe { mutex.make_guard_unchecked(own_guard::<R>()) },
             _ => mutex.lock(),
         };
-        // SAFETY: `guard` is valid for writes, and holds what was moved out above.
+        // SAFETY: `guard` is valid for writes, and what it held was moved out above.
         unsafe { ptr::write(guard, locked) };
         mem::forget(complete);
         WaitTimeoutResult(timed_out)
@@ -258,7 +252,7 @@ impl fmt::Debug for Condvar {
     }
 }
 
-/// What the guard of phalanx's mutex carries.
+/// Returns what a guard of phalanx's mutex carries.
 fn own_guard<R: RawMutex>() -> R::Guard {
     assert_eq!(typeid::of::<R::Guard>(), typeid::of::<GuardSend>());
     // SAFETY: the types are the same.

@@ -82,7 +82,7 @@ fn a_queue_is_a_queue_whatever_comes_and_goes() {
                 push(&mut queue, waiter);
                 expected.push_back(number);
             }
-            assert_eq!(queue.is_empty(), expected.is_empty());
+            assert_eq!(queue.first(|number| *number), expected.front().copied());
         }
         assert_eq!(order(&mut queue), Vec::from(expected));
     });

@@ -121,7 +121,7 @@ fn types(site: Site) -> &'static [&'static str] {
         &["RwMutex"]
     } else if module.contains("::mutex::") {
         &["Mutex", "Condvar"]
-    } else if module.contains("::condvar::") {
+    } else if module.contains("::waiters::") {
         &["Condvar"]
     } else if module.contains("::thread::") {
         &["thread"]

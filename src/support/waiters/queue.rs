@@ -1,0 +1,136 @@
+//! Waiters in the order of their arrival.
+
+use super::node::{Links, Waiter};
+use super::taken::{Taken, TakenList};
+use std::{fmt, mem, ptr};
+
+/// The waiters of one kind, in the order of their arrival. See the [module](super).
+pub(crate) struct Queue<T> {
+    first: *const Waiter<T>,
+    last: *const Waiter<T>,
+}
+
+// SAFETY: a queue is used by the holder of its lock, and its waiters' messages are passed between threads.
+// What else it reaches of a waiter is the lock holder's too, as the module's table says.
+unsafe impl<T: Send> Send for Queue<T> {}
+
+impl<T> Queue<T> {
+    pub(crate) const fn new() -> Self {
+        Queue { first: ptr::null(), last: ptr::null() }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.first.is_null()
+    }
+
+    /// Accesses the message of the waiter that has been in the queue the longest.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "for a queue whose first waiter may have to wait on")
+    )]
+    pub(crate) fn first<R>(&mut self, access: impl FnOnce(&mut T) -> R) -> Option<R> {
+        if self.is_empty() {
+            return None;
+        }
+        // SAFETY: queued, so it is alive by Q3.
+        let waiter = unsafe { &*self.first };
+        // SAFETY: the message is the lock holder's, which has `self`.
+        Some(waiter.message.with_mut(|message| access(unsafe { &mut *message })))
+    }
+
+    /// Adds a waiter at the end.
+    ///
+    /// # Safety
+    /// - Until the waiter has been removed or taken, the queue stays alive and isn't moved.
+    /// - The waiter is removed from this queue, or from none.
+    ///
+    /// # Panics
+    /// If the waiter isn't idle.
+    pub(crate) unsafe fn push(&mut self, waiter: &Waiter<T>) {
+        assert!(waiter.is_idle.replace(false), "a waiter is in one queue at a time");
+        // SAFETY: the waiter is idle, and so its own thread's, which is this one: it isn't `Sync`.
+        waiter.place.with_mut(|place| unsafe { *place = ptr::from_mut(self).cast() });
+        let last = mem::replace(&mut self.last, waiter);
+        // SAFETY: as above.
+        unsafe { Waiter::links(waiter, |links| links.before = last) };
+        if last.is_null() {
+            self.first = waiter;
+        } else {
+            // SAFETY: queued, so it is alive by Q3, and the lock's holder, which has `self`, owns its links.
+            unsafe { Waiter::links(last, |links| links.after = waiter) };
+        }
+    }
+
+    /// Removes the calling thread's own waiter from wherever it is in the queue. Returns `false` if it isn't
+    /// in: another thread has taken it.
+    ///
+    /// # Panics
+    /// If the waiter is in another queue.
+    pub(crate) fn remove(&mut self, waiter: &Waiter<T>) -> bool {
+        // SAFETY: by the contract of `push` this is the queue that it was pushed into, whose lock is held.
+        let place = waiter.place.with(|place| unsafe { *place });
+        if place.is_null() {
+            return false;
+        }
+        assert!(ptr::addr_eq(place, self), "a waiter is removed from the queue that it is in");
+        // SAFETY: it is in this queue.
+        unsafe { self.unlink(waiter) };
+        waiter.is_idle.set(true);
+        true
+    }
+
+    /// Takes out the waiter that has been in the queue the longest.
+    pub(crate) fn take_first(&mut self) -> Option<Taken<T>> {
+        let first = self.first;
+        if first.is_null() {
+            return None;
+        }
+        // SAFETY: it is in this queue.
+        unsafe { self.unlink(first) };
+        Some(Taken { waiter: first })
+    }
+
+    /// Takes out all waiters.
+    pub(crate) fn take_all(&mut self) -> TakenList<T> {
+        let mut list = TakenList::new();
+        while let Some(taken) = self.take_first() {
+            list.push(taken);
+        }
+        list
+    }
+
+    /// # Safety
+    /// The waiter is in this queue.
+    unsafe fn unlink(&mut self, waiter: *const Waiter<T>) {
+        let take = |links: &mut Links<T>| {
+            (
+                mem::replace(&mut links.before, ptr::null()),
+                mem::replace(&mut links.after, ptr::null()),
+            )
+        };
+        // SAFETY: queued, so it is alive by Q3, and the lock's holder, which has `self`, owns its links.
+        let (before, after) = unsafe { Waiter::links(waiter, take) };
+        // SAFETY: as above.
+        let place = unsafe { &(*waiter).place };
+        // SAFETY: as above.
+        place.with_mut(|place| unsafe { *place = ptr::null() });
+        if before.is_null() {
+            self.first = after;
+        } else {
+            // SAFETY: in this queue too.
+            unsafe { Waiter::links(before, |links| links.after = after) };
+        }
+        if after.is_null() {
+            self.last = before;
+        } else {
+            // SAFETY: in this queue too.
+            unsafe { Waiter::links(after, |links| links.before = before) };
+        }
+    }
+}
+
+impl<T> fmt::Debug for Queue<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Queue").field("is_empty", &self.is_empty()).finish_non_exhaustive()
+    }
+}
