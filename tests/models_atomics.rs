@@ -1,14 +1,15 @@
-//! The atomics of `phalanx::atomic` answer as std's do, in a model too.
+//! The atomics of `phalanx::atomic` do what std's do, in a model too.
 
 use phalanx::atomic::Ordering::{self, AcqRel, Acquire, Relaxed, Release, SeqCst};
 use phalanx::atomic::{self, AtomicBool, AtomicPtr, AtomicU64, compiler_fence, fence};
+use phalanx::cell::UnsafeCell;
 use phalanx::{hint, model, thread};
 use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic as std_atomic;
 use std::sync::{Arc, Mutex};
 
-/// Calls each method on both, with some arguments, and compares what they return and leave.
+/// Calls each method on both, with some arguments, and compares results and values.
 macro_rules! compare {
     ($name:ident, $values:expr, $($method:ident)*) => {{
         for first in $values {
@@ -99,13 +100,13 @@ fn pointers_are_moved_as_std_moves_them() {
 }
 
 #[test]
-fn orderings_that_make_no_sense_are_refused() {
+fn invalid_orderings_are_refused() {
     fn refuses(f: impl FnOnce()) -> bool {
         catch_unwind(AssertUnwindSafe(f)).is_err()
     }
     model(|| {
         let word = AtomicU64::new(1);
-        // Not written as constants: rustc knows std's.
+        // Variables, since rustc refuses the constants.
         for order in [Release, AcqRel] {
             assert!(refuses(|| _ = word.load(order)), "{order:?}");
             assert!(refuses(|| _ = word.compare_exchange(1, 1, Relaxed, order)), "{order:?}");
@@ -118,11 +119,11 @@ fn orderings_that_make_no_sense_are_refused() {
 }
 
 #[test]
-fn an_atomic_may_be_shared_and_caught_as_std_lets_it() {
-    fn is_as_free_as_std<T: Send + Sync + std::panic::UnwindSafe + std::panic::RefUnwindSafe>() {}
-    is_as_free_as_std::<AtomicU64>();
-    is_as_free_as_std::<AtomicBool>();
-    is_as_free_as_std::<AtomicPtr<u8>>();
+fn an_atomic_is_send_sync_and_unwind_safe_as_std_s_is() {
+    fn is_shareable<T: Send + Sync + std::panic::UnwindSafe + std::panic::RefUnwindSafe>() {}
+    is_shareable::<AtomicU64>();
+    is_shareable::<AtomicBool>();
+    is_shareable::<AtomicPtr<u8>>();
     compiler_fence(SeqCst);
     model(|| {
         fence(SeqCst);
@@ -186,29 +187,29 @@ fn a_store_and_an_exchange_come_in_either_order_and_in_no_other() {
     assert_eq!(seen, HashSet::from([[0, 5], [5, 6]]));
 }
 
-/// One thread stores and says so, another one hears of it and looks.
-fn hear_and_look(say: Ordering, hear: Ordering) -> [u64; 2] {
-    let (word, said) = (AtomicU64::new(0), AtomicU64::new(0));
+/// One thread stores a word and then a flag, another loads the flag and then the word.
+fn pass_a_message(store: Ordering, load: Ordering) -> [u64; 2] {
+    let (word, flag) = (AtomicU64::new(0), AtomicU64::new(0));
     thread::scope(|scope| {
         scope.spawn(|| {
             word.store(1, SeqCst);
-            said.store(1, say);
+            flag.store(1, store);
         });
-        [said.load(hear), word.load(SeqCst)]
+        [flag.load(load), word.load(SeqCst)]
     })
 }
 
 #[test]
-fn a_seq_cst_load_may_be_stale_for_one_that_has_heard_of_the_store_weakly() {
+fn a_seq_cst_load_may_be_stale_after_a_relaxed_message_of_the_store() {
     if !cfg!(all(phalanx_loom, feature = "loom")) {
         return;
     }
     let ordered = HashSet::from([[0, 0], [0, 1], [1, 1]]);
     let all = HashSet::from([[0, 0], [0, 1], [1, 0], [1, 1]]);
-    assert_eq!(outcomes(|| hear_and_look(Relaxed, Relaxed)), all);
-    assert_eq!(outcomes(|| hear_and_look(SeqCst, Relaxed)), all);
-    assert_eq!(outcomes(|| hear_and_look(Release, Acquire)), ordered);
-    assert_eq!(outcomes(|| hear_and_look(SeqCst, SeqCst)), ordered);
+    assert_eq!(outcomes(|| pass_a_message(Relaxed, Relaxed)), all);
+    assert_eq!(outcomes(|| pass_a_message(SeqCst, Relaxed)), all);
+    assert_eq!(outcomes(|| pass_a_message(Release, Acquire)), ordered);
+    assert_eq!(outcomes(|| pass_a_message(SeqCst, SeqCst)), ordered);
 }
 
 #[test]
@@ -230,4 +231,38 @@ fn threads_may_read_two_words_in_different_orders_unless_all_is_seq_cst() {
     }
     assert!(outcomes(|| read(Acquire, Release)).contains(&[1, 0, 1, 0]));
     assert!(!outcomes(|| read(SeqCst, SeqCst)).contains(&[1, 0, 1, 0]));
+}
+
+/// Two threads say that they have unparked a third one, which parks once after both.
+#[test]
+fn a_park_happens_after_all_unparks_before_it() {
+    struct Plain([UnsafeCell<u32>; 2]);
+    // SAFETY: each cell has one writer, and the reader reads after the park.
+    unsafe impl Sync for Plain {}
+    if !cfg!(all(phalanx_loom, feature = "loom")) {
+        return;
+    }
+    model(|| {
+        let (values, count) = (Plain([UnsafeCell::new(0), UnsafeCell::new(0)]), AtomicU64::new(0));
+        let (values, count) = (&values, &count);
+        let me = &thread::current();
+        thread::scope(|scope| {
+            for writer in 0..2 {
+                scope.spawn(move || {
+                    // SAFETY: see `Sync`.
+                    values.0[writer].with_mut(|value| unsafe { *value = 1 });
+                    me.unpark();
+                    count.fetch_add(1, Relaxed);
+                });
+            }
+            while count.load(Relaxed) < 2 {
+                thread::yield_now();
+            }
+            thread::park();
+            for value in &values.0 {
+                // SAFETY: see `Sync`.
+                assert_eq!(value.with(|value| unsafe { *value }), 1);
+            }
+        });
+    });
 }

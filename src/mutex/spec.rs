@@ -40,7 +40,7 @@ unsafe impl lock_api::RawMutex for RawMutex {
 
     #[track_caller]
     unsafe fn unlock(&self, _: GuardSend) {
-        self.0.unlock_exclusive(|_| {});
+        self.0.unlock_exclusive();
     }
 
     fn is_locked(&self) -> bool {
@@ -52,7 +52,7 @@ unsafe impl lock_api::RawMutex for RawMutex {
 unsafe impl lock_api::RawMutexFair for RawMutex {
     #[track_caller]
     unsafe fn unlock_fair(&self, _: GuardSend) {
-        self.0.unlock_exclusive(|_| {});
+        self.0.unlock_exclusive();
     }
 }
 

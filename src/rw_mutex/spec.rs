@@ -1,7 +1,7 @@
 //! The reader-writer lock's specification, on which a user's model runs.
 
 use super::external::ExternalBias;
-use crate::support::spec::{Spec, State, Wait};
+use crate::support::spec::{Spec, Wait};
 use lock_api::GuardSend;
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -55,7 +55,7 @@ unsafe impl lock_api::RawRwLock for RawRwMutex {
 
     #[track_caller]
     unsafe fn unlock_exclusive(&self, _: GuardSend) {
-        self.0.unlock_exclusive(|_| {});
+        self.0.unlock_exclusive();
     }
 
     fn is_locked(&self) -> bool {
@@ -76,7 +76,7 @@ unsafe impl lock_api::RawRwLockFair for RawRwMutex {
 
     #[track_caller]
     unsafe fn unlock_exclusive_fair(&self, _: GuardSend) {
-        self.0.unlock_exclusive(|_| {});
+        self.0.unlock_exclusive();
     }
 }
 
@@ -84,7 +84,7 @@ unsafe impl lock_api::RawRwLockFair for RawRwMutex {
 unsafe impl lock_api::RawRwLockDowngrade for RawRwMutex {
     #[track_caller]
     unsafe fn downgrade(&self, _: GuardSend) -> GuardSend {
-        self.0.unlock_exclusive(State::enter_shared);
+        self.0.downgrade();
         GuardSend::new()
     }
 }
@@ -133,7 +133,7 @@ unsafe impl lock_api::RawRwLockUpgrade for RawRwMutex {
 
     #[track_caller]
     unsafe fn unlock_upgradable(&self, _: GuardSend) {
-        self.0.unlock_upgradable(|_| {});
+        self.0.unlock_upgradable();
     }
 
     #[track_caller]
@@ -152,7 +152,7 @@ unsafe impl lock_api::RawRwLockUpgrade for RawRwMutex {
 unsafe impl lock_api::RawRwLockUpgradeFair for RawRwMutex {
     #[track_caller]
     unsafe fn unlock_upgradable_fair(&self, _: GuardSend) {
-        self.0.unlock_upgradable(|_| {});
+        self.0.unlock_upgradable();
     }
 }
 
@@ -160,13 +160,13 @@ unsafe impl lock_api::RawRwLockUpgradeFair for RawRwMutex {
 unsafe impl lock_api::RawRwLockUpgradeDowngrade for RawRwMutex {
     #[track_caller]
     unsafe fn downgrade_upgradable(&self, guard: GuardSend) -> GuardSend {
-        self.0.unlock_upgradable(State::enter_shared);
+        self.0.downgrade_upgradable();
         guard
     }
 
     #[track_caller]
     unsafe fn downgrade_to_upgradable(&self, guard: GuardSend) -> GuardSend {
-        self.0.unlock_exclusive(State::enter_upgradable);
+        self.0.downgrade_to_upgradable();
         guard
     }
 }

@@ -24,7 +24,7 @@
 
 use crate::sys::atomic::AtomicUsize;
 use crate::sys::atomic::Ordering::{Acquire, Release};
-use crate::sys::{Parked, PerExecution, begin_step, sleep_on, wake_sleepers};
+use crate::sys::{Parked, PerExecution, begin_step, holds, holds_no_more, sleep_on, wake_sleepers};
 use std::cell::Cell;
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -56,7 +56,7 @@ pub(crate) fn orders() -> &'static Orders {
 }
 
 /// A lock's state in one execution.
-pub(crate) struct State {
+struct State {
     order: &'static Order,
     writer: Cell<bool>,
     upgradable: Cell<bool>,
@@ -64,13 +64,11 @@ pub(crate) struct State {
 }
 
 impl State {
-    /// Adds a reader.
-    pub(crate) fn enter_shared(&self) {
+    fn enter_shared(&self) {
         self.readers.set(self.readers.get() + 1);
     }
 
-    /// Adds the upgradable reader.
-    pub(crate) fn enter_upgradable(&self) {
+    fn enter_upgradable(&self) {
         self.upgradable.set(true);
     }
 }
@@ -173,14 +171,14 @@ impl Spec {
     /// Makes what writers did happen before now.
     #[track_caller]
     fn after_writers(&self) {
-        // ORDERING: Acquire: pairs with the Release in `unlock_exclusive`.
+        // ORDERING: Acquire: pairs with the Release in `leave_exclusive`.
         self.state().order.writers.fetch_add(0, Acquire);
     }
 
     /// Makes what readers did happen before now.
     #[track_caller]
     fn after_readers(&self) {
-        // ORDERING: Acquire: pairs with the Releases in `unlock_shared` and `unlock_upgradable`.
+        // ORDERING: Acquire: pairs with the Releases in `unlock_shared` and `leave_upgradable`.
         self.state().order.readers.fetch_add(0, Acquire);
     }
 
@@ -195,12 +193,14 @@ impl Spec {
         });
         if entered {
             self.after_writers();
+            holds(self.address(), false);
         }
         entered
     }
 
     #[track_caller]
     pub(crate) fn unlock_shared(&self) {
+        holds_no_more(self.address());
         // ORDERING: Release: pairs with the Acquire in `after_readers`.
         self.state().order.readers.fetch_add(0, Release);
         self.step(|state| state.readers.set(state.readers.get() - 1));
@@ -213,16 +213,23 @@ impl Spec {
             state.writer.set(state.writer.get() || free);
             free
         };
-        self.wait_until(wait, pend) && self.drain(wait, |_| {})
+        let entered = self.wait_until(wait, pend) && self.drain(wait, |_| {});
+        if entered {
+            holds(self.address(), false);
+        }
+        entered
     }
 
     /// Waits, as the pending writer, for the readers to leave. At the deadline it pends no more, and `undo` runs in
     /// the same step.
     #[track_caller]
     fn drain(&self, wait: Wait, undo: impl Fn(&State)) -> bool {
+        holds(self.address(), true);
         let is_alone = |state: &State| state.readers.get() == 0;
         // A try became the writer in a step in which it was alone.
-        if !matches!(wait, Wait::No) && !self.wait_until(wait, is_alone) {
+        let drained = matches!(wait, Wait::No) || self.wait_until(wait, is_alone);
+        holds_no_more(self.address());
+        if !drained {
             self.step(|state| {
                 state.writer.set(false);
                 undo(state);
@@ -234,9 +241,27 @@ impl Spec {
         true
     }
 
-    /// Unlocks as the writer; `then` runs in the same step, for a downgrade.
     #[track_caller]
-    pub(crate) fn unlock_exclusive(&self, then: impl Fn(&State)) {
+    pub(crate) fn unlock_exclusive(&self) {
+        holds_no_more(self.address());
+        self.leave_exclusive(|_| {});
+    }
+
+    /// Makes the writer a reader.
+    #[track_caller]
+    pub(crate) fn downgrade(&self) {
+        self.leave_exclusive(State::enter_shared);
+    }
+
+    /// Makes the writer the upgradable reader.
+    #[track_caller]
+    pub(crate) fn downgrade_to_upgradable(&self) {
+        self.leave_exclusive(State::enter_upgradable);
+    }
+
+    /// Stops to be the writer; `then` runs in the same step.
+    #[track_caller]
+    fn leave_exclusive(&self, then: impl Fn(&State)) {
         // ORDERING: Release: pairs with the Acquire in `after_writers`.
         self.state().order.writers.fetch_add(0, Release);
         self.step(|state| {
@@ -254,13 +279,26 @@ impl Spec {
         });
         if entered {
             self.after_writers();
+            holds(self.address(), false);
         }
         entered
     }
 
-    /// Unlocks as the upgradable reader; `then` runs in the same step, for a downgrade.
     #[track_caller]
-    pub(crate) fn unlock_upgradable(&self, then: impl Fn(&State)) {
+    pub(crate) fn unlock_upgradable(&self) {
+        holds_no_more(self.address());
+        self.leave_upgradable(|_| {});
+    }
+
+    /// Makes the upgradable reader a plain one.
+    #[track_caller]
+    pub(crate) fn downgrade_upgradable(&self) {
+        self.leave_upgradable(State::enter_shared);
+    }
+
+    /// Stops to be the upgradable reader; `then` runs in the same step.
+    #[track_caller]
+    fn leave_upgradable(&self, then: impl Fn(&State)) {
         // ORDERING: Release: pairs with the Acquire in `after_readers`.
         self.state().order.readers.fetch_add(0, Release);
         self.step(|state| {

@@ -1,46 +1,44 @@
-//! Atomics: which write a step reads is loom's choice; what was written is kept here.
+//! Atomics: loom chooses which write a step reads; the values that were written are kept here.
 //!
-//! Each write of an [`Atomic`] gets a number, and loom's atomic holds numbers. So the value of the
-//! newest write is known without a step, a pointer keeps its provenance, and a step can be told to
-//! read the newest write: a compare-exchange of loom's with a number that no write has. It fails,
-//! and what it fails with is the newest. It writes nothing.
+//! Each write of an [`Atomic`] has a number, and loom's atomic holds numbers. So the newest value is known without a
+//! step, a pointer keeps its provenance, and a step can be made to read the newest write: it is a compare-exchange
+//! of loom's that expects a number which no write has. It fails with the newest number, and writes nothing.
 //!
 //! # The order of the writes
 //!
-//! A store reads the newest write first, and both are one step: nothing else is tried between the
-//! two. loom orders a store only after what its thread knows of; without that read, a store and
-//! another thread's read-modify-write have no order, and what comes later may read either. No
-//! machine does that. So here every write of an atomic, store or read-modify-write, comes after
-//! those that ran before it. It is still a store: it continues no release sequence.
+//! A store reads the newest write first, and both are one step: no other thread runs in between. loom orders a store
+//! only after the writes that its thread knows of. Without the read, a store and another thread's read-modify-write
+//! would have no order, and later loads could return either; no machine does that. So here every write of an atomic
+//! comes after the writes that ran before it. It is still a store: it continues no release sequence.
 //!
 //! # Two modes of loads
 //!
 //! loom keeps one last access per atomic, so for `load; compare_exchange` against another thread's
-//! load it explores one order only. It explores both if loads are steps of the same kind as
-//! read-modify-writes, but those are never stale. So every model runs in both modes, see
-//! [`Model`](super::Model):
+//! load it explores one order only. It explores both if loads are read-modify-writes too, but those are never stale.
+//! So every model runs in both modes:
 //!
 //! | | plain | rmw |
 //! | --- | --- | --- |
-//! | a load reads | any write that the thread may still see | the newest |
+//! | a load returns | any write that the thread may still see | the newest |
 //! | orders of a load and another thread's load, then a write | one | both |
 //! | a store breaks a release sequence | yes | yes |
 //!
-//! The plain mode finds what needs a stale read: a missing fence, a Relaxed load of a flag. The
-//! rmw mode finds what needs an order that the plain mode leaves out. What needs both at once is
+//! The plain mode finds bugs that need a stale read: a missing fence, a Relaxed load of a flag. The
+//! rmw mode finds bugs that need an order which the plain mode leaves out. A bug that needs both at once is
 //! found by neither.
 //!
 //! # SeqCst accesses
 //!
-//! To loom they are AcqRel. Here a SeqCst load may read an older write only if there is an order of
-//! all SeqCst accesses in which it does, see [`seq_cst`]. If loom's choice has none, the load is
-//! done again and reads the newest; such an execution repeats one that is legal, with more known
-//! to the thread and nothing less checked.
+//! To loom they are AcqRel. Here a SeqCst load may return an older write only if some order of all SeqCst accesses
+//! allows it, see [`seq_cst`]. If no order allows loom's choice, the load is repeated and returns the newest write. Such
+//! an execution repeats a legal one; its thread knows of more writes, and nothing goes unchecked.
 //!
-//! Two simpler ways are wrong. A fence on each side of the access: loom has each `fence(SeqCst)`
-//! happen before all later ones, so two SeqCst accesses of different atomics would order the data
-//! around them. Never reading what is older than the newest SeqCst write: a thread that learnt of
-//! that write by a Relaxed load may still read an older one. Both hide bugs.
+//! Two simpler ways are wrong, and hide bugs:
+//!
+//! - A fence on each side of the access: loom lets each `fence(SeqCst)` happen before all later ones, so two SeqCst
+//!   accesses of different atomics would order the data around them.
+//! - Never reading a write older than the newest SeqCst write: a thread that learnt of that write by a Relaxed load
+//!   may still read an older one.
 //!
 //! # What this can't see, and what it gets wrong
 //!
@@ -48,9 +46,9 @@
 //!   of each the other thread's first write is the last). C++ allows it without SeqCst.
 //! - A store counts as a Relaxed read of what it overwrites. It orders nothing by itself, but a
 //!   `fence(Acquire)` after it orders its thread after a Release store that it overwrote.
-//! - Writes beyond the last seven: loom keeps no more of an atomic, so no load is staler than that.
-//! - A `fence(SeqCst)` of one thread against SeqCst accesses of another: the access may be stale,
-//!   which is a false alarm where C++ forbids it. So is what [`seq_cst`] leaves out.
+//! - Writes older than the last seven: loom keeps no more of an atomic, so no load is staler than that.
+//! - A `fence(SeqCst)` of one thread against SeqCst accesses of another: the access may be stale where C++ forbids it,
+//!   which is a false alarm. So are the orders that [`seq_cst`] leaves out.
 
 mod fetch;
 mod modes;
@@ -73,12 +71,12 @@ mod sealed {
     pub trait Sealed {}
 }
 
-/// What an [`Atomic`] can hold: integers, `bool` and raw pointers.
+/// The values of an [`Atomic`]: integers, `bool` and raw pointers.
 pub trait Value: Copy + PartialEq + fmt::Debug + sealed::Sealed {}
 
-/// One atomic of the model. The public names are aliases of it: [`AtomicUsize`] and its like.
+/// An atomic of the model. The public names are its aliases, such as [`AtomicUsize`].
 pub struct Atomic<T: Value> {
-    /// The number of a write, as loom orders and reads them.
+    /// The writes' numbers, as loom orders and reads them.
     numbers: Numbers,
     /// Never borrowed across a step.
     history: RefCell<History<T>>,
@@ -86,11 +84,11 @@ pub struct Atomic<T: Value> {
 
 /// The writes of one atomic, in the order in which they ran.
 struct History<T> {
-    /// By number. A write gets its number before it has run: a step may be switched away.
+    /// By number. A write has its number before it has run, since another thread may run before its step.
     writes: Vec<Write<T>>,
     /// The number of the newest.
     newest: usize,
-    /// How many have run.
+    /// How many writes have run.
     count: usize,
     seq_cst: Accesses,
 }
@@ -164,7 +162,7 @@ impl<T: Value> Atomic<T> {
             _ => {}
         }
         let number = self.reserve(value);
-        // ORDERING: Relaxed: puts the store after every write so far, and takes nothing over.
+        // ORDERING: Relaxed: puts the store after every write so far, and acquires nothing.
         self.read_newest(Ordering::Relaxed);
         let _same = SameStep::begin();
         self.numbers.store(number, order);
@@ -202,7 +200,7 @@ impl<T: Value> Atomic<T> {
         let number = self.reserve(new);
         let newest = self.history.borrow().newest;
         let expected = if self.value(newest) == current { newest } else { NEVER };
-        // ORDERING: Relaxed on failure: which of the two it is, is known only below.
+        // ORDERING: Relaxed on failure: only below is it known whether the exchange fails.
         match self.numbers.compare_exchange(expected, number, success, Ordering::Relaxed) {
             Ok(_) => self.wrote(number, success),
             Err(found) if self.value(found) == current => {
@@ -239,7 +237,7 @@ impl<T: Value> Atomic<T> {
     /// As std's.
     ///
     /// # Errors
-    /// The value for which `f` gave `None`.
+    /// The value for which `f` returned `None`.
     #[track_caller]
     pub fn fetch_update(
         &self,
@@ -253,7 +251,7 @@ impl<T: Value> Atomic<T> {
     /// As std's.
     ///
     /// # Errors
-    /// The value for which `f` gave `None`.
+    /// The value for which `f` returned `None`.
     #[track_caller]
     pub fn try_update(
         &self,
@@ -284,7 +282,7 @@ impl<T: Value> Atomic<T> {
         }
     }
 
-    /// As std's. No step of the model: nobody else can reach it.
+    /// As std's. No step of the model: no other thread can reach the atomic.
     pub fn get_mut(&mut self) -> &mut T {
         let history = self.history.get_mut();
         &mut history.writes[history.newest].value
@@ -296,9 +294,9 @@ impl<T: Value> Atomic<T> {
     }
 }
 
-/// The parts of the steps. Orderings are the caller's, where no line says otherwise.
+/// The parts of the steps. Orderings are the caller's unless a line says otherwise.
 impl<T: Value> Atomic<T> {
-    /// Replaces the newest value by what `f` makes of it; the value before.
+    /// Replaces the newest value by `f`'s result for it, and returns the value before.
     #[track_caller]
     fn fetch(&self, order: Ordering, f: impl FnOnce(T) -> T) -> T {
         let number = self.reserve(self.newest());
@@ -311,13 +309,13 @@ impl<T: Value> Atomic<T> {
     /// Reads the newest write, and writes nothing.
     #[track_caller]
     fn read_newest(&self, order: Ordering) -> usize {
-        // ORDERING: Relaxed on success, which no write's number allows.
+        // ORDERING: Relaxed on success, which never comes: no write has that number.
         match self.numbers.compare_exchange(NEVER, NEVER, Ordering::Relaxed, order) {
             Ok(number) | Err(number) => number,
         }
     }
 
-    /// A number for a write that is about to run.
+    /// Returns a number for a write that is about to run.
     fn reserve(&self, value: T) -> usize {
         let mut history = self.history.borrow_mut();
         history.writes.push(Write { value, rank: 0 });
@@ -335,7 +333,7 @@ impl<T: Value> Atomic<T> {
         }
     }
 
-    /// Notes that a write has been read and nothing written, right after it; its value.
+    /// Notes that a write has been read and nothing written, right after it. Returns its value.
     fn read(&self, number: usize, order: Ordering) -> T {
         let history = &mut *self.history.borrow_mut();
         let Write { value, rank } = history.writes[number];
@@ -349,7 +347,7 @@ impl<T: Value> Atomic<T> {
         self.history.borrow().writes[number].value
     }
 
-    /// The newest value, without a step.
+    /// Returns the newest value, without a step.
     fn newest(&self) -> T {
         self.value(self.history.borrow().newest)
     }
@@ -362,7 +360,7 @@ impl<T: Value> From<T> for Atomic<T> {
     }
 }
 
-/// The newest value. No step of the model, so that printing changes no execution.
+/// Prints the newest value. No step of the model, so that printing changes no execution.
 impl<T: Value> fmt::Debug for Atomic<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.newest().fmt(f)

@@ -1,4 +1,4 @@
-//! What the threads of a failed model wait for, in words.
+//! What the threads of a failed model wait for, and which of them hold it, in words.
 //!
 //! A wait has the line of the user's that called. The call's name stands in that line, at the location's column:
 //! it is read from the source when there is a verdict to tell.
@@ -22,8 +22,22 @@ pub(super) fn describe(mut list: List) -> String {
         if let Some(line) = source(at) {
             let _ = write!(text, "\n      {}", line.trim());
         }
+        holders(&mut text, &list, waiting);
     }
     text
+}
+
+/// Adds the holders of the lock that a thread waits for.
+fn holders(text: &mut String, list: &List, waiting: &Waiting) {
+    for holder in list.holders.iter().filter(|holder| holder.lock == waiting.address) {
+        let is_itself = holder.thread == waiting.thread;
+        let who = if is_itself { "itself".to_owned() } else { thread(list, holder.thread) };
+        let _ = match holder.is_pending {
+            true if is_itself => Ok(()),
+            true => write!(text, "\n    behind {who}, a writer that waits for readers"),
+            false => write!(text, "\n    held by {who} since {}", holder.at),
+        };
+    }
 }
 
 /// Names a thread by its number, and by its name if it has one.

@@ -1,4 +1,4 @@
-//! In a model nobody forks: there is one process.
+//! Processes: a model doesn't fork, so there is one.
 
 use std::sync::Arc;
 

@@ -1,7 +1,7 @@
 //! loom's objects, each call of theirs a [`Call`], and each in the execution that it was made in.
 //!
-//! The functions do what loom's do. They take no closure, so that loom sees the line of whoever calls: a
-//! closure can't be `#[track_caller]`.
+//! The functions do what loom's do. They take no closure, so that loom sees the caller's line: a closure can't be
+//! `#[track_caller]`.
 
 use super::guard::{Call, Made, enter_loom, leave_loom};
 use std::fmt;
@@ -15,14 +15,14 @@ pub(super) struct Object<T> {
 }
 
 impl<T> Object<T> {
-    /// Ends the call that has made `inner`.
+    /// Ends the call that made `inner`.
     fn finish(call: Call, inner: T) -> Self {
         call.end();
         Object { made: Made::now(), inner }
     }
 }
 
-/// The one kind of atomic of loom's that is used: numbers of writes, turnstiles, tokens.
+/// The one kind of atomic of loom's that is used: for numbers of writes, and for turnstiles.
 pub(super) type Number = Object<loom::sync::atomic::AtomicUsize>;
 
 impl Number {
@@ -103,14 +103,14 @@ impl<T> UnsafeCell<T> {
         UnsafeCell { made: Made::now(), inner }
     }
 
-    /// Takes the value out.
+    /// Returns the value.
     pub fn into_inner(self) -> T {
         self.inner.into_inner()
     }
 }
 
 impl<T: ?Sized> UnsafeCell<T> {
-    /// Gives `f` a pointer to read through. It must not outlive the call.
+    /// Calls `f` with a pointer to read through, which must not outlive the call.
     #[track_caller]
     pub fn with<R>(&self, f: impl FnOnce(*const T) -> R) -> R {
         let call = self.made.call();
@@ -123,7 +123,7 @@ impl<T: ?Sized> UnsafeCell<T> {
         result
     }
 
-    /// Gives `f` a pointer to read and write through. It must not outlive the call.
+    /// Calls `f` with a pointer to read and write through, which must not outlive the call.
     #[track_caller]
     pub fn with_mut<R>(&self, f: impl FnOnce(*mut T) -> R) -> R {
         let call = self.made.call();
@@ -151,7 +151,7 @@ impl<T: Default> Default for UnsafeCell<T> {
     }
 }
 
-/// loom's mutex. Its guard is let go of without a step, and so without a [`Call`].
+/// loom's mutex. Dropping its guard is no step, and so no [`Call`].
 #[derive(Debug)]
 pub(super) struct Mutex<T>(Object<loom::sync::Mutex<T>>);
 
@@ -208,7 +208,7 @@ pub(super) fn park() {
     call.end();
 }
 
-/// Lets the others run. A loop that waits for another thread's step calls it in each round.
+/// Lets other threads run. A loop that waits for another thread's step calls it in each round.
 #[track_caller]
 pub fn yield_now() {
     let call = Call::begin();
@@ -216,7 +216,7 @@ pub fn yield_now() {
     call.end();
 }
 
-/// loom's handle of the calling thread.
+/// Returns loom's handle of the calling thread.
 #[track_caller]
 pub(super) fn current() -> loom::thread::Thread {
     let call = Call::begin();
@@ -225,8 +225,8 @@ pub(super) fn current() -> loom::thread::Thread {
     thread
 }
 
-/// What a thread of the model runs. If it never starts, it is leaked: its drop would be user code outside
-/// of every thread.
+/// The closure that a thread of the model runs. It is leaked if the thread never starts: its drop would be user code
+/// outside of every thread.
 struct Body(std::mem::ManuallyDrop<Box<dyn FnOnce()>>);
 
 impl Body {
@@ -247,7 +247,7 @@ pub(super) fn spawn(body: Box<dyn FnOnce()>) -> loom::thread::ThreadId {
     id
 }
 
-/// A value whose leak the model finds.
+/// Wraps a value whose leak the model finds.
 #[track_caller]
 pub(super) fn track<T>(value: T) -> loom::alloc::Track<T> {
     let call = Call::begin();

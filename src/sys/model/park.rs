@@ -1,24 +1,23 @@
 //! Waiting on an address, as loom can see it.
 //!
-//! The queue is plain memory: loom runs one thread at a time and switches only at its own
-//! operations, so a stretch without one is atomic, and adds no happens-before that the machine
-//! might not have. The operations that must not commute touch a *turnstile*, a Relaxed
-//! read-modify-write that makes loom try both orders and publishes nothing.
+//! The queue is plain memory: loom runs one thread at a time and switches only at its own operations, so code between
+//! two of them is atomic, and adds no happens-before that the machine might not have. Operations whose order matters
+//! touch a *turnstile*, a Relaxed read-modify-write that makes loom try both orders and publishes nothing.
 //!
-//! - `park`: turnstile, the queue, then `validate`, whose loads read the newest value (the machine's
-//!   queue lock sees to that), then, without a switch, into the queue and to sleep.
-//! - `unpark_threads`: turnstile, so that other threads may run between the caller's last step
-//!   and the wake-up, then, without a switch, everyone on the address out of the queue and awake.
-//! - `unpark_one`: turnstile, the queue, one out of it, then the callback, then that one awake.
-//! - `requeue_one`: both turnstiles, both queues, the callback, then, without a switch, one out of the first
-//!   and into the second.
-//! - "The queue" is the machine's lock of it: a plain flag, kept over the switches of a `validate` or
-//!   a callback, so that nobody comes in between. Who finds it taken sleeps until it is free, and is
-//!   ordered after the other then, as by the machine's lock; who doesn't is ordered by nothing.
-//! - With a deadline a parked thread doesn't sleep. It passes the turnstile again and has timed out
-//!   unless it was woken: both orders of time-out and wake-up are tried. So a timed waiter never
-//!   shows a lost wake-up, unless the model runs without deadlines. From the second time-out in a
-//!   row on it yields before, so that a loop of timed waits lets others run.
+//! - `park` passes the turnstile, holds the queue, and calls `validate`, whose loads return the newest value, as under
+//!   the machine's queue lock. Then, without a switch, the thread enters the queue and sleeps.
+//! - `unpark_threads` passes the turnstile, so that other threads may run between the caller's last step and the
+//!   wake-up. Then, without a switch, it removes every thread of the address from the queue and wakes it.
+//! - `unpark_one` passes the turnstile, holds the queue, removes a thread, calls the callback, and wakes the thread.
+//! - `requeue_one` passes both turnstiles, holds both queues, and calls the callback. Then, without a switch, it moves a
+//!   thread from the first to the second.
+//! - Holding a queue stands for the machine's lock of it: a plain flag, kept over the switches of a `validate` or a
+//!   callback. A thread that finds it set sleeps until it is clear, and is then ordered after the thread that held the
+//!   queue, as by the machine's lock. A thread that finds it clear is ordered by nothing.
+//! - With a deadline a parked thread doesn't sleep. It passes the turnstile again and has timed out unless it was woken,
+//!   so both orders of time-out and wake-up are tried. So a timed waiter never shows a lost wake-up, unless the model
+//!   runs without deadlines. From the second time-out in a row on, it yields first, so that a loop of timed waits lets
+//!   other threads run.
 //!
 //! An unpark happens before the return of the park that it ends, as on the machine.
 
@@ -28,20 +27,20 @@ use super::execution::PerExecution;
 use super::locals::local;
 use super::objects::{self, Number, yield_now};
 use super::waiting::Site;
-use super::waits::waits;
+use super::waits::{waits, waits_on};
 use std::any::type_name;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
-/// One turnstile an address, handed out in the order of first use; addresses beyond share them.
+/// Turnstiles. Each address has one, in the order of first use; addresses beyond that share them.
 const TURNSTILES: usize = 6;
 
 struct Queue {
     /// Address to turnstile.
     known: HashMap<usize, usize>,
-    /// Addresses whose queue somebody holds over a switch.
+    /// Addresses whose queue a thread holds over a switch.
     held: Vec<usize>,
     waiting: Vec<Waiting>,
     next_ticket: u64,
@@ -56,9 +55,9 @@ struct Waiting {
 pub(super) struct Lot {
     turnstiles: [Number; TURNSTILES],
     queue: RefCell<Queue>,
-    /// Who waits for a queue that somebody holds.
+    /// The threads that wait for a queue that another one holds, with its address.
     at_gate: RefCell<Vec<(usize, loom::thread::Thread)>>,
-    /// Who has been woken, and how, until it sees that.
+    /// How threads were woken, by ticket, until they see it.
     woken: RefCell<HashMap<u64, Parked>>,
 }
 
@@ -125,7 +124,7 @@ impl Lot {
         ticket
     }
 
-    /// Takes those on `address` out of the queue, at most so many; whom to unpark.
+    /// Removes the threads of `address` from the queue, at most so many, and returns them.
     fn dequeue(&self, address: usize, most: usize) -> Vec<Waiting> {
         let mut queue = self.queue.borrow_mut();
         queue.waiting.extract_if(.., |waiting| waiting.address == address).take(most).collect()
@@ -138,7 +137,7 @@ impl Lot {
         }
     }
 
-    /// Wakes everyone on `address`, without a switch before.
+    /// Wakes every thread of `address`, without a switch before.
     pub(super) fn wake(&self, address: usize) {
         let woken = self.dequeue(address, usize::MAX);
         self.unpark(woken, Parked::Woken);
@@ -158,7 +157,7 @@ impl Lot {
             if TIME_OUTS.with(|row| row.replace(row.get() + 1)) > 0 {
                 yield_now();
             }
-            // Its time-out and a wake-up come in either order, also once it was moved.
+            // Its time-out and a wake-up come in either order, also after it was moved.
             let mut at = address;
             loop {
                 self.pass_turnstile(at);
@@ -178,21 +177,21 @@ impl Lot {
                 return how;
             }
             let mut queue = self.queue.borrow_mut();
-            // Out of the queue, but not awake yet: an `unpark_one` is at its callback.
+            // A thread that is out of the queue but not awake: an `unpark_one` runs its callback.
             let queued = queue.waiting.iter().any(|waiting| waiting.ticket == ticket);
             if timed && queued {
                 queue.waiting.retain(|waiting| waiting.ticket != ticket);
                 return Parked::TimedOut;
             }
             drop(queue);
-            let _waits = waits(site);
+            let _waits = waits_on(address, site);
             objects::park();
         }
     }
 }
 
 local! {
-    /// How often in a row this thread of the model has timed out.
+    /// How many times in a row this thread of the model has timed out.
     static TIME_OUTS: Cell<u32> = Cell::new(0);
 }
 
@@ -205,7 +204,7 @@ pub(super) fn lot() -> &'static Lot {
 }
 
 std::thread_local! {
-    /// Whether this OS thread's model treats every deadline as one that never comes.
+    /// Whether no deadline passes in this OS thread's model.
     pub(super) static NO_DEADLINES: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -233,8 +232,8 @@ pub(crate) fn unpark_threads(address: usize) {
     lot().holding(&[address], || lot().wake(address));
 }
 
-/// Takes the thread that has been parked on `address` the longest out of the queue, tells `decide`
-/// what was found, and wakes it.
+/// Removes the thread that has been parked on `address` the longest from the queue, calls `decide` with what
+/// was found, and wakes the thread.
 #[track_caller]
 pub(crate) fn unpark_one(address: usize, decide: impl FnOnce(Dequeued) -> HandOff) {
     let lot = lot();

@@ -19,7 +19,7 @@ pub use super::objects::yield_now;
 pub use loom::thread::ThreadId;
 pub use std::thread::{Result, available_parallelism, panicking};
 
-/// What a thread leaves behind, and who waits for it.
+/// A thread's outcome, and its joiners.
 struct Packet<T> {
     state: Mutex<Outcome<T>>,
     finished: Condvar,
@@ -27,7 +27,7 @@ struct Packet<T> {
 
 enum Outcome<T> {
     Running,
-    /// What it returned, until somebody joins.
+    /// Its result, until it is joined.
     Done(Option<Result<T>>),
 }
 
@@ -42,7 +42,7 @@ impl<T> Packet<T> {
         self.finished.notify_all();
     }
 
-    /// Blocks until the thread is done; the result, if nobody took it before.
+    /// Blocks until the thread is done. Returns its result, unless that was taken before.
     #[track_caller]
     fn wait(&self) -> Option<Result<T>> {
         let mut state = self.state.lock();
@@ -70,17 +70,17 @@ pub struct Thread(Arc<Handle>);
 struct Handle {
     id: ThreadId,
     name: Option<String>,
-    /// 1 while an [`unpark`](Thread::unpark) waits to be used.
+    /// 1 while an [`unpark`](Thread::unpark) waits to be consumed.
     token: AtomicUsize,
 }
 
 impl Thread {
-    /// Which thread it is.
+    /// Returns the thread's id.
     pub fn id(&self) -> ThreadId {
         self.0.id
     }
 
-    /// The name it was given.
+    /// Returns the thread's name, if it has one.
     pub fn name(&self) -> Option<&str> {
         self.0.name.as_deref()
     }
@@ -88,8 +88,8 @@ impl Thread {
     /// Lets the thread's current or next [`park`] return. It happens before that return.
     #[track_caller]
     pub fn unpark(&self) {
-        // A swap, not a store: only read-modify-writes have one order for all in loom.
-        // ORDERING: Release: pairs with the Acquire in `park`, as std promises it.
+        // ORDERING: Release: pairs with the Acquire in `park`. A swap, which continues the release sequence: std promises
+        // that all unparks before a park happen before its return, not only the last.
         self.0.token.swap(1, Ordering::Release);
         unpark_threads(self.token_address());
     }
@@ -109,24 +109,24 @@ fn handle(name: Option<String>) -> Thread {
     Thread(Arc::new(Handle { id, name, token: AtomicUsize::new(0) }))
 }
 
-/// The calling thread's handle.
+/// Returns the calling thread's handle.
 pub fn current() -> Thread {
     CURRENT.with(|current| current.borrow_mut().get_or_insert_with(|| handle(None)).clone())
 }
 
-/// Sleeps until this thread's token is there, and uses it up.
+/// Blocks until this thread's token is there, and consumes it.
 #[track_caller]
 pub fn park() {
     let me = current();
-    // ORDERING: Acquire: pairs with the Release in `unpark`. Relaxed in the validation, which the
-    // queue orders.
+    // ORDERING: Acquire: pairs with the Release in `unpark`.
     while me.0.token.swap(0, Ordering::Acquire) == 0 {
+        // ORDERING: Relaxed: the queue orders the validation.
         let parked = park_on(me.token_address(), || me.0.token.load(Ordering::Relaxed) == 0, None);
         debug_assert_ne!(parked, Parked::TimedOut);
     }
 }
 
-/// In a model time doesn't pass: a sleep lets the others run.
+/// Lets other threads run: in a model time doesn't pass.
 #[track_caller]
 pub fn sleep(_duration: Duration) {
     yield_now();
@@ -146,7 +146,7 @@ impl<T> JoinHandle<T> {
         self.packet.wait().expect("a JoinHandle is joined once")
     }
 
-    /// The thread's handle.
+    /// Returns the thread's handle.
     pub fn thread(&self) -> &Thread {
         &self.thread
     }
@@ -164,19 +164,18 @@ impl<T> std::fmt::Debug for JoinHandle<T> {
     }
 }
 
-/// How a thread is to be started, as std's. The stack size is loom's own, but for one that no
-/// address space holds.
+/// Starts a thread with a name, as std's. The stack size is loom's own.
 #[derive(Debug, Default)]
 pub struct Builder {
     name: Option<String>,
     stack_size: usize,
 }
 
-/// A stack from this size on is refused, as the machine does.
+/// A stack from this size on is refused, as on the machine.
 const IMPOSSIBLE_STACK: usize = usize::MAX >> 4;
 
 impl Builder {
-    /// No name.
+    /// Creates a builder of a thread without a name.
     pub fn new() -> Self {
         Self::default()
     }
@@ -187,7 +186,7 @@ impl Builder {
         self
     }
 
-    /// Of no effect in a model, unless no address space holds it.
+    /// Has no effect in a model, unless no address space is large enough.
     pub fn stack_size(mut self, size: usize) -> Self {
         self.stack_size = size;
         self
@@ -196,7 +195,7 @@ impl Builder {
     /// Starts the thread.
     ///
     /// # Errors
-    /// If the stack is an impossible one. A model with too many threads fails.
+    /// If the stack is impossibly large. A model with too many threads fails.
     #[track_caller]
     pub fn spawn<F, T>(self, f: F) -> io::Result<JoinHandle<T>>
     where
@@ -255,7 +254,7 @@ where
     let body: Box<dyn FnOnce() + 'a> = Box::new(body);
     // SAFETY: by the contract the thread ends before what it borrows.
     let body: Box<dyn FnOnce() + 'static> = unsafe { std::mem::transmute(body) };
-    // Made before the thread is: its first use has to come after.
+    // Made before the thread, whose first use of it has to come after.
     let token = AtomicUsize::new(0);
     let id = objects::spawn(body);
     if let Some(name) = &name {
@@ -279,9 +278,9 @@ where
     unsafe { start(None, f) }
 }
 
-/// Something a scope waits for.
+/// A thread that a scope waits for.
 trait Finish {
-    /// Waits; whether the thread panicked and nobody took notice.
+    /// Waits. Returns whether the thread panicked and wasn't joined.
     fn wait(&self) -> bool;
 }
 
@@ -293,7 +292,7 @@ impl<T> Finish for Packet<T> {
 
 /// A scope for borrowing threads, as std's.
 pub struct Scope<'scope, 'env: 'scope> {
-    /// The lifetime of what they hold is erased; `scope` empties the list before 'scope ends.
+    /// The threads' lifetime is erased; `scope` empties the list before 'scope ends.
     started: std::sync::Mutex<Vec<Arc<dyn Finish>>>,
     scope: PhantomData<&'scope mut &'scope ()>,
     env: PhantomData<&'env mut &'env ()>,
@@ -327,7 +326,7 @@ impl<T> ScopedJoinHandle<'_, T> {
         self.inner.join()
     }
 
-    /// The thread's handle.
+    /// Returns the thread's handle.
     pub fn thread(&self) -> &Thread {
         self.inner.thread()
     }

@@ -76,8 +76,8 @@ fn explain(said: &str, at: Option<Place>, run: &Run, waiting: &str) -> String {
         .any(has)
     {
         format!(
-            "the closure didn't do the same as before{} (loom: {said}).\n  Given the same schedule it must: no \
-             clock, no random numbers, no order of a `HashMap`, no values kept from one execution to the next",
+            "the closure isn't deterministic{} (loom: {said}).\n  Given the same schedule it must do the same: no \
+             clock, no random numbers, no iteration over a `HashMap`, no values kept from one execution to the next",
             place(at)
         )
     } else if has("index out of bounds") || has("cannot access Loom execution state") {
@@ -95,7 +95,7 @@ fn deadlock(waiting: &str) -> String {
     let mut text = "deadlock: every thread that hasn't ended waits".to_owned();
     text.push_str(waiting);
     text.push_str(
-        "\n  Either they wait for one another, or for a wake-up that came before the wait, or never comes",
+        "\n  Either they wait for one another, or for a wake-up that came too early or never comes",
     );
     text
 }
@@ -110,15 +110,15 @@ fn race(said: &str) -> String {
         let (key, rest) = line.split_once(": ").unwrap_or(("", line));
         let _ = match (key, rest.strip_prefix("thread #").and_then(|it| it.split_once(" @ "))) {
             (_, Some((thread, place))) => write!(text, "\n  {key} by thread {thread} at {place}"),
-            ("created", None) => write!(text, "\n  of what was made at {rest}"),
+            ("created", None) => write!(text, "\n  of a value made at {rest}"),
             _ => write!(text, "\n  {line}"),
         };
     }
-    // What loom says of an atomic whose making another thread is not ordered after.
+    // loom says so of an atomic whose creation isn't ordered before another thread's use.
     if said.contains("and mut accesses") {
         text.push_str(
-            "\n  An atomic, or what holds one, came to another thread in a way that orders nothing: by a `static`, a \
-             `LazyLock`, or a lock of std's? Make it inside the closure, and move it, or a clone of its `Arc`, into \
+            "\n  Did an atomic, or a value that holds one, reach another thread in a way that orders nothing: by a `static`, \
+             a `LazyLock`, or a lock of std's? Make it inside the closure, and move it, or a clone of its `Arc`, into \
              the thread",
         );
     }
@@ -128,9 +128,9 @@ fn race(said: &str) -> String {
 fn too_long(at: Option<Place>, run: &Run) -> String {
     let most = run.settings.max_branches;
     format!(
-        "an execution passed more than {most} points of choice. The last of them was{}.\n  Usually a loop \
-         waits there for another thread and doesn't call `phalanx::thread::yield_now` in each round. If the \
-         closure really takes so many steps, raise `Model::max_branches`",
+        "an execution passed more than {most} points of choice. The last was{}.\n  Usually a loop there waits for \
+         another thread without a call of `phalanx::thread::yield_now` in each round. If the closure really takes \
+         so many steps, raise `Model::max_branches`",
         if at.is_some() { place(at) } else { " the end of a thread".to_owned() }
     )
 }
@@ -139,8 +139,8 @@ fn leak(said: &str) -> String {
     let made = said.lines().find_map(|line| line.trim().strip_prefix("Allocated: "));
     let made = made.map_or(String::new(), |made| format!(", made at {made},"));
     format!(
-        "leak: a value{made} was never dropped, or a task of it is still counted: a guard that was forgotten, \
-         an `Arc` that holds itself, or a value in a `static`"
+        "leak: a value{made} was never dropped, or still counts a task. Was a guard forgotten, does an `Arc` hold \
+         itself, or is it a value in a `static`?"
     )
 }
 
@@ -155,6 +155,6 @@ mod tests {
         let text = race(said);
         assert!(text.contains("\n  read by thread 1 at src/b.rs:3:4\n"), "{text}");
         assert!(text.contains("\n  write by thread 0 at src/c.rs:5:6"), "{text}");
-        assert!(text.contains("of what was made at src/a.rs:1:2"), "{text}");
+        assert!(text.contains("of a value made at src/a.rs:1:2"), "{text}");
     }
 }

@@ -1,4 +1,4 @@
-//! The threads of a model that wait, and what for: plain data for a verdict to tell.
+//! The threads of a model that wait, what for, and the holders of locks: plain data for a verdict to tell.
 //!
 //! The list belongs to the model's thread and holds copies: once loom has found a deadlock, the stacks that
 //! they came from may be gone.
@@ -27,15 +27,29 @@ pub(super) struct Waiting {
     pub(super) ticket: u64,
     pub(super) thread: ThreadId,
     pub(super) site: Site,
+    /// The address that it sleeps on; 0 if it has none.
+    pub(super) address: usize,
     pub(super) at: &'static Location<'static>,
     /// Where the thread called this crate, if it said so: see [`calling`](super::waits::calling).
     pub(super) called: Option<&'static Location<'static>>,
+}
+
+/// A thread that holds a lock.
+#[derive(Debug)]
+pub(super) struct Holder {
+    /// The lock's address.
+    pub(super) lock: usize,
+    pub(super) thread: ThreadId,
+    /// Whether it is a writer that waits for readers to leave, and keeps others out meanwhile.
+    pub(super) is_pending: bool,
+    pub(super) at: &'static Location<'static>,
 }
 
 /// The threads of one execution.
 #[derive(Debug, Default)]
 pub(super) struct List {
     pub(super) waiting: Vec<Waiting>,
+    pub(super) holders: Vec<Holder>,
     pub(super) names: Vec<(ThreadId, String)>,
 }
 

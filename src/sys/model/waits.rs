@@ -1,8 +1,8 @@
-//! Noting that the calling thread waits.
+//! Noting that the calling thread waits, or holds a lock.
 
 use super::locals::local;
 use super::objects;
-use super::waiting::{self, Site, Waiting};
+use super::waiting::{self, Holder, Site, Waiting};
 use std::cell::{Cell, RefCell};
 use std::panic::Location;
 
@@ -22,11 +22,17 @@ pub(super) struct Waits(u64);
 /// Puts the calling thread of the model in the list, as waiting at the caller's line.
 #[track_caller]
 pub(super) fn waits(site: Site) -> Waits {
+    waits_on(0, site)
+}
+
+/// [`waits`], asleep on an address.
+#[track_caller]
+pub(super) fn waits_on(address: usize, site: Site) -> Waits {
     let (thread, at) = (objects::current().id(), Location::caller());
     let called = CALLED.try_with(|called| called.borrow().last().copied()).ok().flatten();
     let ticket = LAST.get() + 1;
     LAST.set(ticket);
-    waiting::with(|list| list.waiting.push(Waiting { ticket, thread, site, at, called }));
+    waiting::with(|list| list.waiting.push(Waiting { ticket, thread, site, address, at, called }));
     Waits(ticket)
 }
 
@@ -34,6 +40,28 @@ impl Drop for Waits {
     fn drop(&mut self) {
         waiting::with(|list| list.waiting.retain(|waiting| waiting.ticket != self.0));
     }
+}
+
+/// Notes that the calling thread holds a lock since the caller's line; or, if it `is_pending`, that it is a writer
+/// that waits for readers to leave.
+#[track_caller]
+pub(crate) fn holds(lock: usize, is_pending: bool) {
+    let (thread, at) = (objects::current().id(), Location::caller());
+    waiting::with(|list| list.holders.push(Holder { lock, thread, is_pending, at }));
+}
+
+/// Takes back the calling thread's last [`holds`] of a lock; another thread's, if this one was sent the guard.
+#[track_caller]
+pub(crate) fn holds_no_more(lock: usize) {
+    let thread = objects::current().id();
+    waiting::with(|list| {
+        let of = |holder: &Holder| holder.lock == lock;
+        let own = list.holders.iter().rposition(|holder| of(holder) && holder.thread == thread);
+        let found = own.or_else(|| list.holders.iter().rposition(of));
+        if let Some(index) = found {
+            list.holders.remove(index);
+        }
+    });
 }
 
 /// Notes where the calling thread called this crate, for waits to which that line doesn't come: in a

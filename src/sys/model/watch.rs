@@ -1,9 +1,9 @@
-//! What the test's thread sees of a model that runs: how far it is, and whether it is stuck outside of loom.
+//! What the test's thread sees of a running model: how far it is, and whether it is stuck outside of loom.
 //!
-//! All threads of a model run on one thread of the system. If that one sleeps in the kernel (for a message of
-//! std's mpsc, say, that another thread of the model is to send), nothing can ever wake it. It is taken to be
-//! stuck after [`CHECKS`] checks in a row, [`BETWEEN_CHECKS`] apart, at each of which it slept, had called loom no
-//! more, and had not run at all. A model that computes runs; one that was stopped with its process isn't looked at meanwhile.
+//! All threads of a model run on one OS thread. If that sleeps in the kernel (for a message of std's mpsc, say, that
+//! another thread of the model is to send), nothing can ever wake it. It counts as stuck after [`CHECKS`] checks in a
+//! row, [`BETWEEN_CHECKS`] apart, at each of which it slept, had called loom no more, and had not run at all. A model
+//! that computes runs. A model that was stopped with its process isn't checked meanwhile.
 
 use super::run::Run;
 use std::fmt::Write as _;
@@ -14,25 +14,25 @@ use std::{fs, path::PathBuf};
 
 pub(super) const BETWEEN_CHECKS: Duration = Duration::from_secs(1);
 const CHECKS: u32 = 10;
-/// Where the system doesn't tell whether a thread sleeps.
+/// Checks where the system doesn't tell whether a thread sleeps.
 const CHECKS_WITHOUT_STATE: u32 = 300;
 const BETWEEN_LINES: Duration = Duration::from_secs(10);
 
 /// A thread as the kernel sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Seen {
-    /// It sleeps, and has had so much of the processor.
+    /// It sleeps, and has used so much processor time.
     Asleep(u64),
     Awake,
     Unknown,
 }
 
-/// The model's thread, by the file that tells of it.
+/// The model's thread, by its file in proc(5).
 #[derive(Clone, Debug)]
 pub(super) struct Kernel(Option<PathBuf>);
 
 impl Kernel {
-    /// Of the calling thread.
+    /// For the calling thread.
     pub(super) fn of_this_thread() -> Self {
         let link = fs::read_link("/proc/thread-self").ok();
         Kernel(link.map(|thread| PathBuf::from("/proc").join(thread).join("stat")))
@@ -54,7 +54,7 @@ fn parse(stat: &str) -> Option<Seen> {
     Some(if state == "S" { Seen::Asleep(user + system) } else { Seen::Awake })
 }
 
-/// Counts the checks at which nothing had moved.
+/// Counts the checks in a row at which nothing had moved.
 #[derive(Debug)]
 struct Still {
     last: (u64, Seen),
@@ -66,7 +66,7 @@ impl Still {
         Still { last: (u64::MAX, Seen::Unknown), checks: 0 }
     }
 
-    /// Whether the model is stuck, by one more look.
+    /// Whether the model is stuck, after one more check.
     fn is_stuck(&mut self, steps: u64, seen: Seen) -> bool {
         let still = (steps, seen) == self.last && seen != Seen::Awake;
         self.checks = if still { self.checks + 1 } else { 0 };
@@ -96,7 +96,7 @@ impl Watch {
         }
     }
 
-    /// Looks at the model; `Some` is why it is to be given up.
+    /// Checks the model. Returns why it has to be given up, if it has.
     pub(super) fn check(&mut self, run: &Run, kernel: &Kernel) -> Option<String> {
         // ORDERING: Relaxed, both: counts.
         let steps = run.steps.load(Ordering::Relaxed);
@@ -104,16 +104,16 @@ impl Watch {
         if took >= self.next_line {
             self.next_line += BETWEEN_LINES;
             let line = self.line(run, steps, took);
-            // Straight to the terminal: what is printed would be kept until the test has failed.
+            // Straight to the terminal: the harness keeps what is printed until the test has failed.
             let _ = io::stderr().write_all(line.as_bytes());
         }
         self.still.is_stuck(steps, kernel.state()).then(|| {
             let last = run.last_place().map_or("none".to_owned(), |at| format!("at {at}"));
             format!(
-                "the model blocked outside of phalanx. Its threads all run on one thread of the system, which \
-                 sleeps and can be woken by none of them. The last call of phalanx before: {last}.\n  A model can't \
-                 wait in std's channels, locks or barriers, sleep by `std::thread::sleep`, or wait for \
-                 input: take phalanx's Mutex, Condvar and WaitGroup, and what is in `phalanx::thread`"
+                "the model blocked outside of phalanx. All its threads run on one OS thread, which sleeps, and none \
+                 of them can wake it. The last call of phalanx: {last}.\n  A model can't wait in std's channels, locks \
+                 or barriers, call `std::thread::sleep`, or wait for input: use phalanx's Mutex, Condvar and \
+                 WaitGroup, and `phalanx::thread`"
             )
         })
     }
@@ -129,14 +129,14 @@ impl Watch {
             executions as f64 / seconds
         );
         if self.lines > 0 && steps == self.steps_at_line {
-            line.push_str("  none of its threads has called phalanx for 10 seconds: it computes, or waits for something else\n");
+            line.push_str("  no thread has called phalanx for 10 seconds: the model computes, or waits for something else\n");
         }
         if self.lines == 1 {
             let bound = run.preemption_bound;
             let bound = bound.map_or("none".to_owned(), |bound| bound.to_string());
             let _ = writeln!(
                 line,
-                "  What makes it shorter: fewer threads (that counts most), fewer operations in each, or a lower \
+                "  To make it shorter: fewer threads (the most effective), fewer operations in each, or a lower \
                  preemption bound, now {bound}: `Model::preemption_bound`, LOOM_MAX_PREEMPTIONS"
             );
         }
@@ -151,7 +151,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_kernel_tells_who_sleeps() {
+    fn the_state_of_a_thread_is_read_from_proc() {
         let stat = |state| format!("7 (a) b) {state} 1 2 3 4 5 6 7 8 9 10 30 12 0");
         assert_eq!(parse(&stat("S")), Some(Seen::Asleep(42)));
         assert_eq!(parse(&stat("R")), Some(Seen::Awake));
@@ -162,9 +162,9 @@ mod tests {
     fn a_thread_that_computes_is_never_stuck() {
         let mut still = Still::new();
         assert!((0..1_000).all(|_| !still.is_stuck(5, Seen::Awake)));
-        // Nor is one that is seen asleep, but runs in between, or calls loom.
-        assert!((0..1_000).all(|look| !still.is_stuck(5, Seen::Asleep(look))));
-        assert!((0..1_000).all(|look| !still.is_stuck(look, Seen::Asleep(1))));
+        // Nor is a thread that is seen asleep, but runs in between, or calls loom.
+        assert!((0..1_000).all(|check| !still.is_stuck(5, Seen::Asleep(check))));
+        assert!((0..1_000).all(|check| !still.is_stuck(check, Seen::Asleep(1))));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! A test that sets a panic hook of its own, beside models. Alone in its process, as hooks are the process's.
+//! A test that sets a panic hook of its own, beside models. Alone in its process, since a hook is the process's.
 
 use phalanx::{WaitGroup, model};
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
@@ -21,12 +21,12 @@ fn verdicts_are_told_whatever_hook_is_set() {
     let told = "waits in WaitGroup::wait at tests/hook.rs:13:";
     let verdict = verdict_of(|| {});
     assert!(verdict.starts_with("deadlock: every thread") && verdict.contains(told), "{verdict}");
-    // A model that begins listens again. And a hook can be set after a verdict at all.
+    // The next model listens again. And a hook can be set after a verdict.
     let before = take_hook();
     set_hook(Box::new(|_| {}));
     let verdict = verdict_of(|| {});
     assert!(verdict.starts_with("deadlock: every thread") && verdict.contains(told), "{verdict}");
-    // One that is set while a model runs keeps loom's words from it, but not the places.
+    // A hook set while a model runs keeps loom's words away, but not the lines.
     let set = Once::new();
     let verdict = verdict_of(move || {
         set.call_once(|| set_hook(Box::new(|_| {})));

@@ -1,8 +1,8 @@
-//! Models that fail on purpose, between others that hold, in one process. `.ci/verdicts` runs them under the
-//! gate, and reads what each says.
+//! Models that fail on purpose, and others that hold, in one process. `.ci/verdicts` runs them under the gate, and
+//! checks what each says.
 //!
-//! `// expects NAME: WORDS` has the words that the output of test NAME must hold, `// here: NAME` marks a
-//! line that it must name. A test that expects nothing must pass.
+//! `// expects NAME: WORDS` are words that the output of test NAME must contain, `// here: NAME` marks a line that it
+//! must name. A test that expects nothing must pass.
 
 use phalanx::atomic::{AtomicBool, Ordering};
 use phalanx::cell::UnsafeCell;
@@ -25,15 +25,17 @@ fn a_group_is_waited_for() {
 // expects two_mutexes: deadlock
 // expects two_mutexes: thread 0 (the closure's own) waits in Mutex::lock at
 // expects two_mutexes: thread 1 waits in Mutex::lock at
+// expects two_mutexes: held by thread 0 (the closure's own) since
+// expects two_mutexes: held by thread 1 since
 fn two_mutexes() {
     model(|| {
         let both = Arc::new((Mutex::new(0), Mutex::new(0)));
         let theirs = both.clone();
         let other = thread::spawn(move || {
-            let mut first = theirs.1.lock();
+            let mut first = theirs.1.lock(); // here: two_mutexes
             *first += *theirs.0.lock(); // here: two_mutexes
         });
-        let mut first = both.0.lock();
+        let mut first = both.0.lock(); // here: two_mutexes
         *first += *both.1.lock(); // here: two_mutexes
         drop(first);
         other.join().unwrap();
@@ -56,6 +58,51 @@ fn two_rw_mutexes() {
         let second = both.1.read(); // here: two_rw_mutexes
         drop((first, second));
         other.unwrap().join().unwrap();
+    });
+}
+
+#[test]
+// expects recursive_read: thread 0 (the closure's own) waits in RwMutex::read at
+// expects recursive_read: behind thread 1, a writer that waits for readers
+// expects recursive_read: thread 1 waits in RwMutex::write at
+// expects recursive_read: held by itself since
+// expects recursive_read: held by thread 0 (the closure's own) since
+fn recursive_read() {
+    model(|| {
+        let lock = Arc::new(RwMutex::new(0));
+        let theirs = lock.clone();
+        let first = lock.read(); // here: recursive_read
+        let writer = thread::spawn(move || *theirs.write() += 1); // here: recursive_read
+        let second = lock.read(); // here: recursive_read
+        drop((first, second));
+        writer.join().unwrap();
+    });
+}
+
+#[test]
+// expects locked_twice: held by itself since
+fn locked_twice() {
+    model(|| {
+        let lock = Mutex::new(0);
+        let first = lock.lock(); // here: locked_twice
+        let second = lock.lock(); // here: locked_twice
+        drop((first, second));
+    });
+}
+
+#[test]
+// expects a_lock_that_was_unlocked_elsewhere: held by thread 0 (the closure's own) since
+fn a_lock_that_was_unlocked_elsewhere() {
+    model(|| {
+        let lock = Arc::new(Mutex::new(0));
+        let theirs = lock.clone();
+        // Sent away and dropped there: not the line that holds it in the end.
+        let first = lock.lock();
+        thread::scope(|scope| drop(scope.spawn(move || drop(first))));
+        let guard = lock.lock(); // here: a_lock_that_was_unlocked_elsewhere
+        let other = thread::spawn(move || *theirs.lock() += 1); // here: a_lock_that_was_unlocked_elsewhere
+        other.join().unwrap(); // here: a_lock_that_was_unlocked_elsewhere
+        drop(guard);
     });
 }
 
@@ -89,7 +136,7 @@ fn never_notified() {
 }
 
 struct Shared(UnsafeCell<u32>);
-// SAFETY: it is not: that is what the model is to find.
+// SAFETY: none; the model is to find that out.
 unsafe impl Sync for Shared {}
 
 #[test]
@@ -228,7 +275,7 @@ fn static_store() {
 
 #[test]
 // expects static_group: leak: a value
-// expects static_group: or a value in a `static`
+// expects static_group: or is it a value in a `static`?
 fn static_group() {
     static GROUP: LazyLock<WaitGroup> = LazyLock::new(WaitGroup::new);
     model(|| GROUP.wait());
@@ -278,7 +325,7 @@ fn forgotten_guard() {
     });
 }
 
-/// Waits when it is dropped, as a pool or a scope does.
+/// Waits when it is dropped, as a pool and a scope do.
 struct WaitsAtTheEnd(WaitGroup);
 
 impl Drop for WaitsAtTheEnd {

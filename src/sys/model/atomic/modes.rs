@@ -1,16 +1,16 @@
-//! Which write a load reads, and where a step ends.
+//! Which write a load returns, and where a step ends.
 
 use super::super::guard::Call;
 use super::super::locals::local;
 use std::cell::Cell;
 
 std::thread_local! {
-    /// Whether loads read the newest write on this OS thread, which runs the whole model.
+    /// Whether loads return the newest write on this OS thread, which runs the whole model.
     static RMW_LOADS: Cell<bool> = const { Cell::new(false) };
 }
 
 local! {
-    /// Whether this thread of the model, for the moment, must read the newest write.
+    /// Whether loads of this thread of the model return the newest write for the moment.
     static NEWEST: Cell<bool> = Cell::new(false);
 }
 
@@ -26,13 +26,13 @@ pub(crate) fn with_rmw_loads<R>(rmw: bool, f: impl FnOnce() -> R) -> R {
     f()
 }
 
-/// Runs `f` with the calling thread's loads reading the newest write, as under a lock that the
+/// Runs `f`, in which the calling thread's loads return the newest write, as under a lock that the
 /// writers' wake-ups take too.
 pub(crate) fn with_newest<R>(f: impl FnOnce() -> R) -> R {
     struct Restore;
     impl Drop for Restore {
         fn drop(&mut self) {
-            // Gone already if the thread is ending.
+            // The thread-local is gone if the thread is ending.
             let _ = NEWEST.try_with(|newest| newest.set(false));
         }
     }
@@ -47,12 +47,12 @@ pub(crate) fn all_loads_are_rmw() -> bool {
     RMW_LOADS.get()
 }
 
-/// Whether the calling thread's next load is to read the newest write.
+/// Whether the calling thread's next load returns the newest write.
 pub(super) fn rmw_load() -> bool {
     RMW_LOADS.get() || NEWEST.try_with(Cell::get).unwrap_or(false)
 }
 
-/// While it lives the calling thread goes on: what it does is part of its last step.
+/// While it lives no other thread runs: what the calling thread does is part of its last step.
 pub(super) struct SameStep;
 
 impl SameStep {

@@ -1,18 +1,17 @@
 //! The one order of all SeqCst accesses, as far as an execution has settled it.
 //!
-//! Each access is a node; what it must come after are its predecessors. They are:
+//! Each access is a node. Its predecessors are the accesses that it must come after:
 //!
 //! - the thread's SeqCst access before it;
-//! - of the same atomic: for a write the accesses before it, for a read the SeqCst write that it
-//!   reads, or the last one before what it reads;
-//! - and a read comes before the first SeqCst write of the same atomic that is newer than what it
-//!   reads.
+//! - for a write, the accesses of the same atomic before it;
+//! - for a read, the SeqCst write that it reads, or else the last SeqCst write of the atomic before the one it reads.
 //!
-//! A read is refused if that write is already known to come before it: then there is no such
-//! order. This follows C++, except that an order which two SeqCst accesses of different atomics
-//! have by other means (a thread that is spawned between them, a Release store and an Acquire
-//! load) is not known here. So a read may be allowed that C++ forbids. None is refused that C++
-//! allows.
+//! And a read is a predecessor of the first SeqCst write of the atomic that is newer than the write it reads.
+//!
+//! A read is refused if that newer write already comes before it: then there is no such order. This follows C++ but
+//! for one thing: two SeqCst accesses of different atomics may have an order by other means (a thread spawned between
+//! them, a Release store and an Acquire load), which isn't known here. So a read may be allowed that C++ forbids; none
+//! is refused that C++ allows.
 
 use super::super::execution::PerExecution;
 use super::super::objects::current;
@@ -30,7 +29,7 @@ struct Order {
 }
 
 impl Order {
-    /// Whether `node` comes before what has these predecessors.
+    /// Whether `node` comes before an access with these predecessors.
     fn is_before(&self, node: usize, predecessors: &[usize]) -> bool {
         let mut seen = HashSet::new();
         let mut to_visit = predecessors.to_vec();
@@ -45,7 +44,7 @@ impl Order {
         false
     }
 
-    /// What the calling thread's next access comes after by itself.
+    /// Returns the calling thread's last node, if there is one.
     fn own_predecessors(&self) -> Vec<usize> {
         self.last.get(&current().id()).copied().into_iter().collect()
     }
@@ -71,7 +70,7 @@ pub(super) struct Accesses(Vec<Access>);
 
 struct Access {
     node: usize,
-    /// Of the write that it is, or that it read.
+    /// The rank of the write that it is, or that it read.
     rank: usize,
     is_write: bool,
 }
@@ -95,13 +94,13 @@ impl Accesses {
         self.0.push(Access { node, rank, is_write: false });
     }
 
-    /// Notes that the calling thread has written, and the rank of that write.
+    /// Notes that the calling thread has made the write of this rank.
     pub(super) fn wrote(&mut self, rank: usize) {
         let node = with_order(|order| {
             let mut predecessors = order.own_predecessors();
             for access in self.0.iter().rev() {
                 predecessors.push(access.node);
-                // Those before it come before that write.
+                // Earlier accesses come before that write.
                 if access.is_write {
                     break;
                 }
