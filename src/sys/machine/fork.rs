@@ -1,4 +1,4 @@
-//! Which process this is, for what must not be used in a forked child.
+//! Telling a forked child from its parent, for values that a child must not use.
 //!
 //! `fork(2)` leaves the child one thread and a copy of the memory, in which a lock may be held by a
 //! thread that is lost. The copies of other threads' writes need not even be of one moment.
@@ -7,21 +7,21 @@ use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
-/// A process among those that were forked from one another. Two that run at once may be equal if
-/// neither is the other's ancestor.
+/// A process among those that were forked from one another. Two processes may be equal if neither is the other's
+/// ancestor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Process(u64);
 
 impl Process {
-    /// The process of the caller.
+    /// Returns the caller's process.
     #[inline]
     pub(crate) fn current() -> Self {
         Process(system::current())
     }
 }
 
-/// A value of which each process has its own: a forked child makes another when it asks for it.
-/// What it inherited is leaked there, since lost threads may have been at work on it.
+/// A value of which each process has its own: a forked child makes one when it first asks for it. The inherited value
+/// is leaked there, since a lost thread may have been changing it.
 #[derive(Debug)]
 pub(crate) struct PerProcess<T> {
     current: AtomicPtr<Owned<T>>,
@@ -45,15 +45,14 @@ impl<T> PerProcess<T> {
         PerProcess { current: AtomicPtr::new(Box::into_raw(Box::new(owned))) }
     }
 
-    /// This process's value. In a forked child that has none yet, what `renew` makes of the
-    /// inherited one.
+    /// Returns this process's value. In a forked child that has none yet, `renew` makes it from the inherited one.
     #[inline]
     pub(crate) fn get(&self, renew: impl FnOnce(&T) -> Arc<T>) -> &Arc<T> {
         let owned = self.load();
         if owned.process == Process::current() { &owned.value } else { self.renew(owned, renew) }
     }
 
-    /// The value that is there, which may be inherited: only for what never changes in it.
+    /// Returns the current value, which may be inherited: only for parts of it that never change.
     #[inline]
     pub(crate) fn peek(&self) -> &T {
         &self.load().value
@@ -63,7 +62,7 @@ impl<T> PerProcess<T> {
     fn load(&self) -> &Owned<T> {
         // ORDERING: Acquire: pairs with the Release in `renew`.
         let owned = self.current.load(Ordering::Acquire);
-        // SAFETY: made from a box, and freed by nobody before `drop`: what is replaced is leaked.
+        // SAFETY: made from a box, and not freed before `drop`: a replaced value is leaked.
         unsafe { &*owned }
     }
 
@@ -73,9 +72,9 @@ impl<T> PerProcess<T> {
         let ours = Box::into_raw(Box::new(owned));
         let (before, order) = (ptr::from_ref(inherited).cast_mut(), Ordering::AcqRel);
         // ORDERING: AcqRel, and Acquire if another thread of the child was first: Release pairs with
-        // the Acquire in `load`, Acquire with the Release of the other one's exchange.
+        // the Acquire in `load`, Acquire with the Release of the other thread's exchange.
         if let Err(theirs) = self.current.compare_exchange(before, ours, order, Ordering::Acquire) {
-            // SAFETY: made from a box above, and nobody else has seen it.
+            // SAFETY: made from a box above, and no other thread has seen it.
             drop(unsafe { Box::from_raw(ours) });
             // SAFETY: as in `load`.
             return &unsafe { &*theirs }.value;
@@ -84,7 +83,7 @@ impl<T> PerProcess<T> {
         &unsafe { &*ours }.value
     }
 
-    /// The value, if this process has made it and not inherited it.
+    /// Returns the value, unless it is inherited.
     pub(crate) fn own(&self) -> Option<&Arc<T>> {
         let owned = self.load();
         (owned.process == Process::current()).then_some(&owned.value)
@@ -95,7 +94,7 @@ impl<T> Drop for PerProcess<T> {
     /// Drops this process's value, and leaks an inherited one.
     fn drop(&mut self) {
         if self.own().is_some() {
-            // SAFETY: made from a box, and nobody uses it after this.
+            // SAFETY: made from a box, and not used after this.
             drop(unsafe { Box::from_raw(*self.current.get_mut()) });
         }
     }
@@ -122,13 +121,14 @@ mod system {
         FORKS.load(Ordering::Relaxed)
     }
 
-    /// Counts forks from here on.
+    /// Counts forks from now on.
     pub(super) fn prepare() {
-        // ORDERING: Relaxed, twice: nothing is published. If two threads register the handler, a
-        // fork counts twice, which is as good.
+        // ORDERING: Relaxed: nothing is published. If two threads register the handler, a fork counts twice,
+        // which does no harm.
         if !PREPARED.load(Ordering::Relaxed) {
             // SAFETY: the handler is a function of the program, and calls nothing.
             let failed = unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
+            // ORDERING: Relaxed: as above.
             PREPARED.store(failed == 0, Ordering::Relaxed);
         }
     }
@@ -136,7 +136,7 @@ mod system {
 
 #[cfg(not(all(target_os = "linux", not(miri))))]
 mod system {
-    //! Elsewhere the process's own number, where there is a `fork`.
+    //! The process's id, where there is a `fork`.
 
     pub(super) fn current() -> u64 {
         if cfg!(all(unix, not(miri))) { u64::from(std::process::id()) } else { 0 }

@@ -1,28 +1,28 @@
-//! Each of two threads says something, then looks at what the other said: without a SeqCst fence
-//! or SeqCst accesses both may look too early, as a processor's store buffer has it.
+//! Each of two threads sets its flag, then loads the other's. Without a SeqCst fence or SeqCst accesses both may miss
+//! the other's flag, which a processor's store buffer holds back.
 
 use phalanx::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
 use phalanx::thread;
 
-/// A room that one of two may enter: each says so first, and enters unless the other said so too.
+/// A room that one of two threads may enter: each sets its flag, and enters unless the other's is set.
 #[derive(Default)]
 pub struct Room {
     wants: [AtomicBool; 2],
 }
 
 impl Room {
-    /// Whether `me` may enter. If both want to, perhaps neither may.
+    /// Whether `me` may enter. If both want to, it may be that neither may.
     pub fn enter(&self, me: usize) -> bool {
         // ORDERING: Relaxed: the fences of the two order them.
         self.wants[me].store(true, Ordering::Relaxed);
-        // ORDERING: SeqCst: of the two fences one comes first, and its flag is seen by the other.
+        // ORDERING: SeqCst: one of the two fences comes first, and the other thread sees its flag.
         fence(Ordering::SeqCst);
         !self.wants[1 - me].load(Ordering::Relaxed)
     }
 
-    /// As `enter`, with accesses that have one order.
+    /// As `enter`, with SeqCst accesses.
     pub fn enter_in_one_order(&self, me: usize) -> bool {
-        // ORDERING: SeqCst: of the two stores one comes first, and is seen after the other.
+        // ORDERING: SeqCst: one of the two stores comes first, and is seen after the other.
         self.wants[me].store(true, Ordering::SeqCst);
         !self.wants[1 - me].load(Ordering::SeqCst)
     }
@@ -40,13 +40,13 @@ impl Room {
         !self.wants[1 - me].load(Ordering::Acquire)
     }
 
-    /// Wrong result: both may enter, for the store is not in the order that the load is in.
+    /// Wrong result: both may enter, since the store isn't in the order of SeqCst accesses.
     pub fn enter_with_a_weak_store(&self, me: usize) -> bool {
         self.wants[me].store(true, Ordering::Release);
         !self.wants[1 - me].load(Ordering::SeqCst)
     }
 
-    /// Wrong result: both may enter, for the load is not in the order that the store is in.
+    /// Wrong result: both may enter, since the load isn't in the order of SeqCst accesses.
     pub fn enter_with_a_weak_load(&self, me: usize) -> bool {
         self.wants[me].store(true, Ordering::SeqCst);
         !self.wants[1 - me].load(Ordering::Acquire)
@@ -61,12 +61,12 @@ pub struct Peterson {
 }
 
 impl Peterson {
-    /// Takes the lock.
+    /// Acquires the lock.
     pub fn lock(&self, me: usize) {
         self.lock_with(me, Ordering::SeqCst, Ordering::SeqCst);
     }
 
-    /// Race: without one order for all, both get in.
+    /// Race: without one order of all accesses, both threads get the lock.
     pub fn lock_weakly(&self, me: usize) {
         self.lock_with(me, Ordering::Release, Ordering::Acquire);
     }
@@ -79,7 +79,7 @@ impl Peterson {
         }
     }
 
-    /// Frees the lock.
+    /// Releases the lock.
     pub fn unlock(&self, me: usize) {
         // ORDERING: Release at least: pairs with the loads of `wants` in `lock`.
         self.wants[me].store(false, Ordering::SeqCst);

@@ -10,7 +10,7 @@ struct Inner<T> {
     value: UnsafeCell<ManuallyDrop<T>>,
 }
 
-/// One owner. Wrong if `CAREFUL` is not: the last owner then frees what others may still read.
+/// An owner. Wrong unless `CAREFUL`: the last owner then frees a value that others may still read.
 pub struct Counted<T, const CAREFUL: bool>(NonNull<Inner<T>>);
 
 // SAFETY: as std's `Arc`.
@@ -19,7 +19,7 @@ unsafe impl<T: Send + Sync, const CAREFUL: bool> Send for Counted<T, CAREFUL> {}
 unsafe impl<T: Send + Sync, const CAREFUL: bool> Sync for Counted<T, CAREFUL> {}
 
 impl<T, const CAREFUL: bool> Counted<T, CAREFUL> {
-    /// The first owner.
+    /// Creates the first owner.
     pub fn new(value: T) -> Self {
         let value = UnsafeCell::new(ManuallyDrop::new(value));
         let inner = Box::new(Inner { owners: AtomicUsize::new(1), value });
@@ -39,7 +39,7 @@ impl<T, const CAREFUL: bool> Counted<T, CAREFUL> {
 
     /// Writes the value if there is no other owner.
     pub fn with_mut<R>(&mut self, f: impl FnOnce(&mut T) -> R) -> Option<R> {
-        // ORDERING: Acquire: pairs with the Release in the drop of those that were owners.
+        // ORDERING: Acquire: pairs with the Release in the drop of former owners.
         if self.inner().owners.load(Ordering::Acquire) != 1 {
             return None;
         }
@@ -58,16 +58,16 @@ impl<T, const CAREFUL: bool> Clone for Counted<T, CAREFUL> {
 
 impl<T, const CAREFUL: bool> Drop for Counted<T, CAREFUL> {
     fn drop(&mut self) {
-        // ORDERING: Release if careful: pairs with the Acquire fence of the last.
+        // ORDERING: Release if careful: pairs with the Acquire fence of the last owner.
         let order = if CAREFUL { Ordering::Release } else { Ordering::Relaxed };
         if self.inner().owners.fetch_sub(1, order) != 1 {
             return;
         }
-        // ORDERING: Acquire: what the others did with the value comes before its end.
+        // ORDERING: Acquire: the other owners' uses happen before the end of the value.
         fence(Ordering::Acquire);
         // SAFETY: the last owner, after all others.
         self.inner().value.with_mut(|value| unsafe { ManuallyDrop::drop(&mut *value) });
-        // SAFETY: from `Box::leak`, and nobody has it any more.
+        // SAFETY: from `Box::leak`, and this was the last pointer to it.
         drop(unsafe { Box::from_raw(self.0.as_ptr()) });
     }
 }

@@ -1,9 +1,9 @@
-//! A value that one flag publishes, and one that passes through a second thread's hands.
+//! A value that a flag publishes, and a value that a second thread passes on.
 
 use phalanx::atomic::{AtomicBool, AtomicUsize, Ordering};
 use phalanx::cell::UnsafeCell;
 
-/// A value that is set once, and read by whoever sees that it is.
+/// A value that is set once, and read by threads that see its flag.
 #[derive(Default)]
 pub struct Flagged {
     ready: AtomicBool,
@@ -15,11 +15,11 @@ unsafe impl Sync for Flagged {}
 
 impl Flagged {
     fn put(&self, value: u64) {
-        // SAFETY: nobody reads before the flag is set.
+        // SAFETY: no thread reads before the flag is set.
         self.value.with_mut(|place| unsafe { *place = value });
     }
 
-    /// Sets the value. To be called once.
+    /// Sets the value. Call it once.
     pub fn set(&self, value: u64) {
         self.put(value);
         // ORDERING: Release: pairs with the Acquire in `get`.
@@ -32,7 +32,7 @@ impl Flagged {
         self.ready.store(true, Ordering::Relaxed);
     }
 
-    /// Race: the flag comes first.
+    /// Race: sets the flag first.
     pub fn set_too_early(&self, value: u64) {
         self.ready.store(true, Ordering::Release);
         self.put(value);
@@ -49,7 +49,7 @@ impl Flagged {
     }
 
     fn set_if_unset_with(&self, value: u64, publish: Ordering) {
-        // ORDERING: Relaxed: nobody else sets it.
+        // ORDERING: Relaxed: no other thread sets it.
         if !self.ready.load(Ordering::Relaxed) {
             self.put(value);
             // ORDERING: Release in `set_if_unset`: pairs with the Acquire in `get`.
@@ -57,13 +57,13 @@ impl Flagged {
         }
     }
 
-    /// The value, if it is set.
+    /// Returns the value, if it is set.
     pub fn get(&self) -> Option<u64> {
         // ORDERING: Acquire: pairs with the Release in `set`.
         self.get_if(self.ready.load(Ordering::Acquire))
     }
 
-    /// Race: a look that orders nothing.
+    /// Race: the load orders nothing.
     pub fn get_weakly(&self) -> Option<u64> {
         self.get_if(self.ready.load(Ordering::Relaxed))
     }
@@ -74,7 +74,7 @@ impl Flagged {
     }
 }
 
-/// A value that one thread writes, a second one checks, and a third one reads.
+/// A value that one thread writes, a second checks, and a third reads.
 #[derive(Default)]
 pub struct Checked {
     /// 0: nothing. 1: written. 2: checked.
@@ -86,9 +86,9 @@ pub struct Checked {
 unsafe impl Sync for Checked {}
 
 impl Checked {
-    /// Writes the value. To be called once.
+    /// Writes the value. Call it once.
     pub fn write(&self, value: u64) {
-        // SAFETY: stage 0, and nobody else writes.
+        // SAFETY: stage 0, and no other thread writes.
         self.value.with_mut(|place| unsafe { *place = value });
         // ORDERING: Release: pairs with the Acquire in `read`.
         self.stage.store(1, Ordering::Release);
@@ -97,22 +97,22 @@ impl Checked {
     /// Marks a written value as checked.
     pub fn check(&self) {
         // ORDERING: Relaxed: a read-modify-write is part of the release sequence that `write`
-        // began, so who reads the 2 is ordered after `write`.
+        // began, so a thread that reads the 2 is ordered after `write`.
         let _ = self.stage.compare_exchange(1, 2, Ordering::Relaxed, Ordering::Relaxed);
     }
 
-    /// Race: a plain store ends the release sequence, though nobody else writes at this stage.
+    /// Race: a plain store ends the release sequence, though no other thread writes at this stage.
     pub fn check_with_a_store(&self) {
         if self.stage.load(Ordering::Relaxed) == 1 {
             self.stage.store(2, Ordering::Relaxed);
         }
     }
 
-    /// The value, if it is checked.
+    /// Returns the value, if it is checked.
     pub fn read(&self) -> Option<u64> {
         // ORDERING: Acquire: pairs with the Release in `write`.
         let checked = self.stage.load(Ordering::Acquire) == 2;
-        // SAFETY: stage 2, after which nobody writes.
+        // SAFETY: stage 2, after which no thread writes.
         checked.then(|| self.value.with(|value| unsafe { *value }))
     }
 }

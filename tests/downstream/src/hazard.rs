@@ -1,14 +1,14 @@
-//! A pointer that readers announce before they use it, so that its owner doesn't take it away.
+//! A pointer that readers announce before they use it, so that its owner doesn't free it.
 
 use phalanx::atomic::{AtomicPtr, Ordering, fence};
 use phalanx::cell::UnsafeCell;
 use phalanx::thread;
 use std::ptr;
 
-/// A value that is out of reach after `retire`, and a place for one reader's announcement.
+/// A value that is out of reach after `retire`, and one reader's announcement.
 ///
-/// `retire` takes the value out. Its memory is kept until the end, for a reader that comes too
-/// late to be seen by a model, rather than to read what is freed.
+/// `retire` takes the value. Its memory is kept until the end, so that a reader that comes too late is a race for a
+/// model to see, not a read of freed memory.
 pub struct Guarded {
     memory: Box<UnsafeCell<u32>>,
     current: AtomicPtr<UnsafeCell<u32>>,
@@ -26,24 +26,24 @@ impl Guarded {
         Guarded { memory, current, announced: AtomicPtr::default() }
     }
 
-    /// The value unless it is retired. For one reader.
+    /// Returns the value unless it is retired. For one reader.
     pub fn read(&self) -> Option<u32> {
         self.read_after(|| fence(Ordering::SeqCst))
     }
 
-    /// Race: the announcement may be seen after the second look.
+    /// Race: the announcement may become visible after the second load.
     pub fn read_without_a_fence(&self) -> Option<u32> {
         self.read_after(|| ())
     }
 
     fn read_after(&self, between: impl Fn()) -> Option<u32> {
-        // ORDERING: Relaxed: the second look decides.
+        // ORDERING: Relaxed: the second load decides.
         let seen = self.current.load(Ordering::Relaxed);
         self.announced.store(seen, Ordering::Release);
-        // ORDERING: SeqCst: with the fence in `retire`: either that sees the announcement, or the
-        // second look sees that the pointer is gone.
+        // ORDERING: SeqCst: pairs with the fence in `retire`. Either `retire` sees the announcement, or the
+        // second load sees that the pointer is gone.
         between();
-        // ORDERING: Acquire: pairs with whoever published the pointer.
+        // ORDERING: Acquire: pairs with the publication of the pointer.
         let value = if self.current.load(Ordering::Acquire) == seen && !seen.is_null() {
             // SAFETY: announced, and not retired by then.
             Some(self.memory.with(|value| unsafe { *value }))
@@ -55,7 +55,7 @@ impl Guarded {
         value
     }
 
-    /// Puts the value out of reach, and takes it when the reader is done with it.
+    /// Puts the value out of reach, waits until the reader is done with it, and returns it.
     pub fn retire(&self) -> u32 {
         // ORDERING: Relaxed: the fence orders it. The value is this thread's own.
         let current = self.current.swap(ptr::null_mut(), Ordering::Relaxed);
@@ -65,7 +65,7 @@ impl Guarded {
         while self.announced.load(Ordering::Acquire) == current {
             thread::yield_now();
         }
-        // SAFETY: out of reach, and nobody reads it.
+        // SAFETY: out of reach, and no thread reads it.
         self.memory.with_mut(|value| unsafe { std::mem::take(&mut *value) })
     }
 }

@@ -1,16 +1,16 @@
-//! Counters that say when all have come.
+//! Counters that tell when all threads have arrived.
 
 use phalanx::atomic::{AtomicUsize, Ordering};
 use phalanx::cell::UnsafeCell;
 use phalanx::thread;
 
-/// Parts of a sum, one a worker; the last to be done adds them up.
+/// Parts of a sum, one for each worker; the last worker to finish adds them up.
 pub struct Parts<const N: usize> {
     left: AtomicUsize,
     parts: [UnsafeCell<u64>; N],
 }
 
-// SAFETY: each part is its worker's until that is done, and the last one's after that.
+// SAFETY: each part is its worker's until that has finished, and the last worker's after that.
 unsafe impl<const N: usize> Sync for Parts<N> {}
 
 impl<const N: usize> Default for Parts<N> {
@@ -21,13 +21,13 @@ impl<const N: usize> Default for Parts<N> {
 }
 
 impl<const N: usize> Parts<N> {
-    /// Writes a part; the sum, if that was the last one.
+    /// Writes a part. Returns the sum if it was the last.
     pub fn finish(&self, part: usize, value: u64) -> Option<u64> {
-        // ORDERING: AcqRel: the last is ordered after all others.
+        // ORDERING: AcqRel: the last worker is ordered after all others.
         self.finish_with(part, value, Ordering::AcqRel)
     }
 
-    /// Race: the last doesn't acquire what the others did.
+    /// Race: the last worker acquires nothing.
     pub fn finish_without_acquire(&self, part: usize, value: u64) -> Option<u64> {
         self.finish_with(part, value, Ordering::Release)
     }
@@ -38,12 +38,12 @@ impl<const N: usize> Parts<N> {
         if self.left.fetch_sub(1, order) != 1 {
             return None;
         }
-        // SAFETY: all are done.
+        // SAFETY: all workers have finished.
         Some(self.parts.iter().map(|part| part.with(|part| unsafe { *part })).sum())
     }
 }
 
-/// A barrier that is used again and again.
+/// A barrier that can be reused.
 pub struct Barrier {
     threads: usize,
     came: AtomicUsize,
@@ -51,25 +51,25 @@ pub struct Barrier {
 }
 
 impl Barrier {
-    /// For so many threads.
+    /// Creates a barrier for that many threads.
     pub fn new(threads: usize) -> Self {
         Barrier { threads, came: AtomicUsize::new(0), round: AtomicUsize::new(0) }
     }
 
-    /// Waits until all have come.
+    /// Waits until all threads have arrived.
     pub fn wait(&self) {
         self.wait_with(Ordering::AcqRel);
     }
 
-    /// Race: coming orders nothing.
+    /// Race: arriving orders nothing.
     pub fn wait_weakly(&self) {
         self.wait_with(Ordering::Relaxed);
     }
 
     fn wait_with(&self, come: Ordering) {
-        // ORDERING: Relaxed: it can't change before this thread has come.
+        // ORDERING: Relaxed: it can't change before this thread has arrived.
         let round = self.round.load(Ordering::Relaxed);
-        // ORDERING: AcqRel in `wait`: the last is ordered after all others.
+        // ORDERING: AcqRel in `wait`: the last thread is ordered after all others.
         if self.came.fetch_add(1, come) + 1 == self.threads {
             // ORDERING: Relaxed: published by the round.
             self.came.store(0, Ordering::Relaxed);

@@ -23,7 +23,7 @@ impl LetterBox {
         letter.take().unwrap()
     }
 
-    /// Lost wake-up: looks, lets go of the lock, and then waits for what may have come meanwhile.
+    /// Lost wake-up: checks, unlocks, and then waits for a letter that may have come meanwhile.
     pub fn take_carelessly(&self) -> u32 {
         if let Some(letter) = self.letter.lock().take() {
             return letter;

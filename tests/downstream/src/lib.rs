@@ -1,11 +1,10 @@
-//! A stranger's code on phalanx, with no cfg in it: structures of its own, each right once and
-//! wrong at least once.
+//! A user's code on phalanx, without any cfg: structures of its own, each in a right version and in wrong ones.
 //!
-//! The wrong versions have bugs of the kind that tests on real threads pass for years. Under
-//! `--cfg phalanx_loom` the models in `tests/` find them in seconds, and accept the right ones.
+//! The wrong versions have bugs that tests on real threads can miss for years. Under `--cfg phalanx_loom` the models in
+//! `tests/` find them in seconds, and accept the right versions.
 //!
-//! Written on phalanx's types: [`post`], [`door`], [`letters`], [`pages`], [`queue`]. Written on
-//! atomics and cells alone: the others.
+//! [`post`], [`door`], [`letters`], [`pages`] and [`queue`] are built on phalanx's types, the others on atomics and
+//! cells alone.
 
 pub mod buffering;
 pub mod counted;

@@ -1,4 +1,4 @@
-//! A value that is made once, by whoever comes first.
+//! A value that is made once, by the first thread that needs it.
 
 use phalanx::atomic::{AtomicBool, AtomicU8, Ordering};
 use phalanx::cell::UnsafeCell;
@@ -8,7 +8,7 @@ const EMPTY: u8 = 0;
 const BUSY: u8 = 1;
 const MADE: u8 = 2;
 
-/// A once with one word of state.
+/// A once with a word of state.
 #[derive(Default)]
 pub struct Once {
     state: AtomicU8,
@@ -19,13 +19,13 @@ pub struct Once {
 unsafe impl Sync for Once {}
 
 impl Once {
-    /// The value, made if need be.
+    /// Returns the value, made if need be.
     pub fn get(&self, make: impl FnOnce() -> u64) -> u64 {
         self.get_with(make, Ordering::Acquire, Ordering::Release)
     }
 
     /// Race: a fast path that orders nothing.
-    pub fn get_by_a_weak_look(&self, make: impl FnOnce() -> u64) -> u64 {
+    pub fn get_by_a_weak_load(&self, make: impl FnOnce() -> u64) -> u64 {
         self.get_with(make, Ordering::Relaxed, Ordering::Release)
     }
 
@@ -34,17 +34,17 @@ impl Once {
         self.get_with(make, Ordering::Acquire, Ordering::Relaxed)
     }
 
-    fn get_with(&self, make: impl FnOnce() -> u64, look: Ordering, publish: Ordering) -> u64 {
+    fn get_with(&self, make: impl FnOnce() -> u64, load: Ordering, publish: Ordering) -> u64 {
         // ORDERING: Acquire in `get`: pairs with the Release below.
-        if self.state.load(look) != MADE {
-            self.make_or_wait(make, look, publish);
+        if self.state.load(load) != MADE {
+            self.make_or_wait(make, load, publish);
         }
         // SAFETY: made, and never written again.
         self.value.with(|value| unsafe { *value })
     }
 
-    fn make_or_wait(&self, make: impl FnOnce() -> u64, look: Ordering, publish: Ordering) {
-        // ORDERING: Relaxed: decides who makes it, and publishes nothing.
+    fn make_or_wait(&self, make: impl FnOnce() -> u64, load: Ordering, publish: Ordering) {
+        // ORDERING: Relaxed: decides which thread makes it, and publishes nothing.
         match self.state.compare_exchange(EMPTY, BUSY, Ordering::Relaxed, Ordering::Relaxed) {
             Ok(_) => {
                 // SAFETY: this thread made it busy.
@@ -53,7 +53,7 @@ impl Once {
                 self.state.store(MADE, publish);
             }
             Err(_) => {
-                while self.state.load(look) != MADE {
+                while self.state.load(load) != MADE {
                     thread::yield_now();
                 }
             }
@@ -61,7 +61,7 @@ impl Once {
     }
 }
 
-/// A look without the lock, and a second one under it.
+/// A check without the lock, and a second one under it.
 #[derive(Default)]
 pub struct DoubleChecked {
     made: AtomicBool,
@@ -73,29 +73,29 @@ pub struct DoubleChecked {
 unsafe impl Sync for DoubleChecked {}
 
 impl DoubleChecked {
-    /// The value, made if need be.
+    /// Returns the value, made if need be.
     pub fn get(&self, make: impl FnOnce() -> u64) -> u64 {
         self.get_by(make, Ordering::Acquire, |cell| cell.made.load(Ordering::Relaxed))
     }
 
-    /// Race: the look without the lock orders nothing.
-    pub fn get_by_a_weak_look(&self, make: impl FnOnce() -> u64) -> u64 {
+    /// Race: the check without the lock orders nothing.
+    pub fn get_by_a_weak_load(&self, make: impl FnOnce() -> u64) -> u64 {
         self.get_by(make, Ordering::Relaxed, |cell| cell.made.load(Ordering::Relaxed))
     }
 
-    /// Race: no second look, so it may be made twice.
-    pub fn get_by_one_look(&self, make: impl FnOnce() -> u64) -> u64 {
+    /// Race: no second check, so it may be made twice.
+    pub fn get_by_one_check(&self, make: impl FnOnce() -> u64) -> u64 {
         self.get_by(make, Ordering::Acquire, |_| false)
     }
 
     fn get_by(
         &self,
         make: impl FnOnce() -> u64,
-        look: Ordering,
+        load: Ordering,
         made_under_lock: impl Fn(&Self) -> bool,
     ) -> u64 {
         // ORDERING: Acquire in `get`: pairs with the Release below.
-        if !self.made.load(look) {
+        if !self.made.load(load) {
             let _making = self.making.lock();
             // ORDERING: Relaxed: under the lock that every writer holds.
             if !made_under_lock(self) {

@@ -16,14 +16,14 @@ impl Pages {
         self.total.increment();
     }
 
-    /// Lost update: looks, and writes what was there a moment ago plus one.
+    /// Lost update: reads the count, and writes it plus one in a second step.
     pub fn view_in_two_steps(&self, page: &'static str) {
         let views = self.views.get(page).unwrap_or(0);
         self.views.insert(page, views + 1);
         self.total.increment();
     }
 
-    /// How many views of all pages there are, by the pages and by the total.
+    /// Returns the views of all pages: the sum over the pages, and the total.
     pub fn views(&self) -> (u64, i64) {
         (self.views.values().iter().sum(), self.total.get())
     }

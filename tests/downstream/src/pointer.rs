@@ -1,4 +1,4 @@
-//! A pointer that is swapped under its readers, and one that is set once.
+//! A pointer that is replaced beside its readers, and a pointer that is set once.
 
 use phalanx::atomic::{AtomicPtr, Ordering};
 use phalanx::cell::UnsafeCell;
@@ -6,7 +6,7 @@ use std::ptr;
 
 type Version = UnsafeCell<u64>;
 
-/// A setting that readers see in some version. Old versions are kept until the setting is dropped.
+/// A setting of which readers see some version. Old versions are kept until the setting is dropped.
 pub struct Setting {
     current: AtomicPtr<Version>,
     old: UnsafeCell<Vec<*mut Version>>,
@@ -25,12 +25,12 @@ fn version(value: u64) -> *mut Version {
 }
 
 impl Setting {
-    /// The first version.
+    /// Creates the first version.
     pub fn new(value: u64) -> Self {
         Setting { current: AtomicPtr::new(version(value)), old: UnsafeCell::new(Vec::new()) }
     }
 
-    /// The value of some version.
+    /// Returns the value of some version.
     pub fn read(&self) -> u64 {
         // ORDERING: Acquire: pairs with the Release in `replace`.
         let current = self.current.load(Ordering::Acquire);
@@ -38,7 +38,7 @@ impl Setting {
         unsafe { &*current }.with(|value| unsafe { *value })
     }
 
-    /// Puts a new version in place. For one thread.
+    /// Publishes a new version. For one thread.
     pub fn replace(&self, value: u64) {
         self.replace_with(value, Ordering::Release);
     }
@@ -61,26 +61,26 @@ impl Drop for Setting {
         let mut all = self.old.with_mut(|list| unsafe { std::mem::take(&mut *list) });
         all.push(*self.current.get_mut());
         for version in all {
-            // SAFETY: from `Box::into_raw`, and nobody reads any more.
+            // SAFETY: from `Box::into_raw`, and no thread reads any more.
             drop(unsafe { Box::from_raw(version) });
         }
     }
 }
 
-/// A value that is made by whoever asks first; of two that make it at a time one is thrown away.
+/// A value that is made when it is first needed; if two threads make it at once, one value is dropped.
 #[derive(Default)]
 pub struct Lazy {
     made: AtomicPtr<Version>,
 }
 
 impl Lazy {
-    /// The value, made if need be.
+    /// Returns the value, made if need be.
     pub fn get(&self, make: impl FnOnce() -> u64) -> u64 {
-        // ORDERING: Acquire: who loses reads what the winner made.
+        // ORDERING: Acquire: the thread that loses reads the winner's value.
         self.get_with(make, Ordering::Acquire)
     }
 
-    /// Race: who loses reads what it wasn't shown.
+    /// Race: the thread that loses reads the winner's value unordered.
     pub fn get_and_lose_weakly(&self, make: impl FnOnce() -> u64) -> u64 {
         self.get_with(make, Ordering::Relaxed)
     }
@@ -110,7 +110,7 @@ impl Drop for Lazy {
     fn drop(&mut self) {
         let made = *self.made.get_mut();
         if !made.is_null() {
-            // SAFETY: from `Box::into_raw`, and nobody reads any more.
+            // SAFETY: from `Box::into_raw`, and no thread reads any more.
             drop(unsafe { Box::from_raw(made) });
         }
     }

@@ -4,7 +4,7 @@ use phalanx::cell::UnsafeCell;
 use phalanx::{Mutex, RwMutex, WaitGuard, WorkerPool};
 use std::time::Duration;
 
-/// A post whose view count is a plain number, to be written by one thread at a time.
+/// A post whose view count is a plain number that one thread at a time may write.
 #[derive(Default)]
 pub struct Post {
     views: UnsafeCell<u64>,
@@ -17,7 +17,7 @@ unsafe impl Sync for Post {}
 unsafe impl Send for Post {}
 
 impl Post {
-    /// Views so far.
+    /// Returns the views so far.
     pub fn views(&self) -> u64 {
         // SAFETY: see `Sync`.
         self.views.with(|views| unsafe { *views })
@@ -29,19 +29,19 @@ impl Post {
     }
 }
 
-/// Counts a view, then reports that it is done.
+/// Counts a view, then drops the guard.
 pub fn publish(post: &Post, guard: WaitGuard) {
     post.view();
     drop(guard);
 }
 
-/// Race: reports that it is done, then counts the view.
+/// Race: drops the guard, then counts the view.
 pub fn publish_too_early(post: &Post, guard: WaitGuard) {
     drop(guard);
     post.view();
 }
 
-/// One task views each post; the sum is of what they return.
+/// Views each post in a task of its own. Returns the sum of the tasks' results.
 pub fn view_each(pool: &WorkerPool, posts: &[Post; 2]) -> u64 {
     let views = pool.run(posts.each_ref().map(|post| {
         move || {
@@ -61,7 +61,7 @@ pub fn view_from_two_tasks(pool: &WorkerPool, post: &Post) -> u64 {
 /// A post that is read under one side of a lock and viewed under the other.
 #[derive(Default)]
 pub struct LockedPost {
-    /// Orders all uses of the post, if everyone keeps to it.
+    /// Orders all uses of the post that keep to it.
     pub lock: RwMutex<()>,
     /// A lock that has nothing to do with the post.
     pub other: Mutex<()>,
@@ -69,7 +69,7 @@ pub struct LockedPost {
 }
 
 impl LockedPost {
-    /// Views so far, as a reader.
+    /// Returns the views so far, as a reader.
     pub fn read(&self) -> u64 {
         let _inside = self.lock.read();
         self.post.views()
@@ -81,7 +81,7 @@ impl LockedPost {
         self.post.view();
     }
 
-    /// Counts a view unless that takes too long: `false` then.
+    /// Counts a view. Returns `false` if that takes too long.
     pub fn view_in_time(&self) -> bool {
         let inside = self.lock.try_write_for(Duration::from_millis(5));
         if inside.is_some() {
@@ -102,7 +102,7 @@ impl LockedPost {
         self.post.view();
     }
 
-    /// Reads, and reads again before it has left.
+    /// Reads again while it reads.
     pub fn read_recursively(&self) -> u64 {
         let _inside = self.lock.read();
         self.read()

@@ -7,20 +7,20 @@ use std::collections::VecDeque;
 pub struct Queue {
     capacity: usize,
     values: Mutex<VecDeque<u32>>,
-    /// A value came.
+    /// Notified when a value was put.
     came: Condvar,
-    /// A value went.
+    /// Notified when a value was taken.
     went: Condvar,
 }
 
 impl Queue {
-    /// An empty one.
+    /// Creates an empty queue.
     pub fn new(capacity: usize) -> Self {
         let values = Mutex::new(VecDeque::new());
         Queue { capacity, values, came: Condvar::new(), went: Condvar::new() }
     }
 
-    /// Waits for a place, and puts a value there.
+    /// Waits for room, and appends a value.
     pub fn put(&self, value: u32) {
         let mut values = self.values.lock();
         self.went.wait_while(&mut values, |values| values.len() == self.capacity);
@@ -29,7 +29,7 @@ impl Queue {
         self.came.notify_one();
     }
 
-    /// Deadlock: wakes the other side before there is something.
+    /// Deadlock: notifies before it appends the value.
     pub fn put_and_notify_early(&self, value: u32) {
         let mut values = self.values.lock();
         self.went.wait_while(&mut values, |values| values.len() == self.capacity);
@@ -38,8 +38,8 @@ impl Queue {
         self.values.lock().push_back(value);
     }
 
-    /// Wrong result: after a wait it doesn't ask again whether there is a place.
-    pub fn put_after_one_look(&self, value: u32) {
+    /// Wrong result: doesn't check again for room after a wait.
+    pub fn put_after_one_check(&self, value: u32) {
         let mut values = self.values.lock();
         if values.len() == self.capacity {
             self.went.wait(&mut values);
@@ -50,7 +50,7 @@ impl Queue {
         self.came.notify_one();
     }
 
-    /// Waits for a value.
+    /// Waits for a value, and removes it.
     pub fn take(&self) -> u32 {
         let mut values = self.values.lock();
         loop {

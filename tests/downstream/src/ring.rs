@@ -1,10 +1,10 @@
-//! From one producer to one consumer: one slot, and a ring of them.
+//! From one producer to one consumer: a mailbox for one value, and a ring for two.
 
 use phalanx::atomic::{AtomicBool, AtomicUsize, Ordering};
 use phalanx::cell::UnsafeCell;
 use phalanx::thread;
 
-/// A place for one value.
+/// A box for one value.
 #[derive(Default)]
 pub struct Mailbox {
     full: AtomicBool,
@@ -15,7 +15,7 @@ pub struct Mailbox {
 unsafe impl Sync for Mailbox {}
 
 impl Mailbox {
-    /// Waits for the place to be empty, and puts a value there.
+    /// Waits until it is empty, and puts a value in.
     pub fn put(&self, value: u32) {
         // ORDERING: Acquire: pairs with the Release in `take`.
         while self.full.load(Ordering::Acquire) {
@@ -27,19 +27,19 @@ impl Mailbox {
         self.full.store(true, Ordering::Release);
     }
 
-    /// Race: doesn't wait for the place to be empty.
+    /// Race: doesn't wait until it is empty.
     pub fn put_at_once(&self, value: u32) {
         // SAFETY: none.
         self.value.with_mut(|place| unsafe { *place = Some(value) });
         self.full.store(true, Ordering::Release);
     }
 
-    /// Waits for a value.
+    /// Waits for a value, and takes it out.
     pub fn take(&self) -> Option<u32> {
         self.take_and_free(Ordering::Release)
     }
 
-    /// Race: says that the place is empty, but not that it is done with it.
+    /// Race: marks it empty without ordering its own use before.
     pub fn take_weakly(&self) -> Option<u32> {
         self.take_and_free(Ordering::Relaxed)
     }
@@ -62,28 +62,28 @@ const PLACES: usize = 2;
 /// A queue of at most two values.
 #[derive(Default)]
 pub struct Ring {
-    /// How many values were taken. Written by the consumer.
+    /// The number of values taken. Written by the consumer.
     taken: AtomicUsize,
-    /// How many values were put. Written by the producer.
+    /// The number of values put. Written by the producer.
     put: AtomicUsize,
     places: [UnsafeCell<u32>; PLACES],
 }
 
-// SAFETY: places from `taken` to `put` are the consumer's, the others the producer's.
+// SAFETY: the cells from `taken` to `put` are the consumer's, the others the producer's.
 unsafe impl Sync for Ring {}
 
 impl Ring {
-    /// Puts a value in; `false` if there is no place. For one thread.
+    /// Puts a value in. Returns `false` if the ring is full. For one thread.
     pub fn put(&self, value: u32) -> bool {
         self.put_unless(value, |put, taken| put - taken == PLACES, Ordering::Release)
     }
 
-    /// Race: doesn't publish the place.
+    /// Race: doesn't publish the value.
     pub fn put_weakly(&self, value: u32) -> bool {
         self.put_unless(value, |put, taken| put - taken == PLACES, Ordering::Relaxed)
     }
 
-    /// Race: takes a full ring for one with a place.
+    /// Race: overwrites a value of a full ring.
     pub fn put_one_too_many(&self, value: u32) -> bool {
         self.put_unless(value, |put, taken| put - taken > PLACES, Ordering::Release)
     }

@@ -1,4 +1,4 @@
-//! Flags between threads: an event that a thread sleeps for, a stop, a word of bits.
+//! Flags between threads: an event that a thread waits for, a request to stop, a word of bits.
 
 use phalanx::atomic::{AtomicBool, AtomicU32, Ordering};
 use phalanx::cell::UnsafeCell;
@@ -11,20 +11,20 @@ pub struct Event {
 }
 
 impl Event {
-    /// Lets the waiter go on.
+    /// Signals the event, and wakes the waiter.
     pub fn signal(&self, waiter: &Thread) {
         // ORDERING: Release: pairs with the Acquire in `wait`.
         self.happened.store(true, Ordering::Release);
         waiter.unpark();
     }
 
-    /// Lost wake-up: wakes the waiter before there is a reason.
+    /// Lost wake-up: wakes the waiter before the event.
     pub fn signal_too_early(&self, waiter: &Thread) {
         waiter.unpark();
         self.happened.store(true, Ordering::Release);
     }
 
-    /// Sleeps until it has happened.
+    /// Blocks until the event.
     pub fn wait(&self) {
         // ORDERING: Acquire: pairs with the Release in `signal`.
         while !self.happened.load(Ordering::Acquire) {
@@ -40,11 +40,11 @@ pub struct Worker {
     done: UnsafeCell<u32>,
 }
 
-// SAFETY: the worker's own until it has ended.
+// SAFETY: used by the worker alone until it has ended.
 unsafe impl Sync for Worker {}
 
 impl Worker {
-    /// Works at least once.
+    /// Works at least once, until it is told to stop.
     pub fn run(&self) {
         loop {
             // SAFETY: the worker's own.
@@ -57,12 +57,12 @@ impl Worker {
         }
     }
 
-    /// Asks it to stop.
+    /// Tells it to stop.
     pub fn stop(&self) {
         self.stop.store(true, Ordering::Relaxed);
     }
 
-    /// What was done, once the worker has ended.
+    /// Returns how often it worked. Call it when the worker has ended.
     pub fn done(&self) -> u32 {
         // SAFETY: the worker has ended.
         self.done.with(|done| unsafe { *done })
@@ -72,22 +72,22 @@ impl Worker {
 const OPEN: u32 = 1;
 const SEEN: u32 = 2;
 
-/// A word that one thread writes as a whole and another one marks.
+/// A word that one thread stores and another marks.
 #[derive(Default)]
 pub struct Word(AtomicU32);
 
 impl Word {
-    /// Says that it is open, whatever was there.
+    /// Stores that it is open, whatever was there.
     pub fn open(&self) {
         self.0.store(OPEN, Ordering::Release);
     }
 
-    /// Marks it as seen; whether it was open.
+    /// Marks it as seen. Returns whether it was open.
     pub fn see(&self) -> bool {
         self.0.fetch_or(SEEN, Ordering::AcqRel) & OPEN != 0
     }
 
-    /// Wrong result: looks and marks in two steps, so that an opening in between is lost.
+    /// Wrong result: loads and marks in two steps, so that an opening in between is lost.
     pub fn see_in_two_steps(&self) -> bool {
         let word = self.0.load(Ordering::Acquire);
         self.0.store(word | SEEN, Ordering::Release);

@@ -4,11 +4,11 @@ use phalanx::atomic::{AtomicBool, AtomicUsize, Ordering};
 use phalanx::cell::UnsafeCell;
 use phalanx::{hint, thread};
 
-/// What a lock protects here.
+/// A plain number, for a lock to protect.
 #[derive(Default)]
 pub struct Count(UnsafeCell<u32>);
 
-// SAFETY: used under a lock. A lock that isn't one breaks that promise.
+// SAFETY: used under a lock. A lock that is wrong breaks that promise.
 unsafe impl Sync for Count {}
 
 impl Count {
@@ -40,7 +40,7 @@ impl SpinLock {
         }
     }
 
-    /// Test, and test and set: looks until it seems free.
+    /// Test, and test and set: loads until it seems free.
     pub fn lock_politely(&self) {
         loop {
             if self.try_lock() {
@@ -61,25 +61,25 @@ impl SpinLock {
         self.locked.store(true, Ordering::Relaxed);
     }
 
-    /// Takes the lock if it is free.
+    /// Acquires the lock if it is free.
     pub fn try_lock(&self) -> bool {
-        // ORDERING: Acquire: pairs with the Release in `unlock`. Relaxed: nothing was taken.
+        // ORDERING: Acquire: pairs with the Release in `unlock`. Relaxed on failure: nothing was acquired.
         self.locked.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed).is_ok()
     }
 
-    /// Frees the lock.
+    /// Releases the lock.
     pub fn unlock(&self) {
         // ORDERING: Release: pairs with the Acquire in `lock` and `try_lock`.
         self.locked.store(false, Ordering::Release);
     }
 
-    /// Race: what was done under the lock isn't published.
+    /// Race: doesn't publish what was written under the lock.
     pub fn unlock_weakly(&self) {
         self.locked.store(false, Ordering::Relaxed);
     }
 }
 
-/// A lock that is taken in the order of asking.
+/// A lock that threads acquire in the order of their tickets.
 #[derive(Default)]
 pub struct TicketLock {
     next: AtomicUsize,
@@ -87,7 +87,7 @@ pub struct TicketLock {
 }
 
 impl TicketLock {
-    /// Draws a number and waits for it; the number.
+    /// Takes a ticket, waits until it is called, and returns it.
     pub fn lock(&self) -> usize {
         // ORDERING: Relaxed: only the number counts.
         let ticket = self.next.fetch_add(1, Ordering::Relaxed);
@@ -98,7 +98,7 @@ impl TicketLock {
         ticket
     }
 
-    /// Race: draws a number in two steps, so two threads may draw the same.
+    /// Race: takes a ticket in two steps, so two threads may have the same.
     pub fn lock_in_two_steps(&self) -> usize {
         let ticket = self.next.load(Ordering::Relaxed);
         self.next.store(ticket + 1, Ordering::Relaxed);
@@ -108,7 +108,7 @@ impl TicketLock {
         ticket
     }
 
-    /// Calls the next number.
+    /// Calls the next ticket.
     pub fn unlock(&self, ticket: usize) {
         // ORDERING: Release: pairs with the Acquire in `lock`. Only the holder stores.
         self.serving.store(ticket + 1, Ordering::Release);

@@ -1,4 +1,4 @@
-//! A stack of nodes: anyone pushes one, somebody takes them all.
+//! A stack of nodes: threads push one at a time, and take all at once.
 
 use phalanx::atomic::{AtomicPtr, Ordering};
 use phalanx::cell::UnsafeCell;
@@ -33,7 +33,7 @@ impl Stack {
 
     fn push_with(&self, value: u32, publish: Ordering) {
         let node = Box::into_raw(Box::new(UnsafeCell::new(Node { value, next: ptr::null_mut() })));
-        // ORDERING: Relaxed: not looked into.
+        // ORDERING: Relaxed: the node behind the pointer isn't read.
         let mut head = self.head.load(Ordering::Relaxed);
         loop {
             // SAFETY: not published yet.
@@ -63,7 +63,7 @@ impl Stack {
             // SAFETY: taken, so it is this thread's.
             let (value, next) =
                 unsafe { &*node }.with(|node| unsafe { ((*node).value, (*node).next) });
-            // SAFETY: from `Box::into_raw`, and nobody has it any more.
+            // SAFETY: from `Box::into_raw`, and this was the last pointer to it.
             drop(unsafe { Box::from_raw(node) });
             values.push(value);
             node = next;

@@ -1,10 +1,10 @@
-//! A request and its answer in one cell, with a flag each.
+//! A question and its answer in one cell, with a flag each.
 
 use phalanx::atomic::{AtomicBool, Ordering};
 use phalanx::cell::UnsafeCell;
 use phalanx::hint;
 
-/// A cell that goes back and forth.
+/// A cell that two threads use in turns.
 #[derive(Default)]
 pub struct Turns {
     asked: AtomicBool,
@@ -12,7 +12,7 @@ pub struct Turns {
     cell: UnsafeCell<u32>,
 }
 
-// SAFETY: the asker's before `asked` and after `answered`, the other's in between.
+// SAFETY: used by the asking thread before `asked` and after `answered`, by the other in between.
 unsafe impl Sync for Turns {}
 
 impl Turns {

@@ -1,7 +1,7 @@
-//! Models of what is written on atomics and cells alone. Natively each runs once; under the gate
-//! every interleaving.
+//! Models of the structures on atomics and cells alone. In a native build each runs once, under the gate in every
+//! interleaving.
 //!
-//! The ignored ones are the planted bugs, see `models.rs`.
+//! The ignored tests are planted bugs, see `models.rs`.
 
 use downstream::counted::Counted;
 use downstream::flag::{Checked, Flagged};
@@ -15,7 +15,7 @@ use phalanx::atomic::{AtomicBool, Ordering};
 use phalanx::{model, thread};
 use std::sync::Arc;
 
-/// Runs the steps beside each other on one `T`, each on a thread of its own, and returns that `T`.
+/// Runs each step on one shared `T`, in a thread of its own, and returns the `T`.
 fn beside<T: Default + Sync>(steps: &[fn(&T)]) -> T {
     let shared = T::default();
     thread::scope(|scope| {
@@ -166,7 +166,7 @@ fn planted_race_of_a_ring_that_holds_one_too_many() {
     model(|| send_by_ring(Ring::put_one_too_many));
 }
 
-/// A second thread and the main one ask for a value; each would make its own number.
+/// A second thread and the main thread get a value; each would make another number.
 fn ask_twice<T: Default + Sync>(get: fn(&T, u64) -> u64) {
     let cell = T::default();
     let first = thread::scope(|scope| {
@@ -185,8 +185,8 @@ fn a_once_makes_one_value() {
 
 #[test]
 #[ignore = "planted race: fails under the gate"]
-fn planted_race_of_a_once_that_looks_weakly() {
-    model(|| ask_twice(|once: &Once, number| once.get_by_a_weak_look(|| number)));
+fn planted_race_of_a_once_that_loads_weakly() {
+    model(|| ask_twice(|once: &Once, number| once.get_by_a_weak_load(|| number)));
 }
 
 #[test]
@@ -202,14 +202,14 @@ fn a_double_checked_value_is_made_once() {
 
 #[test]
 #[ignore = "planted race: fails under the gate"]
-fn planted_race_of_a_double_check_by_a_weak_look() {
-    model(|| ask_twice(|cell: &DoubleChecked, number| cell.get_by_a_weak_look(|| number)));
+fn planted_race_of_a_double_check_by_a_weak_load() {
+    model(|| ask_twice(|cell: &DoubleChecked, number| cell.get_by_a_weak_load(|| number)));
 }
 
 #[test]
 #[ignore = "planted race: fails under the gate"]
 fn planted_race_of_a_double_check_that_checks_once() {
-    model(|| ask_twice(|cell: &DoubleChecked, number| cell.get_by_one_look(|| number)));
+    model(|| ask_twice(|cell: &DoubleChecked, number| cell.get_by_one_check(|| number)));
 }
 
 #[test]

@@ -1,7 +1,8 @@
-//! Models of what is written on phalanx's own types. Natively each runs once; under the gate every interleaving.
+//! Models of the structures on phalanx's own types. In a native build each runs once, under the gate in every
+//! interleaving.
 //!
-//! The ignored ones are the planted bugs: they are undefined behaviour or a hang on real threads,
-//! and are run under the gate alone, where each must fail.
+//! The ignored tests are planted bugs: they are undefined behaviour or a hang on real threads, so they run only under
+//! the gate, where each must fail.
 
 use downstream::door::Door;
 use downstream::letters::LetterBox;
@@ -38,7 +39,7 @@ fn meet_at_a_door_in_a_pool(pass: fn(&Door)) {
     }));
 }
 
-/// Two threads do something with a post behind a lock, and the main thread a third thing.
+/// Two threads and the main thread each use a post behind a lock. Returns the views.
 fn share(first: fn(&LockedPost), second: fn(&LockedPost), main: fn(&LockedPost)) -> u64 {
     let post = Arc::new(LockedPost::default());
     let threads = [first, second].map(|f| {
@@ -65,12 +66,12 @@ fn read(post: &LockedPost) {
 }
 
 #[test]
-fn readers_and_writers_of_a_locked_post() {
+fn readers_and_writers_share_a_locked_post() {
     model(|| assert_eq!(share(read, LockedPost::view, LockedPost::view), 2));
 }
 
 #[test]
-fn one_that_gives_up_holds_up_nobody() {
+fn a_writer_that_times_out_blocks_no_other() {
     model(|| {
         let hasty = |post: &LockedPost| {
             post.view_in_time();
@@ -127,7 +128,7 @@ fn each_task_views_a_post_of_its_own() {
 }
 
 #[test]
-fn who_opens_the_door_lets_the_other_pass() {
+fn a_thread_passes_when_another_opens_the_door() {
     model(|| meet_at_a_door(Door::pass));
 }
 
@@ -180,7 +181,7 @@ fn planted_lost_update_on_a_store() {
     model(|| view_a_page_from_two_threads(Pages::view_in_two_steps));
 }
 
-/// The place is taken when the producers come, and the main thread is the consumer.
+/// The queue is full when the producers start, and the main thread is the consumer.
 fn send_through_a_queue<const PRODUCERS: usize>(put: fn(&Queue, u32)) {
     let queue = Queue::new(1);
     queue.put(1);
@@ -207,6 +208,6 @@ fn planted_lost_wake_up_of_a_queue() {
 
 #[test]
 #[ignore = "planted wrong result: fails under the gate"]
-fn planted_wrong_result_of_a_queue_that_looks_once() {
-    model(|| send_through_a_queue::<2>(Queue::put_after_one_look));
+fn planted_wrong_result_of_a_queue_that_checks_once() {
+    model(|| send_through_a_queue::<2>(Queue::put_after_one_check));
 }

@@ -1,4 +1,4 @@
-//! Models of locks and waits that are written on atomics and cells alone, see `atomics.rs`.
+//! Models of locks and waits on atomics and cells alone, see `atomics.rs`.
 
 use downstream::buffering::{Peterson, Room};
 use downstream::latch::{Barrier, Parts};
@@ -8,7 +8,7 @@ use downstream::turns::Turns;
 use phalanx::atomic::{AtomicU32, AtomicUsize, Ordering};
 use phalanx::{model, thread};
 
-/// A second thread and the main one add one each.
+/// A second thread and the main thread add one each.
 fn count_under<L: Default + Sync, T>(lock: fn(&L) -> T, unlock: fn(&L, T)) {
     let (guard, count) = (L::default(), Count::default());
     let add = || {
@@ -45,7 +45,7 @@ fn a_try_lock_in_a_loop_lets_one_in() {
 
 #[test]
 #[ignore = "planted race: fails under the gate"]
-fn planted_race_of_a_spin_lock_that_is_freed_weakly() {
+fn planted_race_of_a_spin_lock_that_is_released_weakly() {
     model(|| count_under(SpinLock::lock_politely, |lock: &SpinLock, ()| lock.unlock_weakly()));
 }
 
@@ -175,7 +175,7 @@ fn meet_twice(wait: fn(&Barrier)) {
 }
 
 #[test]
-fn a_barrier_holds_until_all_have_come() {
+fn a_barrier_holds_until_all_have_arrived() {
     model(|| meet_twice(Barrier::wait));
 }
 
@@ -202,7 +202,7 @@ fn wait_for_an_event(signal: fn(&Event, &thread::Thread)) {
 }
 
 #[test]
-fn an_event_wakes_who_waits_for_it() {
+fn an_event_wakes_its_waiter() {
     model(|| wait_for_an_event(Event::signal));
 }
 
@@ -224,7 +224,7 @@ fn a_worker_stops_when_it_is_told_to() {
     });
 }
 
-/// One thread opens, two mark; whoever marks last must not have closed it again.
+/// One thread opens, two mark; the later mark must not close it again.
 fn open_and_see(see: fn(&Word) -> bool) {
     let word = Word::default();
     let seen = thread::scope(|scope| {
