@@ -2,7 +2,7 @@
 //! checks what each says.
 //!
 //! `// expects NAME: WORDS` are words that the output of test NAME must contain, `// here: NAME` marks a line that it
-//! must name. A test that expects nothing must pass.
+//! must name, `// not here: NAME` one that it must not name. A test that expects nothing must pass.
 
 use phalanx::atomic::{AtomicBool, Ordering};
 use phalanx::cell::UnsafeCell;
@@ -96,8 +96,7 @@ fn a_lock_that_was_unlocked_elsewhere() {
     model(|| {
         let lock = Arc::new(Mutex::new(0));
         let theirs = lock.clone();
-        // Sent away and dropped there: not the line that holds it in the end.
-        let first = lock.lock();
+        let first = lock.lock(); // not here: a_lock_that_was_unlocked_elsewhere
         thread::scope(|scope| drop(scope.spawn(move || drop(first))));
         let guard = lock.lock(); // here: a_lock_that_was_unlocked_elsewhere
         let other = thread::spawn(move || *theirs.lock() += 1); // here: a_lock_that_was_unlocked_elsewhere
@@ -403,7 +402,7 @@ fn lock_outside() {
 }
 
 #[test]
-// expects inside_another: a model inside of a model
+// expects inside_another: a model inside a model
 fn inside_another() {
     model(|| model(|| {})); // here: inside_another
 }
