@@ -1,7 +1,7 @@
 //! Which of `Send`, `Sync`, `Unpin`, `UnwindSafe` and `RefUnwindSafe` each public type is.
 //!
-//! A table, so that a change shows in a diff. The inherent constants of [`Is`] win where their bounds hold, those of
-//! [`IsNot`] are what is left: so a type that gains a trait fails here too.
+//! A table, so that a change shows in a diff. Where their bounds hold, the inherent constants of [`Is`] shadow those of
+//! [`IsNot`], so a type that gains a trait fails here too.
 
 use phalanx::store::{
     DuplicateKey, Entry, IntoIter, NotRemoved, OccupiedEntry, TryReserveError, VacantEntry,

@@ -1,5 +1,5 @@
-//! The mutex beside parking_lot's: random sequences of what never blocks, on one thread or handed
-//! to several in turn, must show the same with both.
+//! The mutex beside parking_lot's: random sequences of calls that don't block, made by one thread or by several in
+//! turn, must have the same results with both.
 
 mod common;
 
@@ -14,7 +14,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// All that a raw lock of this kind can do.
+/// A raw lock with all operations of a mutex.
 trait Raw: RawMutexFair + RawMutexTimed<Duration = Duration, Instant = Instant> + Sync {}
 
 impl<R> Raw for R where
@@ -25,12 +25,12 @@ impl<R> Raw for R where
 #[derive(Clone, Copy, Debug)]
 enum Op {
     Try,
-    /// Waits, if a try tells that there is no need to.
+    /// Locks, if a try says that it won't block.
     Wait,
-    /// With a limit that is over at once.
+    /// With a timeout of zero.
     For,
     Until,
-    // What follows is done with the guard, if there is one.
+    // The following use the guard, if there is one.
     Set,
     Map,
     Bump,
@@ -38,7 +38,7 @@ enum Op {
     UnlockedFair,
     Release,
     ReleaseFair,
-    /// Rarely done: it locks the mutex for good.
+    /// Rare, as it locks the mutex for good.
     Forget,
 }
 
@@ -67,21 +67,21 @@ enum Held<'a, R: Raw> {
     Mapped(MappedMutexGuard<'a, R, u64>),
 }
 
-/// What can be seen of one step.
+/// The visible results of one step.
 #[derive(Debug, PartialEq)]
 struct Seen {
-    /// What came of it; nothing if it was refused, or there was nothing to do it with.
+    /// The result; `None` if the call failed or there was no guard.
     did: Option<u64>,
     locked: bool,
     text: String,
 }
 
-/// Whether a try got a guard, which is released before this returns.
+/// Whether a try returned a guard, which is dropped before this returns.
 fn got<G>(tried: Option<G>) -> bool {
     tried.is_some()
 }
 
-/// One who uses the lock, and the guard it may hold.
+/// A user of the lock, and the guard it may hold.
 struct Player<'a, R: Raw> {
     lock: &'a Mutex<R, Pair>,
     held: Option<Held<'a, R>>,
@@ -166,13 +166,13 @@ impl<R: Raw> Player<'_, R> {
     }
 }
 
-/// Whose turn it is, what to do, and a number to do it with.
+/// The player, the operation, and a number for it.
 type Step = (usize, Op, u64);
 
-/// Orders to a player in another thread, and what it has seen.
+/// Operations for a player in another thread, and its results.
 type Hand = (Sender<(Op, u64)>, Receiver<Seen>);
 
-/// All that can be seen when `players` threads take the steps in turn.
+/// Takes the steps with `players` threads in turn; returns all visible results.
 fn outcome<R: Raw>(players: usize, steps: &[Step]) -> (Vec<Seen>, bool, Pair) {
     let lock = Mutex::<R, Pair>::new((1, 2));
     let mut seen = Vec::new();
@@ -204,7 +204,7 @@ fn outcome<R: Raw>(players: usize, steps: &[Step]) -> (Vec<Seen>, bool, Pair) {
     (seen, lock.is_locked(), lock.into_inner())
 }
 
-/// Compares many sequences.
+/// Compares many random sequences.
 fn compare(cases: u32, players: usize) {
     let steps = vec((0..players, select(&OPS), 0..16_u64), 1..60);
     let config = Config { cases, failure_persistence: None, ..Config::default() };

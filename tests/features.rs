@@ -1,4 +1,4 @@
-//! What the features add: guards that keep their lock alive, locks and stores that serialize.
+//! The optional features: guards that keep their lock alive; locks, stores and counters that serialize.
 
 mod common;
 
@@ -80,13 +80,13 @@ fn counters_serialize_as_numbers_by_themselves_and_in_stores() {
 fn a_store_in_use_by_this_thread_is_an_error_to_serialize() {
     const RULE: &str = "the Store is in use by this thread";
     watchdog(|| {
-        // Read by a lock's word, or past it.
+        // Reads that lock, and reads that bypass the lock.
         for reads in [0, 20_000] {
             let store = Store::from([(1, 1)]);
             (0..reads).for_each(|_| assert_eq!(store.get(&1), Some(1)));
             let refused = || {
                 assert_eq!(serde_json::to_string(&store).unwrap_err().to_string(), RULE);
-                // Another store is none of its business.
+                // Another store isn't in use.
                 assert_eq!(serde_json::to_string(&Store::from([(2, 2)])).unwrap(), r#"{"2":2}"#);
             };
             store.with(&1, |_| refused());

@@ -1,4 +1,4 @@
-//! What each type but the pool does in a forked child. One test, so that no other thread is in a call at the fork.
+//! Each type but the pool in a forked child. A single test, so that no other thread is in a call at the fork.
 
 #![cfg(all(target_os = "linux", not(miri)))]
 
@@ -10,7 +10,7 @@ use phalanx::{Condvar, Mutex, RwMutex, SafeCounter, Store, WaitGroup};
 use std::thread;
 use std::time::Duration;
 
-/// Reads by two threads at once, long enough for a lock to become one that is mostly read.
+/// Reads in two threads at once, often enough for the lock to become biased.
 fn read_often(lock: &RwMutex<u32>) {
     thread::scope(|scope| {
         for _ in 0..2 {
@@ -22,12 +22,12 @@ fn read_often(lock: &RwMutex<u32>) {
 #[test]
 fn the_types_in_a_forked_child() {
     watchdog(|| {
-        what_no_thread_uses_at_the_fork_is_usable_in_the_child();
-        what_a_lost_thread_held_stays_held_in_the_child();
+        types_not_in_use_at_the_fork_work_in_the_child();
+        locks_held_by_other_threads_stay_held_in_the_child();
     });
 }
 
-fn what_no_thread_uses_at_the_fork_is_usable_in_the_child() {
+fn types_not_in_use_at_the_fork_work_in_the_child() {
     let (mutex, changed) = (Mutex::new(1), Condvar::new());
     let lock = RwMutex::new(1);
     let (group, counter) = (WaitGroup::new(), SafeCounter::new());
@@ -51,7 +51,7 @@ fn what_no_thread_uses_at_the_fork_is_usable_in_the_child() {
             changed.wait_while(&mut guard, |value| *value < 3);
         });
         assert!(changed.wait_for(&mut mutex.lock(), Duration::ZERO).timed_out());
-        // The reads of threads that had ended hold up no writer.
+        // The marks of threads that had ended don't block a writer.
         *lock.write() += 1;
         assert_eq!((*lock.read(), *lock.upgradable_read()), (2, 2));
         assert!(lock.try_write().is_some());
@@ -70,7 +70,7 @@ fn what_no_thread_uses_at_the_fork_is_usable_in_the_child() {
     uses_all();
 }
 
-fn what_a_lost_thread_held_stays_held_in_the_child() {
+fn locks_held_by_other_threads_stay_held_in_the_child() {
     let (mutex, lock) = (Mutex::new(()), RwMutex::new(()));
     let (held, forked) = (std::sync::Barrier::new(2), std::sync::Barrier::new(2));
     thread::scope(|scope| {

@@ -1,4 +1,4 @@
-//! What a counter may answer, as its documentation has it.
+//! What a counter may return, according to its documentation.
 
 #![allow(dead_code, reason = "each test file uses its own part")]
 
@@ -14,7 +14,7 @@ pub(crate) enum Count {
     Take(i64),
 }
 
-/// What a counter is for one thread.
+/// A counter on one thread.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Total(i64);
 
@@ -33,7 +33,7 @@ impl Sequential for Total {
     }
 }
 
-/// Turns each take into the two steps that it is beside a `get`: a get, and a subtraction.
+/// Replaces each take by a get and a subtraction, the two steps that a concurrent `get` may see.
 pub(crate) fn in_two_steps(history: &[Call<Count>]) -> Vec<Call<Count>> {
     let steps = |call: &Call<Count>| match call.op {
         Count::Take(result) => vec![Count::Get(result), Count::Add(result.wrapping_neg())],
@@ -43,8 +43,8 @@ pub(crate) fn in_two_steps(history: &[Call<Count>]) -> Vec<Call<Count>> {
     history.flat_map(|call| steps(call).into_iter().map(|op| Call { op, ..*call })).collect()
 }
 
-/// Whether each `get` counts all additions before it, none after it, and of those beside it the first
-/// so many of each thread. `threads` has each thread's calls in its own order.
+/// Whether each `get` counts all additions that returned before it, none that began after it, and of each thread's
+/// concurrent ones a prefix. `threads` has each thread's calls in its own order.
 pub(crate) fn counts_what_it_may(threads: &[Vec<Call<Count>>]) -> bool {
     let all = || threads.iter().flatten();
     all().all(|call| match call.op {

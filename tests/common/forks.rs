@@ -2,11 +2,11 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Forks. `None` in the child, which is killed if it hangs.
+/// Forks. Returns `None` in the child, which is killed if it hangs.
 pub(crate) fn fork() -> Option<libc::pid_t> {
-    // SAFETY: takes nothing. What the child does afterwards is what is tested.
+    // SAFETY: no arguments. What the child does afterwards is what is tested.
     let child = unsafe { libc::fork() };
-    assert!(child >= 0, "the system gives no process");
+    assert!(child >= 0, "the system refuses a process");
     if child == 0 {
         // SAFETY: takes a number.
         unsafe { libc::alarm(60) };
@@ -20,7 +20,7 @@ pub(crate) fn end(succeeded: bool) -> ! {
     unsafe { libc::_exit(if succeeded { 0 } else { 1 }) }
 }
 
-/// How a child ended: its code, or `Err` with the signal that killed it.
+/// Waits for a child. Returns its exit code, or `Err` with the signal that killed it.
 pub(crate) fn outcome(child: libc::pid_t) -> Result<i32, i32> {
     let mut status = 0;
     // SAFETY: `status` is there to be written.
@@ -33,7 +33,7 @@ pub(crate) fn outcome(child: libc::pid_t) -> Result<i32, i32> {
     }
 }
 
-/// Runs `check` in a forked child, which must not panic there, or hang.
+/// Runs `check` in a forked child; fails if it panics or hangs there.
 #[track_caller]
 pub(crate) fn in_child(check: impl FnOnce()) {
     let Some(child) = fork() else { end(catch_unwind(AssertUnwindSafe(check)).is_ok()) };

@@ -1,8 +1,8 @@
 //! Histories of calls on a shared object, and whether some order of them explains all results.
 //!
-//! Wing and Gong, "Testing and Verifying Concurrent Objects" (1993): a history is *linearizable* if the
-//! calls can be put in an order that keeps every call behind those that returned before it began, and in
-//! which each result is what a sequential object would give.
+//! Wing and Gong, "Testing and Verifying Concurrent Objects" (1993): a history is *linearizable* if its calls can be
+//! ordered so that each comes after the calls that had returned before it began, and each has the result that it would
+//! have on one thread.
 
 #![allow(dead_code, reason = "each test file uses its own part")]
 
@@ -10,14 +10,14 @@ use phalanx::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::collections::HashSet;
 use std::hash::Hash;
 
-/// Gives the times of calls. Under the model a point of choice.
+/// Stamps calls with times. In a model each stamp is a point of choice.
 #[derive(Debug)]
 pub(crate) struct Clock(AtomicUsize);
 
 /// A call that has returned.
 #[derive(Clone, Debug)]
 pub(crate) struct Call<O> {
-    /// What was called, and what it gave.
+    /// The call and its result.
     pub(crate) op: O,
     pub(crate) called: usize,
     pub(crate) returned: usize,
@@ -28,7 +28,7 @@ impl Clock {
         Clock(AtomicUsize::new(0))
     }
 
-    /// Makes a call, and notes what it was by its result.
+    /// Makes a call and returns its record, in which `op` names the call by its result.
     pub(crate) fn record<R, O>(
         &self,
         call: impl FnOnce() -> R,
@@ -41,16 +41,16 @@ impl Clock {
     }
 }
 
-/// A sequential object: a state, and what a call does to it.
+/// An object on one thread: a state, and the effect of a call on it.
 pub(crate) trait Sequential: Clone + Eq + Hash {
     type Op;
-    /// Whether a call with this result is possible now; the state is that after it.
+    /// Makes the call, and returns whether its result is right.
     fn allows(&mut self, op: &Self::Op) -> bool;
 }
 
-/// Whether the calls, 64 at most, can be put in order.
+/// Whether some order explains the calls, of which there may be 64.
 pub(crate) fn is_linearizable<S: Sequential>(start: S, history: &[Call<S::Op>]) -> bool {
-    assert!(history.len() <= 64, "too long a history");
+    assert!(history.len() <= 64, "the history is too long");
     explains(start, history, 0, &mut HashSet::new())
 }
 

@@ -1,4 +1,4 @@
-//! What the tests of the locks share: values that show a torn access, and readers in company.
+//! What the tests of the locks share: values that show a torn access, and readers that overlap.
 
 use phalanx::lock_api::{RawRwLock, RwLock};
 use std::hint::black_box;
@@ -6,8 +6,8 @@ use std::marker::PhantomData;
 use std::sync::Barrier;
 use std::thread;
 
-/// A number in several words that are written one by one: it is torn where a lock lets somebody
-/// look, or write, beside a writer.
+/// A number kept in several words, written one by one. It is torn if a lock lets another thread read or write
+/// beside a writer.
 #[derive(Debug)]
 pub(crate) struct Words([u64; 8]);
 
@@ -16,7 +16,7 @@ impl Words {
         Words([0; 8])
     }
 
-    /// The number; panics if it is torn.
+    /// Returns the number; panics if it is torn.
     #[track_caller]
     pub(crate) fn get(&self) -> u64 {
         let first = black_box(self.0[0]);
@@ -37,7 +37,7 @@ impl Words {
     }
 }
 
-/// The same numbers in every run, well mixed.
+/// Pseudo-random numbers, the same in every run (xorshift).
 #[derive(Debug)]
 pub(crate) struct Dice(u64);
 
@@ -46,7 +46,7 @@ impl Dice {
         Dice(seed.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15))
     }
 
-    /// A number below `sides`.
+    /// Returns a number below `sides`.
     pub(crate) fn roll(&mut self, sides: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
@@ -55,19 +55,19 @@ impl Dice {
     }
 }
 
-/// Has `threads` threads hold a read lock at once, then read `reads` times each: a lock that
-/// changes its ways when readers come in company does so. Nobody may write meanwhile.
+/// In `threads` threads, holds a read lock in all of them at once, then reads `reads` times in each: enough for a lock
+/// to become biased. No other thread may write meanwhile.
 pub(crate) fn read_together<R, T>(lock: &RwLock<R, T>, threads: usize, reads: usize)
 where
     R: RawRwLock + Sync,
     T: Send + Sync,
 {
-    let company = Barrier::new(threads);
+    let all_inside = Barrier::new(threads);
     thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
                 let guard = lock.read();
-                company.wait();
+                all_inside.wait();
                 drop(guard);
                 for _ in 0..reads {
                     drop(lock.read());
@@ -77,7 +77,7 @@ where
     });
 }
 
-/// Whether a type is `Send` and `Sync`: the inherent constants win where their bounds hold.
+/// Whether a type is `Send` and `Sync`: where their bounds hold, the inherent constants shadow the trait's.
 #[derive(Debug)]
 pub(crate) struct Goes<T: ?Sized>(PhantomData<T>);
 

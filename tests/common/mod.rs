@@ -1,4 +1,4 @@
-//! What the tests share: a watchdog, panics looked at closely, and what locks are tested with.
+//! What the tests share: a watchdog, stress for a time, panics with their message and location, values for locks.
 
 #![allow(dead_code, reason = "each test file uses its own part")]
 
@@ -17,7 +17,7 @@ use std::sync::{Arc, Once};
 use std::thread;
 use std::time::Duration;
 
-/// Far more than any test takes on a loaded machine with a sanitizer.
+/// Far longer than any test takes on a loaded machine with a sanitizer.
 const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Runs `test` in a thread of its own, and fails with a message if it hangs.
@@ -42,7 +42,7 @@ pub(crate) fn watchdog(test: impl FnOnce() + Send + 'static) {
     }
 }
 
-/// A panic, as the panic hook saw it.
+/// A panic, as the panic hook sees it.
 #[derive(Debug)]
 pub(crate) struct Seen {
     pub(crate) message: String,
@@ -54,7 +54,7 @@ thread_local! {
     static SEEN: RefCell<Option<Option<Seen>>> = const { RefCell::new(None) };
 }
 
-/// The panic of `f`, which must panic, without its noise.
+/// Calls `f`, which must panic, and returns its panic. Prints nothing.
 #[track_caller]
 pub(crate) fn panic_of<R>(f: impl FnOnce() -> R) -> Seen {
     static HOOK: Once = Once::new();
@@ -63,17 +63,17 @@ pub(crate) fn panic_of<R>(f: impl FnOnce() -> R) -> Seen {
         panic::set_hook(Box::new(move |info| {
             let watched = SEEN.try_with(|seen| match &mut *seen.borrow_mut() {
                 Some(slot) => {
-                    let place = info.location().expect("a panic has a place");
+                    let location = info.location().expect("a panic has a location");
                     *slot = Some(Seen {
                         message: info.payload_as_str().unwrap_or("").to_owned(),
-                        file: place.file().to_owned(),
-                        line: place.line(),
+                        file: location.file().to_owned(),
+                        line: location.line(),
                     });
                     true
                 }
                 None => false,
             });
-            // A thread that is ending has nothing to say.
+            // A thread that is ending is not watched, and prints nothing.
             if !watched.unwrap_or(true) {
                 previous(info);
             }
@@ -86,7 +86,7 @@ pub(crate) fn panic_of<R>(f: impl FnOnce() -> R) -> Seen {
     seen.expect("the hook runs before the unwinding")
 }
 
-/// For what a call gives that nobody wants here.
+/// Drops a result that the test doesn't need.
 pub(crate) fn ignore<T>(_: T) {}
 
 /// Counts its drops.
