@@ -171,7 +171,7 @@ fn a_read_guard_outlives_its_thread_and_its_successors() {
                 elsewhere(move || drop(guard));
             }
             assert!(!lock.is_locked());
-            *lock.try_write().expect("nobody is left") += 1;
+            *lock.try_write().expect("all guards are dropped") += 1;
         }
         assert_eq!(lock.into_inner(), 3);
     });

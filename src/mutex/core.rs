@@ -422,6 +422,13 @@ impl Word {
         self.wait_for_grant(Some(deadline)) == Parked::Handed
     }
 
+    /// Locks as the starving thread, without a deadline.
+    pub(super) fn lock_as_starving(&self) {
+        if self.wait_for_grant(None) != Parked::Handed {
+            self.lock();
+        }
+    }
+
     /// Locks as a thread whose wake-up was spurious.
     pub(super) fn lock_as_woken(&self) {
         assert!(self.lock_contended(WOKEN, None), "a wait without a deadline timed out");

@@ -1,9 +1,9 @@
-//! Holds the layers: a file uses only what stands below it, and only the lowest layer touches the machine. Holds the
+//! Checks the layers: a file uses only what stands below it, and only the lowest layer touches the machine. Checks the
 //! sizes of files and functions too.
 //!
 //! `CONTRIBUTING.md` describes the layers. These tests read the paths that each file names, in `use` trees, in code
-//! and in macros' braces, and resolve them to modules. Each exception is listed by name, and fails when it is one no
-//! more.
+//! and in macros' braces, and resolve them to modules. Each exception is listed by name, and fails when it no longer
+//! applies.
 
 mod paths;
 mod sizes;

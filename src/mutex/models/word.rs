@@ -87,7 +87,7 @@ fn a_starving_thread_that_times_out_wakes_another_that_starves() {
         shared.lock.lock();
         shared.lock.mark_starving();
         let patient = spawn(&shared, |it| {
-            it.lock.lock_as_woken();
+            it.lock.lock_as_starving();
             it.value.add(1);
             it.lock.unlock();
         });
