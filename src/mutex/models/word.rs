@@ -78,7 +78,28 @@ fn a_starving_thread_that_times_out_leaves_the_lock_to_others() {
     });
 }
 
-/// After a spurious wake-up two threads may starve. The one that times out clears the bit of both, so the other
+/// After a spurious wake-up two threads may starve. The unlock that grants the lock must wake both, as the one that
+/// comes too late must start again.
+#[test]
+fn two_starving_threads_both_get_the_lock() {
+    model(|| {
+        let shared = Guarded::<Word>::new();
+        shared.lock.lock();
+        shared.lock.mark_starving();
+        let starving = [(); 2].map(|()| {
+            spawn(&shared, |it| {
+                it.lock.lock_as_starving();
+                it.value.add(1);
+                it.lock.unlock();
+            })
+        });
+        shared.lock.unlock();
+        starving.into_iter().for_each(Running::join);
+        shared.is(2);
+    });
+}
+
+/// Two threads may starve. The one that times out clears the bit of both, so the other
 /// must start again: no unlock would grant it the lock.
 #[test]
 fn a_starving_thread_that_times_out_wakes_another_that_starves() {
