@@ -1,7 +1,5 @@
-//! Writes down which versions are about to be measured.
-//!
-//! The lock file is the only place that knows them; it lies beside this package,
-//! or above it where the package is a workspace member.
+//! Writes down the versions of the measured libraries, from the lock file beside this package or, in a
+//! workspace, above it.
 
 use std::path::{Path, PathBuf};
 
@@ -43,8 +41,7 @@ fn main() {
             }
         }
     }
-    // Others in the tree may bring an older version of the same library along;
-    // what we name ourselves is the newest.
+    // Other packages may depend on an older version of a library; this one depends on the newest.
     found.sort_by(|a, b| (&a.0, numbers(&a.1)).cmp(&(&b.0, numbers(&b.1))));
     found.reverse();
     found.dedup_by(|a, b| a.0 == b.0);

@@ -14,7 +14,7 @@ type condvarTask struct {
 }
 
 const (
-	// Long enough for a goroutine that waits to be off its processor.
+	// Long enough for a waiting goroutine to be parked.
 	asleepAfter = 100 * time.Microsecond
 	waiters     = 10
 	// Passes that warm up.
@@ -83,7 +83,7 @@ func pingPong(span time.Duration) reply {
 	return latencies(thin(took[condvarWarm:]))
 }
 
-// gate is where ten goroutines wait until the epoch changes.
+// Ten goroutines wait at a gate until the epoch changes.
 type gate struct {
 	sync.Mutex
 	opened  *sync.Cond
@@ -92,7 +92,7 @@ type gate struct {
 	over    bool
 }
 
-// gather returns when all ten wait at the gate, and have had the time to go to sleep.
+// gather returns when all ten wait at the gate, and have had time to be parked.
 func (g *gate) gather() {
 	for all := false; !all; {
 		time.Sleep(asleepAfter)
@@ -108,8 +108,8 @@ func notifyAll(span time.Duration, held bool) reply {
 	g.opened = sync.NewCond(&g.Mutex)
 	base := time.Now()
 	var left, last padded
-	// together keeps those that have left from coming back before all have, and tells
-	// the notifier of it.
+	// together keeps goroutines that have left from returning before all have, and wakes
+	// the notifier then.
 	together := newBarrier(waiters + 1)
 	var ended sync.WaitGroup
 	for range waiters {
@@ -161,7 +161,7 @@ func notifyAll(span time.Duration, held bool) reply {
 	}}
 }
 
-// barrier lets so many goroutines go on together, again and again.
+// barrier lets a number of goroutines go on together, again and again.
 type barrier struct {
 	sync.Mutex
 	all, here int

@@ -52,12 +52,12 @@ func latencies(nanos []uint32) reply {
 	return reply{Samples: [][2]any{{"", nanos}}}
 }
 
-// nanos gives a duration as a sample: one of more than 4.29 s as the largest there is.
+// nanos returns a duration as a sample, at most 4.29 s.
 func nanos(took time.Duration) uint32 {
 	return uint32(min(took, math.MaxUint32))
 }
 
-// thin keeps so many samples, evenly spaced in their order, as src/stats.rs does.
+// thin keeps at most 4096 samples, evenly spaced in sorted order, as src/stats.rs does.
 func thin(all []uint32) []uint32 {
 	const kept = 4096
 	slices.Sort(all)
@@ -97,7 +97,7 @@ func answer(line []byte) reply {
 		return reply{Error: "no group " + r.Group}
 	}
 	nsPerStep = r.PerStep
-	// What the last round left behind is collected before this one, not during it.
+	// The garbage of the last round is collected before this one, not during it.
 	runtime.GC()
 	return group(&r)
 }
@@ -123,8 +123,8 @@ func main() {
 	}
 }
 
-// requests gives the lines of standard input. Its end ends the process, also in the
-// middle of a round: whoever asked for it is gone.
+// requests returns the lines of standard input. When it ends, the process exits, even in the
+// middle of a round: nothing would read the answer.
 func requests() <-chan []byte {
 	lines := make(chan []byte)
 	go func() {

@@ -20,11 +20,11 @@ type poolTask struct {
 const (
 	seats = 3
 	idle  = 200 * time.Microsecond
-	// What cannot be told from no processor time at all, in µs a second.
+	// Processor time that can't be told from none, in µs per second.
 	nothing = 50
 )
 
-// chunkOf makes the loop over a chunk of the batch, for a load.
+// chunkOf returns the loop over a chunk of the batch for the task's load.
 func chunkOf(t poolTask) func(items, results []uint64) {
 	var name string
 	var even struct{ Even uint64 }
@@ -160,8 +160,8 @@ func longBatches(items []uint64, f func(items, results []uint64), budget time.Du
 	return one((each[(len(each)-1)/2] + each[len(each)/2]) / 2)
 }
 
-// asleep gives the processor time used while there is nothing to do. Go cannot tell
-// its pool's share from that of the goroutine that sleeps here.
+// asleep returns the processor time used while there is nothing to do, which in Go contains
+// that of the goroutine that sleeps here.
 func asleep() reply {
 	time.Sleep(10 * time.Millisecond)
 	start, before := time.Now(), processTime()

@@ -45,7 +45,7 @@ func (g *guarded) bump() {
 	g.Unlock()
 }
 
-// tally is what all goroutines found and did.
+// tally sums up what all goroutines did.
 type tally struct{ torn, writes atomic.Uint64 }
 
 func (t *tally) verdict(lock *guarded) *reply {
@@ -223,7 +223,7 @@ func rwlockBesideHogs(r *request, t rwlockTask) reply {
 	return waits.reply()
 }
 
-// rwlockHog writes once in four times, and reads otherwise.
+// rwlockHog writes in one of four operations, and reads otherwise.
 func rwlockHog(lock *guarded, turns *padded, inside int, w *worker, all *tally) {
 	random := rng(w.index)
 	var torn, writes uint64

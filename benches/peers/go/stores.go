@@ -13,7 +13,7 @@ type storeTask struct {
 	Seed    uint64
 }
 
-// A script is kept for the row that follows it, as on the other side.
+// A row's script is kept between rounds, as in src/groups/stores.
 var (
 	scriptFor storeTask
 	scriptNow []uint32

@@ -73,8 +73,8 @@ func burst() (time.Duration, int64) {
 			for ready.Load() < doers {
 				runtime.Gosched()
 			}
-			// Awake from here on, each on a processor of its own, as the threads on the
-			// other side are: doers that gave theirs up would start one after another.
+			// Spins, as the threads in src/groups/wait_groups do: goroutines that yielded
+			// would start one after another.
 			for !start.Load() {
 			}
 			for i := 0; i < each-1; i++ {
@@ -93,9 +93,9 @@ func burst() (time.Duration, int64) {
 	return time.Since(began), finished.Load()
 }
 
-// handoffs times the way from Done to the return of Wait. The two goroutines take
-// turns over a channel: a goroutine that is awake and spinning, as the thread on the
-// other side is, would keep its processor from the one that it has just woken.
+// handoffs times from Done to the return of Wait. The two goroutines alternate by a channel: a
+// goroutine that spins, as the thread in src/groups/wait_groups does, would keep its processor
+// from the goroutine that it has just woken.
 func handoffs(samples int, waited time.Duration) reply {
 	warm := samples/10 + 1
 	count := samples + warm

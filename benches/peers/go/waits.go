@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// What one goroutine waits for a lock that others hardly let go, as in
+// The waits of one goroutine for a lock that others hold most of the time, as in
 // src/groups/waits.rs.
 
 const (
@@ -13,10 +13,10 @@ const (
 	away = 200 * time.Microsecond
 )
 
-// waits are those of one goroutine, and by how many turns of others each was passed.
+// waits are the waits of one goroutine, and the acquisitions by others during each.
 type waits struct{ nanos, turns []uint32 }
 
-// add adds a wait and stays away for a while, asleep.
+// add adds a wait, and sleeps for a while.
 func (w *waits) add(took time.Duration, turns uint64) {
 	w.nanos = append(w.nanos, nanos(took))
 	w.turns = append(w.turns, uint32(min(turns, math.MaxUint32)))

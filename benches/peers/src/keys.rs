@@ -1,16 +1,15 @@
 //! Random choices with fixed seeds: which key, and read or write.
 //!
-//! Every contender of a row follows the same script, drawn once before the
-//! row, so that nobody is lucky and sampling costs nothing inside a window. Go
-//! draws the same script from the same generator on its side.
+//! Every contender of a row follows the same script. It is drawn once before the row, so that drawing
+//! costs nothing inside a window. Go draws the same script from the same generator.
 
 /// Marks a script entry as a write; the rest of the entry is the key.
 pub const WRITE: u32 = 1 << 31;
 
-/// Length of a script. A power of two, and longer than the largest key set.
+/// Length of a script. A power of two, and more than the number of keys.
 pub const SCRIPT: usize = 1 << 18;
 
-/// SplitMix64: tiny, well mixed, and the same few lines in Go.
+/// SplitMix64: small, well mixed, and the same few lines in Go.
 #[derive(Clone)]
 pub struct Rng(u64);
 
@@ -34,8 +33,8 @@ impl Rng {
     }
 }
 
-/// Zipf's law over `0..n` with exponent 1: key `k` is drawn `1 / (k + 1)` as
-/// often as key 0. Inverse of the cumulative weights, by binary search.
+/// Zipf's law over `0..n` with exponent 1: key `k` is drawn `1 / (k + 1)` times as often as key 0.
+/// Draws by binary search in the cumulative weights.
 pub struct Zipf {
     cumulative: Vec<f64>,
 }
@@ -59,8 +58,7 @@ impl Zipf {
     }
 }
 
-/// A script of `SCRIPT` operations over `keys` keys, `reads` per mille of them
-/// reads.
+/// Draws a script of `SCRIPT` operations over `keys` keys.
 pub fn script(keys: usize, zipf: bool, reads_per_mille: u64, seed: u64) -> Vec<u32> {
     let mut rng = Rng::new(seed);
     let law = zipf.then(|| Zipf::new(keys));
@@ -108,14 +106,14 @@ mod tests {
     }
 
     #[test]
-    fn the_same_seed_gives_the_same_script() {
+    fn the_same_seed_draws_the_same_script() {
         assert_eq!(script(100, true, 500, 3), script(100, true, 500, 3));
         assert_ne!(script(100, true, 500, 3), script(100, true, 500, 4));
     }
 
-    /// Go's test of its own script has the same numbers.
+    /// Go's test of its own script expects the same numbers.
     #[test]
-    fn scripts_are_those_that_go_follows() {
+    fn scripts_are_the_same_as_in_go() {
         let sum = |script: Vec<u32>| {
             let fold = |sum: u64, op| sum.wrapping_mul(31).wrapping_add(u64::from(op));
             script.into_iter().fold(0, fold)

@@ -1,4 +1,4 @@
-//! What a figure was taken on, written beside it: without that it means nothing.
+//! The machine and the software that a figure was measured on.
 
 use serde::{Deserialize, Serialize};
 use std::process::Command;
@@ -12,7 +12,7 @@ pub struct Machine {
     pub cores: usize,
     pub kernel: String,
     pub rustc: String,
-    /// As `go version` says it; `None` without a Go.
+    /// As printed by `go version`; `None` without Go.
     pub go: Option<String>,
     /// Every library measured, `name version`.
     pub crates: Vec<String>,
@@ -21,14 +21,14 @@ pub struct Machine {
 }
 
 impl Machine {
-    pub fn look(ns_per_step: f64, go: Option<&str>) -> Self {
+    pub fn detect(ns_per_step: f64, go: Option<&str>) -> Self {
         Self {
             date: date(),
             command: command(),
             processor: processor(),
             cores: crate::plan::cores(),
             kernel: first_line("/proc/sys/kernel/osrelease"),
-            rustc: said("rustc", "--version"),
+            rustc: output_of("rustc", "--version"),
             go: go.map(str::to_owned),
             crates: crates(include_str!(concat!(env!("OUT_DIR"), "/versions"))),
             ns_per_step,
@@ -36,12 +36,12 @@ impl Machine {
     }
 }
 
-/// Seconds are enough, in UTC.
+/// Now, in UTC, to the second.
 fn date() -> String {
     humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string()
 }
 
-/// The command as a reader can repeat it, wherever the binary lies.
+/// The command that repeats this run, wherever the binary is.
 fn command() -> String {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
     let run = "cargo run --release -p phalanx-peers --";
@@ -60,7 +60,7 @@ fn first_line(path: &str) -> String {
     text.lines().next().unwrap_or("unknown").to_owned()
 }
 
-fn said(program: &str, argument: &str) -> String {
+fn output_of(program: &str, argument: &str) -> String {
     let output = Command::new(program).arg(argument).output();
     output.map_or_else(
         |_| "unknown".to_owned(),

@@ -1,10 +1,10 @@
 //! Measures phalanx beside every peer library, and Go, and draws the results.
 //!
-//! `measure` runs groups and prints Markdown tables; `report` draws charts and a
-//! page from what `measure` kept. METHOD.md says how, and why that is fair.
+//! `measure` runs groups, prints Markdown tables and keeps the samples. `report` turns them into charts
+//! and a page. METHOD.md says how, and why that is fair.
 
 mod affinity;
-mod company;
+mod background;
 mod entry;
 mod go;
 mod groups;
@@ -51,32 +51,32 @@ struct MeasureArgs {
     /// Groups to run; all if none is named
     #[arg(value_parser = clap::builder::PossibleValuesParser::new(groups::names()))]
     groups: Vec<String>,
-    /// Few, short rounds and fewer rows: about a minute for one group
+    /// Use few short rounds and fewer rows: about a minute for one group
     #[arg(long)]
     quick: bool,
-    /// Rounds of each row that count
+    /// Count so many rounds of each row
     #[arg(long)]
     rounds: Option<usize>,
-    /// Thread counts, for the rows that have them
+    /// Use these thread counts, in the rows that have several
     #[arg(long, value_delimiter = ',', value_parser = thread_count)]
     threads: Option<Vec<usize>>,
     /// Use only so many cores
     #[arg(long)]
     cores: Option<usize>,
-    /// Only contenders whose names contain one of these, and the limit
+    /// Measure only contenders whose names contain one of these, and the limit
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
-    /// Only rows whose labels contain this, such as "idle" or "threads 4"
+    /// Measure only rows whose labels contain this, such as "idle" or "threads 4"
     #[arg(long)]
     rows: Option<String>,
-    /// Where to keep the raw samples
+    /// Keep the raw samples in this folder
     #[arg(long, default_value = "target/peers")]
     out: PathBuf,
 }
 
 #[derive(Args)]
 struct ReportArgs {
-    /// Where `measure` kept its samples
+    /// Read the samples from this folder
     #[arg(long = "in", default_value = "target/peers")]
     input: PathBuf,
     /// Write this machine's section of docs/benchmarks.md instead, to standard output
@@ -85,7 +85,7 @@ struct ReportArgs {
     /// Replace the section of the same machine in this file
     #[arg(long, requires = "machine")]
     into: Option<PathBuf>,
-    /// Where to write the page and the charts
+    /// Write the page and the charts to this folder
     #[arg(long, default_value = "target/peers/report")]
     out: PathBuf,
 }
@@ -93,7 +93,7 @@ struct ReportArgs {
 fn thread_count(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(n @ 1..=1024) => Ok(n),
-        _ => Err("a number of threads lies between 1 and 1024".to_owned()),
+        _ => Err("expected a number of threads from 1 to 1024".to_owned()),
     }
 }
 
@@ -149,9 +149,9 @@ fn measure_here(args: &MeasureArgs, groups: &[Group]) -> Result<(), String> {
     let go = go::Go::start().inspect_err(|why| eprintln!("Go is left out: {why}")).ok();
     let calibration = work::Calibration::measure();
     let go_facts = go.as_ref().map(|go| go.version.as_str());
-    let machine = machine::Machine::look(calibration.ns_per_step, go_facts);
-    let company = company::Company::NONE;
-    let mut context = Context { plan, calibration, company, go };
+    let machine = machine::Machine::detect(calibration.ns_per_step, go_facts);
+    let background = background::Background::NONE;
+    let mut context = Context { plan, calibration, background, go };
     let watchdog = watchdog::Watchdog::start();
     for group in groups {
         let run = Run {
@@ -191,9 +191,9 @@ fn measure_apart(args: &MeasureArgs, group: &Group) -> Result<(), String> {
     }
 }
 
-/// Lets the allocator keep what is freed. Left alone, glibc gives large blocks back
-/// or not depending on what ran before, and a batch's 8 MB of results then cost
-/// more in page faults than in tasks.
+/// Makes the allocator keep freed memory. Otherwise glibc returns large blocks to the system or not
+/// depending on what ran before, and the page faults of a batch's 8 MB of results cost more than its
+/// tasks.
 fn keep_memory() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     for (parameter, bytes) in
@@ -202,7 +202,7 @@ fn keep_memory() {
         // SAFETY: mallopt takes any value; no other thread allocates yet.
         let set = unsafe { libc::mallopt(parameter, bytes) };
         if set == 0 {
-            eprintln!("the allocator keeps its own mind about returning memory");
+            eprintln!("the allocator refuses to keep freed memory");
         }
     }
 }
@@ -224,7 +224,10 @@ fn print(run: &Run) {
         }
     }
     if noisy {
-        println!("{} others used the machine during some of the rounds.\n", markdown::NOISY);
+        println!(
+            "{} other processes used the machine during some of the rounds.\n",
+            markdown::NOISY
+        );
     }
     let machine = &run.machine;
     println!(

@@ -1,9 +1,9 @@
-//! Tables in Markdown: the best peer in bold, ours beside it, and the ratio.
+//! Tables in Markdown, with the best peer in bold and the ratio of ours to it.
 
 use crate::entry::Role;
 use crate::summary::{Cell, Column, Line, Table};
 
-/// Follows a figure of which some rounds were noisy.
+/// Follows a figure some of whose rounds were noisy.
 pub const NOISY: &str = "\\*";
 
 /// Three significant digits, thousands separated: 0.284, 12.3, 24,500.
@@ -31,8 +31,8 @@ fn thousands(value: f64) -> String {
     out
 }
 
-/// The leading columns of a table: its rows' parameters, and "figure" and "unit"
-/// where they differ from line to line.
+/// The leading columns of a table: the parameters of its rows, and "figure" and "unit" where they differ
+/// from line to line.
 pub fn leading(table: &Table) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     for (name, _) in table.lines.iter().flat_map(|line| &line.params) {
@@ -60,7 +60,7 @@ pub fn units(table: &Table) -> Vec<&str> {
     units
 }
 
-/// What a line says in a leading column.
+/// A line's cell in a leading column.
 pub fn leading_cell<'a>(line: &'a Line, name: &str) -> &'a str {
     match name {
         "figure" if line.param("figure").is_none() => &line.figure,

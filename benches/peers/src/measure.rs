@@ -1,10 +1,9 @@
 //! Runs rows: contenders interleaved round by round, noisy passes repeated.
 //!
-//! A pass lets every contender of the row run one round, one after another,
-//! starting one place further each time, so that a machine that slows down or a
-//! contender that leaves it warm favours nobody. A pass in which others used the
-//! machine is repeated, a bounded number of times; if quiet ones stay too few, the
-//! least noisy are taken, and marked.
+//! A pass runs one round of every contender of the row, one after another. Each pass starts with the
+//! next contender, so that a machine that slows down or a contender that leaves caches warm favours
+//! none. A pass in which other processes used the machine is repeated, a bounded number of times. If
+//! there are still too few quiet passes, the least noisy ones count, and their figures are marked.
 
 use crate::entry::{Group, Row};
 use crate::noise::{Noise, Watch};
@@ -16,6 +15,9 @@ use crate::watchdog::Watchdog;
 pub fn group(group: &Group, context: &mut Context, watchdog: &Watchdog) -> Vec<RowRecord> {
     let mut rows = (group.rows)(&context.plan);
     rows.retain(|row| context.plan.keeps_row(row));
+    if rows.is_empty() {
+        eprintln!("{}: no row's label contains what was asked for", group.name);
+    }
     for row in &mut rows {
         row.runners.retain(|runner| context.plan.keeps(runner));
     }
@@ -39,7 +41,7 @@ fn measure_row(row: Row, at: usize, context: &mut Context, watchdog: &Watchdog) 
         })
         .collect();
     let mut passes: Vec<Noise> = Vec::new();
-    let (wanted, most) = context.plan.passes(row.company);
+    let (wanted, most) = context.plan.passes(row.background);
     while passes.len() < most && quiet(&passes) < wanted {
         passes.push(pass(&row, at, passes.len(), &mut contenders, context, watchdog));
     }
@@ -56,7 +58,7 @@ fn quiet(passes: &[Noise]) -> usize {
     passes.iter().filter(|noise| !noise.noisy).count()
 }
 
-/// One round of every contender; a contender that fails is out of the row.
+/// Runs one round of every contender. A contender that fails is out of the row.
 fn pass(
     row: &Row,
     at: usize,
@@ -75,10 +77,10 @@ fn pass(
             continue;
         }
         let _guard = watchdog.watch(format!("{}, {}", runner.name, row.label()));
-        context.company = row.company;
-        let company = row.company.start();
+        context.background = row.background;
+        let background = row.background.start();
         let outcome = (runner.round)(context);
-        drop(company);
+        drop(background);
         match outcome {
             Ok(outcome) => record.rounds.push(RoundRecord::new(number, outcome)),
             Err(why) => {
@@ -90,7 +92,7 @@ fn pass(
     watch.stop(child)
 }
 
-/// Chooses the passes that count, the quietest ones, and marks the noisy.
+/// Marks the rounds of the passes that count, and those of noisy passes.
 fn mark(contenders: &mut [ContenderRecord], passes: &[Noise], wanted: usize) {
     let chosen = choose(passes, wanted);
     for round in contenders.iter_mut().flat_map(|c| &mut c.rounds) {
@@ -101,15 +103,15 @@ fn mark(contenders: &mut [ContenderRecord], passes: &[Noise], wanted: usize) {
     }
 }
 
-/// The passes that count: quiet ones first, then the least noisy.
+/// Chooses the passes that count: quiet ones first, then the least noisy.
 fn choose(passes: &[Noise], wanted: usize) -> Vec<usize> {
     let mut order: Vec<usize> = (0..passes.len()).collect();
     order.sort_by(|&a, &b| {
         let key = |i: usize| (passes[i].noisy, passes[i].others);
         let ((noisy_a, others_a), (noisy_b, others_b)) = (key(a), key(b));
         let noisy = noisy_a.cmp(&noisy_b);
-        // Among quiet passes the earlier one counts: choosing the quietest of
-        // them would be choosing by a difference that is none.
+        // Among quiet passes the earlier ones count: their noise differs by less than it can be
+        // measured.
         if noisy.is_eq() && noisy_a { others_a.total_cmp(&others_b) } else { noisy }
     });
     order.truncate(wanted);

@@ -1,15 +1,14 @@
-//! Who else used the machine during a round.
+//! How much other processes used the machine during a pass.
 //!
-//! The kernel's count of busy processor time (the hypervisor's theft included)
-//! less our own and the Go co-process's. The kernel counts in ticks of 10 ms, so
-//! a verdict is given on a whole pass over a row's contenders, not on one sample.
+//! That is the kernel's count of busy processor time (with the time stolen by the hypervisor) less our
+//! own and the Go co-process's. The kernel counts in ticks of 10 ms, so a whole pass over a row's
+//! contenders is judged, and not a single round.
 
 use std::time::{Duration, Instant};
 
-/// Time others may use in a pass whatever its length: the error of four
-/// processors' tick counts.
+/// Time that others may use in a pass of any length: the error of four cores' tick counts.
 const SLACK: Duration = Duration::from_millis(40);
-/// And this share of one processor on top.
+/// Share of one core that others may use in addition.
 const SHARE: f64 = 0.10;
 
 /// Readings at the start of a pass.
@@ -22,7 +21,7 @@ pub struct Watch {
 /// What others used during a pass.
 #[derive(Clone, Copy, Debug)]
 pub struct Noise {
-    /// Processors' worth of time used by others: 0.5 is half of one processor.
+    /// Cores used by others: 0.5 is half of one core.
     pub others: f64,
     pub noisy: bool,
 }
@@ -37,7 +36,7 @@ impl Watch {
         let own = own_busy(child).saturating_sub(self.own);
         match (machine_busy(), self.machine) {
             (Some(after), Some(before)) => judge(wall, after.saturating_sub(before), own),
-            // No /proc: nothing can be said, and the page says that.
+            // Without /proc the noise is unknown.
             _ => Noise { others: f64::NAN, noisy: false },
         }
     }
@@ -51,14 +50,13 @@ fn judge(wall: Duration, machine: Duration, own: Duration) -> Noise {
     }
 }
 
-/// Busy time of all processors since boot, theft by the hypervisor included.
+/// Busy time of all cores since boot, with the time stolen by the hypervisor.
 fn machine_busy() -> Option<Duration> {
     let text = std::fs::read_to_string("/proc/stat").ok()?;
     busy_ticks(&text).map(|ticks| Duration::from_millis(ticks * 1000 / ticks_per_second()))
 }
 
-/// `user nice system irq softirq steal` of the first line; `guest` is within
-/// `user` already.
+/// The sum of `user nice system irq softirq steal` in the first line; `user` contains `guest`.
 fn busy_ticks(stat: &str) -> Option<u64> {
     let mut fields = stat.lines().next()?.split_whitespace().skip(1);
     let mut field = || fields.next()?.parse::<u64>().ok();
@@ -79,7 +77,7 @@ fn own_busy(child: Option<u32>) -> Duration {
     process_time() + child.and_then(child_time).unwrap_or_default()
 }
 
-/// Processor time this process has used, in all its threads.
+/// Processor time that this process has used, in all its threads.
 fn process_time() -> Duration {
     clock(libc::CLOCK_PROCESS_CPUTIME_ID).unwrap_or_default()
 }
@@ -115,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn half_a_processor_taken_by_others_is_noise() {
+    fn half_a_core_used_by_others_is_noise() {
         let ms = Duration::from_millis;
         let noise = judge(ms(400), ms(1800), ms(1600));
         assert!(noise.noisy && (noise.others - 0.5).abs() < 1e-9);

@@ -1,27 +1,27 @@
-//! What one run of `measure` was asked for, and what every round can use.
+//! The settings of one run of `measure`, and what every round can use.
 
-use crate::company::Company;
+use crate::background::Background;
 use crate::entry::{Role, Row, Runner};
 use crate::go::Go;
 use crate::window::Span;
 use crate::work::Calibration;
 use std::time::Duration;
 
-/// A window beside busy threads, in others': threads take turns there by slices of
-/// milliseconds.
+/// Length of a window beside busy threads, in ordinary windows: threads alternate by time slices of
+/// milliseconds there.
 const BUSY: u32 = 4;
-/// A window in which one thread waits again and again, in others'. A wait may last
-/// for milliseconds, and beside busy threads for tens of them.
+/// Length of a window for single waits, in ordinary windows. A wait may last for milliseconds, and
+/// beside busy threads for tens of them.
 const LONGER: u32 = 6;
 const BUSY_LONGER: u32 = 12;
 
-/// The knobs of a run.
+/// The settings of a run.
 #[derive(Clone, Debug)]
 pub struct Plan {
     quick: bool,
     /// Rounds of each row that count.
     pub rounds: usize,
-    /// Passes added, at most, to replace noisy ones.
+    /// Passes that may be added to replace noisy ones.
     pub extra_passes: usize,
     /// The same two for rows with busy threads beside them, which take longer.
     busy_rounds: usize,
@@ -40,8 +40,8 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// `threads` as asked for, or 1, 2, 4, … up to 4 times the machine's processors,
-    /// then 16 times. A quick plan keeps one thread, all, and 4 times.
+    /// A plan with the thread counts that were asked for. By default those are 1, 2, 4, … up to 4 times
+    /// the number of cores, and 16 times; in a quick plan 1, the number of cores, and 4 times that.
     pub fn new(quick: bool, rounds: Option<usize>, threads: Option<Vec<usize>>) -> Self {
         let cores = cores();
         let threads = threads.unwrap_or_else(|| thread_counts(cores, quick));
@@ -66,34 +66,33 @@ impl Plan {
         }
     }
 
-    /// Rounds of a row that count, and passes that it takes at most.
-    pub fn passes(&self, company: Company) -> (usize, usize) {
-        if company.is_none() {
+    /// The rounds of a row that count, and its passes at most.
+    pub fn passes(&self, background: Background) -> (usize, usize) {
+        if background.is_none() {
             (self.rounds, self.rounds + self.extra_passes)
         } else {
             (self.busy_rounds, self.busy_rounds + self.busy_extra_passes)
         }
     }
 
-    /// The company of rows that have it: in a quick plan the most there is.
-    pub fn companies(&self) -> &'static [Company] {
-        if self.quick { &[Company::TWO] } else { &[Company::ONE, Company::TWO] }
+    /// The backgrounds of rows that have one; in a quick plan the busiest alone.
+    pub fn backgrounds(&self) -> &'static [Background] {
+        if self.quick { &[Background::TWO] } else { &[Background::ONE, Background::TWO] }
     }
 
-    /// Whether a contender was asked for.
+    /// Whether the contender was asked for.
     pub fn keeps(&self, runner: &Runner) -> bool {
         let named = |part: &String| runner.name.contains(part.as_str());
         self.only.is_empty() || runner.role == Role::Limit || self.only.iter().any(named)
     }
 
-    /// Whether a row was asked for.
+    /// Whether the row was asked for.
     pub fn keeps_row(&self, row: &Row) -> bool {
         let label = row.label();
         self.rows.as_ref().is_none_or(|part| label.contains(part))
     }
 
-    /// The thread counts that do not exceed the processors; all, if none is that
-    /// small.
+    /// The thread counts up to the number of cores, or all if none is that small.
     pub fn threads_on_cores(&self) -> Vec<usize> {
         let fits = |n: &usize| *n <= cores();
         let fitting: Vec<_> = self.threads.iter().copied().filter(fits).collect();
@@ -103,8 +102,8 @@ impl Plan {
         fitting
     }
 
-    /// The thread count for rows that have just one: all processors, or what
-    /// was asked for nearest to that.
+    /// The thread count for rows with a single one: the number of cores, or the nearest that was asked
+    /// for.
     pub fn all_threads(&self) -> usize {
         self.threads_on_cores().into_iter().max().unwrap_or(1)
     }
@@ -115,8 +114,8 @@ pub struct Context {
     pub plan: Plan,
     pub calibration: Calibration,
     /// The busy threads beside the round.
-    pub company: Company,
-    /// The Go co-process, if there is a Go.
+    pub background: Background,
+    /// The Go co-process, if there is Go.
     pub go: Option<Go>,
 }
 
@@ -126,19 +125,19 @@ impl Context {
         self.span_of(1, BUSY)
     }
 
-    /// How long a round runs in which single waits are long.
+    /// How long a round of single waits runs.
     pub fn long_span(&self) -> Span {
         self.span_of(LONGER, BUSY_LONGER)
     }
 
     fn span_of(&self, idle: u32, busy: u32) -> Span {
         let span = self.plan.span;
-        let factor = if self.company.is_none() { idle } else { busy };
+        let factor = if self.background.is_none() { idle } else { busy };
         Span { window: span.window * factor, ..span }
     }
 }
 
-/// Processors this process may run on.
+/// Cores that this process may use.
 pub fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, |n| n.get())
 }
@@ -161,14 +160,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn thread_counts_double_up_to_the_machine_and_then_crowd_it() {
+    fn thread_counts_double_up_to_the_cores_and_go_beyond() {
         assert_eq!(thread_counts(2, false), [1, 2, 4, 8, 32]);
         assert_eq!(thread_counts(6, false), [1, 2, 4, 6, 8, 16, 24, 96]);
         assert_eq!(thread_counts(4, true), [1, 4, 16]);
     }
 
     #[test]
-    fn one_processor_is_listed_once() {
+    fn one_core_is_listed_once() {
         assert_eq!(thread_counts(1, true), [1, 4]);
     }
 }

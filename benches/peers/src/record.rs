@@ -1,7 +1,7 @@
 //! Raw samples as they are kept: one JSON file for each group measured.
 //!
-//! Everything a table or chart shows is computed from such a file, and nothing is
-//! left out of it: passes that were repeated for noise are there, marked.
+//! Every table and chart is computed from these files. They hold all passes; those that were repeated
+//! because of noise are marked.
 
 use crate::entry::{Outcome, Params, Role};
 use crate::machine::Machine;
@@ -18,7 +18,7 @@ pub struct Run {
     pub rows: Vec<RowRecord>,
 }
 
-/// How long and how often.
+/// The number and the length of the rounds.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Settings {
     pub quick: bool,
@@ -40,7 +40,7 @@ pub struct ContenderRecord {
     pub name: String,
     pub role: Role,
     pub rounds: Vec<RoundRecord>,
-    /// Why it was taken out of the row, if it was.
+    /// Why it is out of the row, if it is.
     pub failure: Option<String>,
 }
 
@@ -48,10 +48,10 @@ pub struct ContenderRecord {
 #[derive(Clone, Serialize, Deserialize)]
 pub struct RoundRecord {
     pub pass: usize,
-    /// Whether the tables use it; a pass that was repeated for noise is not used.
+    /// Whether tables use it. A pass that was repeated because of noise doesn't count.
     pub counted: bool,
     pub noisy: bool,
-    /// Processors' worth of time that others used during the pass, if known.
+    /// Cores used by other processes during the pass, if known.
     pub others: Option<f64>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub figures: Vec<(String, f64)>,

@@ -1,7 +1,7 @@
-//! Order statistics: the only arithmetic between a raw sample and a table.
+//! Order statistics: the only arithmetic between a sample and a table.
 //!
-//! Medians and quartiles, never means: one round in which the machine did
-//! something else must not move the figure it is part of.
+//! Medians and quartiles, and no means: a single round in which the machine did something else must not
+//! move the figure.
 
 use std::time::Duration;
 
@@ -10,9 +10,9 @@ fn sort(values: &mut [f64]) {
     values.sort_by(f64::total_cmp);
 }
 
-/// The `q` quantile (0 to 1) of sorted values, interpolated between neighbours.
+/// The `q` quantile (0 to 1) of sorted values, interpolated between adjacent ones.
 ///
-/// Panics on an empty slice: there is no figure without a sample.
+/// Panics if the slice is empty.
 pub fn quantile_of_sorted(sorted: &[f64], q: f64) -> f64 {
     assert!(!sorted.is_empty(), "quantile of nothing");
     let at = q.clamp(0.0, 1.0) * (sorted.len() - 1) as f64;
@@ -39,14 +39,12 @@ pub fn half_spread(values: &[f64]) -> f64 {
     (quantile_of_sorted(&sorted, 0.75) - quantile_of_sorted(&sorted, 0.25)) / 2.0
 }
 
-/// A duration as a sample: whole nanoseconds, and what lasts longer than 4.29 s as
-/// the largest sample that there is.
+/// A duration as a sample: whole nanoseconds, at most `u32::MAX` (4.29 s).
 pub fn nanos(took: Duration) -> u32 {
     u32::try_from(took.as_nanos()).unwrap_or(u32::MAX)
 }
 
-/// At most `limit` of the values, evenly spaced over their sorted order, so
-/// that every quantile stays where it was.
+/// At most `limit` of the values, evenly spaced in sorted order, so that the quantiles stay the same.
 pub fn thin(mut values: Vec<u32>, limit: usize) -> Vec<u32> {
     values.sort_unstable();
     if values.len() <= limit || limit < 2 {

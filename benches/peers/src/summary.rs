@@ -6,7 +6,7 @@ use crate::stats::{half_spread, median, quantile};
 
 /// Quantiles that a latency row shows.
 const QUANTILES: [(&str, f64); 3] = [("p50", 0.5), ("p99", 0.99), ("p99.9", 0.999)];
-/// Those of the turns that a wait was passed by.
+/// Quantiles of the acquisitions by other threads during a wait.
 const OF_TURNS: [(&str, f64); 3] = [("median", 0.5), ("p99", 0.99), ("max", 1.0)];
 
 /// One table: a section of a group.
@@ -26,19 +26,19 @@ pub struct Column {
 /// One line of a table.
 pub struct Line {
     pub params: Vec<(String, String)>,
-    /// Which of a row's figures this is, such as "p99"; "" if it has just one.
+    /// Which of a row's figures this is, such as "p99"; "" if it is the only one.
     pub figure: String,
     pub unit: String,
     /// In the order of the table's columns.
     pub cells: Vec<Cell>,
 }
 
-/// What a contender did on a line.
+/// A contender's figure on a line.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Cell {
-    /// It does not take part in this row.
+    /// It takes no part in this row.
     Absent,
-    /// It gave a wrong answer or broke off.
+    /// Its answer was wrong, or it broke off.
     Failed,
     Value(Value),
 }
@@ -62,7 +62,7 @@ impl Cell {
 }
 
 impl Line {
-    /// The best figure among the peers, by column; all figures count down.
+    /// The best peer's column and figure. Lower is better in every row.
     pub fn best_peer(&self, columns: &[Column]) -> Option<(usize, f64)> {
         let peers = columns.iter().zip(&self.cells).enumerate();
         let values = peers.filter_map(|(at, (column, cell))| {
@@ -79,7 +79,7 @@ impl Line {
     }
 }
 
-/// The tables of a group, in the order its rows come in.
+/// The tables of a group, in the order of its rows.
 pub fn tables(run: &Run) -> Vec<Table> {
     let mut sections: Vec<&str> = Vec::new();
     for row in &run.rows {
@@ -97,7 +97,7 @@ pub fn tables(run: &Run) -> Vec<Table> {
     sections.into_iter().map(table).collect()
 }
 
-/// Ours first, then the peers, then the limit; each kind in the order of its list.
+/// Ours first, then the peers, then the limit, each in the order of the group's list.
 fn columns(rows: &[&RowRecord]) -> Vec<Column> {
     let mut columns: Vec<Column> = Vec::new();
     for contender in rows.iter().flat_map(|row| &row.contenders) {
@@ -146,7 +146,7 @@ fn lines(row: &RowRecord, columns: &[Column]) -> Vec<Line> {
     lines
 }
 
-/// The names that occur, in the order in which they come first.
+/// The distinct names, in the order of their first occurrence.
 fn names<'a, T: 'a>(rounds: impl Iterator<Item = &'a Vec<(String, T)>>) -> Vec<&'a str> {
     let mut names = Vec::new();
     for (name, _) in rounds.flatten() {
@@ -174,8 +174,7 @@ fn figure(contender: &ContenderRecord, name: &str) -> Option<Value> {
     })
 }
 
-/// The quantile of all rounds' samples together, and its spread from round to
-/// round.
+/// The quantile of all rounds' samples together, and its spread from round to round.
 fn sample(contender: &ContenderRecord, name: &str, q: f64) -> Option<Value> {
     let of = |round: &RoundRecord| -> Vec<f64> {
         let named = round.samples.iter().filter(|(sample, _)| sample == name);

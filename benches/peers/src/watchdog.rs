@@ -1,12 +1,12 @@
 //! Ends a run in which a contender hangs, and says which.
 //!
-//! A blocked round cannot be interrupted from outside, and a lost wake-up in a
-//! contender would otherwise look like a slow machine.
+//! A blocked round can't be interrupted, and a lost wake-up in a contender would otherwise look like a
+//! slow machine.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Far longer than any round takes, even on a busy machine.
+/// Much longer than any round takes, even on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(90);
 
 type Watched = Arc<Mutex<Option<(String, Instant)>>>;
@@ -16,18 +16,18 @@ pub struct Watchdog {
     watched: Watched,
 }
 
-/// While this lives, the round it was given for is watched.
+/// Watches one round until it is dropped.
 pub struct Watching<'a>(&'a Watchdog);
 
 impl Watchdog {
-    /// Starts the thread that looks, so seldom that it disturbs nothing.
+    /// Starts a thread that checks every ten seconds, so that it disturbs no measurement.
     pub fn start() -> Self {
         let watched = Watched::default();
-        let looked_at = Arc::clone(&watched);
+        let checked = Arc::clone(&watched);
         std::thread::spawn(move || {
             loop {
                 std::thread::sleep(Duration::from_secs(10));
-                let watched = looked_at.lock().unwrap_or_else(PoisonError::into_inner);
+                let watched = checked.lock().unwrap_or_else(PoisonError::into_inner);
                 if let Some((label, since)) = &*watched
                     && since.elapsed() > PATIENCE
                 {

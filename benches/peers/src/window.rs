@@ -1,12 +1,10 @@
-//! A throughput window: what all threads get done while all of them run.
+//! A throughput window: the operations that all threads complete while all of them run.
 //!
-//! Threads gather at a start line, run until told to stop, and publish how many
-//! operations they have done, each in a cache line of its own, every few
-//! operations. A coordinator, asleep otherwise, lets them run warm, reads all the
-//! lines, sleeps for the window, reads them again, and only then says stop. Both
-//! readings thus fall where every thread is at work: start-up, stragglers and the
-//! last one running alone are outside by construction. The wall time is that
-//! between the two readings, whenever the coordinator got to make them.
+//! The threads start together and run until they are told to stop. Every few operations each publishes
+//! how many it has done, in a cache line of its own. A coordinator, asleep otherwise, lets them warm up,
+//! reads all counts, sleeps for the window, reads them again, and only then sets the stop flag. So every
+//! thread is at work at both readings: start-up, stragglers and the last thread running alone are outside
+//! the window. The wall time is the time between the two readings.
 
 use crossbeam_utils::CachePadded;
 use std::ops::Range;
@@ -35,28 +33,28 @@ pub struct Worker<'a> {
 }
 
 impl Worker<'_> {
-    /// Whether to go on; one load of a line that nobody writes meanwhile.
+    /// Whether to go on: one load of a cache line that isn't written meanwhile.
     #[inline]
     pub fn more(&self) -> bool {
-        // ORDERING: Relaxed: a flag and nothing else; join publishes the results.
+        // ORDERING: Relaxed: only a flag; join publishes the results.
         !self.line.stop.load(Ordering::Relaxed)
     }
 
-    /// Says that `n` more operations are done.
+    /// Publishes that `n` more operations are done.
     #[inline]
     pub fn did(&mut self, n: u64) {
         self.count += n;
-        // ORDERING: Relaxed: the coordinator needs the number alone.
+        // ORDERING: Relaxed: the coordinator reads only this number.
         self.line.done[self.index].store(self.count, Ordering::Relaxed);
     }
 
-    /// All operations so far, inside the window and out: for checking answers.
+    /// All operations so far, inside the window and outside: for checking answers.
     pub fn total(&self) -> u64 {
         self.count
     }
 }
 
-/// What the coordinator read.
+/// What was done within the window.
 pub struct Rate {
     /// Operations each thread did in the window.
     ops: Vec<u64>,
@@ -72,7 +70,7 @@ impl Rate {
     /// The same, counting only some of the threads' operations.
     pub fn ns_per_op_of(&self, threads: Range<usize>) -> f64 {
         let ops: u64 = self.ops[threads].iter().sum();
-        // Nobody finished anything: the window is a lower bound.
+        // If no operation was finished, the window is a lower bound.
         self.nanos / ops.max(1) as f64
     }
 }
@@ -110,7 +108,7 @@ pub fn run<R: Send>(
 }
 
 impl Line {
-    /// Waits at the start line, awake: a parked thread would start late.
+    /// Waits for the start, awake: a sleeping thread would start late.
     fn arrive(&self) {
         // ORDERING: Relaxed: counts arrivals; `go` carries the order.
         self.ready.fetch_add(1, Ordering::Relaxed);
@@ -127,8 +125,8 @@ impl Line {
         }
         // ORDERING: Release: pairs with the Acquire in `arrive`.
         self.go.store(true, Ordering::Release);
-        // Everyone has done something before the window opens. Bounded, because a
-        // starved thread is a finding and not a reason to hang.
+        // Every thread has done something before the window opens. The wait is bounded, because a
+        // starved thread is a result and no reason to hang.
         let patience = Instant::now() + Duration::from_secs(1);
         while self.read().contains(&0) && Instant::now() < patience {
             std::thread::sleep(Duration::from_micros(50));
@@ -159,7 +157,7 @@ mod tests {
     const SHORT: Span = Span { warm: Duration::ZERO, window: Duration::from_millis(2) };
 
     #[test]
-    fn every_thread_runs_and_its_result_comes_back_in_order() {
+    fn every_thread_runs_and_results_are_in_order() {
         let (results, rate) = run(3, SHORT, |worker| {
             while worker.more() {
                 worker.did(1);
@@ -173,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rate_counts_only_the_threads_asked_for() {
+    fn a_rate_counts_only_the_given_threads() {
         let rate = Rate { ops: vec![10, 30, 60], nanos: 600.0 };
         assert_eq!(rate.ns_per_op(), 6.0);
         assert_eq!(rate.ns_per_op_of(2..3), 10.0);

@@ -1,8 +1,7 @@
-//! Calibrated busy work: "100 ns" is a loop count, found once, not a clock read.
+//! Calibrated busy work: "100 ns" is a number of steps, found once at the start.
 //!
-//! A clock costs 20 to 50 ns to read, so a lock held "for 10 ns" cannot be timed
-//! inside. Instead a chain of dependent multiplications is timed once at the
-//! start, and each `ns` becomes a number of steps.
+//! Reading a clock costs 20 to 50 ns, so a lock can't be held for 10 ns by the clock. Instead a chain of
+//! dependent multiplications is timed once, and a duration becomes a number of steps.
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -12,20 +11,19 @@ use std::time::Instant;
 pub struct Steps(u32);
 
 impl Steps {
-    /// So many, however long they take.
+    /// A number of steps, whatever time they take.
     pub const fn of(steps: u32) -> Self {
         Self(steps)
     }
 }
 
-/// One dependent chain: each step needs the last one's result, so that the
-/// processor cannot overlap them, and no two of them fold into one.
+/// A dependent chain: each step needs the result of the step before, so that the processor can't overlap
+/// steps, and the compiler can't merge them.
 ///
-/// It begins with a load, which a lock's instruction holds back: without it the
-/// processor would begin the work under a lock while it still waits for the lock.
-/// The steps are in registers, since how long a store takes to reach the next load
-/// depends on what the processor has learned of a loop: a chain through memory took
-/// 2 ns a step in a long loop and up to 4 in a short one.
+/// The chain begins with a load, which can't be executed before a lock's instruction: otherwise the
+/// processor would begin the work under a lock while it still waits for the lock. The steps are in
+/// registers: a chain through memory took 2 ns a step in a long loop and up to 4 in a short one, as store
+/// forwarding is predicted better or worse.
 #[inline(never)]
 pub fn work(steps: Steps, seed: u64) -> u64 {
     let mut x = black_box(seed) | 1;
@@ -42,10 +40,9 @@ pub struct Calibration {
 }
 
 impl Calibration {
-    /// Times runs of the chain as long as those that are measured; the fastest of many tries is
-    /// the one that nothing disturbed. Each run begins with the last one's result. Otherwise a
-    /// processor with a deep window overlaps two of them, and a step seems to take half as long
-    /// as it does under a lock.
+    /// Times runs of the chain that are as long as the measured ones, and takes the fastest of many
+    /// tries. Each run begins with the result of the run before. Otherwise a processor with a deep
+    /// window overlaps two runs, and a step seems to take half as long as it does under a lock.
     pub fn measure() -> Self {
         const STEPS: u32 = 60;
         const RUNS: u32 = 300;

@@ -1,9 +1,8 @@
-//! The groups, one folder each: `mod.rs` has the adapter trait, the measured loop
-//! and the rows, `contenders.rs` the adapters and the list of contenders.
+//! The groups, one folder each: `mod.rs` has the adapter trait, the measured loop and the rows,
+//! `contenders.rs` the adapters and the list of contenders.
 //!
-//! A contender is added by one line in its group's list. Its adapter is a type
-//! that implements the group's trait; the loop is compiled for that type, so
-//! there is no dynamic dispatch inside it.
+//! A contender is one line in its group's list, and an adapter type that implements the group's trait. The
+//! loop is compiled for that type, so it contains no dynamic dispatch.
 
 pub mod channels;
 pub mod condvars;
@@ -37,7 +36,7 @@ pub fn names() -> Vec<&'static str> {
     all().into_iter().map(|group| group.name).collect()
 }
 
-/// Compares what a contender ended up with to what it was given.
+/// Compares a contender's result to the expected one.
 fn check(what: &str, got: u64, expected: u64) -> Result<(), String> {
     if got == expected {
         Ok(())

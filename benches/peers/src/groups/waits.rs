@@ -1,33 +1,32 @@
-//! What one thread waits for a lock that others hardly let go.
+//! The waits of one thread for a lock that other threads hold most of the time.
 
 use crate::entry::{Outcome, TURNS};
 use crate::stats;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// Threads that ask for the lock again as soon as they have let it go.
+/// Threads that lock again as soon as they have unlocked.
 pub const HOGS: usize = 3;
 
-/// How long the waiting thread stays away from the lock between two waits.
+/// How long the waiting thread sleeps between two waits.
 const AWAY: Duration = Duration::from_micros(200);
 
-/// Samples of a kind that a round keeps.
+/// Samples of one kind that a round keeps.
 const KEPT: usize = 4096;
 
-/// Acquisitions of a lock so far, counted by those that hold it.
+/// Acquisitions of a lock so far, counted by the threads that hold it.
 #[derive(Default)]
 pub struct Turns(AtomicU64);
 
 impl Turns {
-    /// Counts an acquisition of a lock that only one thread holds at a time.
+    /// Counts an exclusive acquisition, as the number `count`.
     #[inline]
     pub fn took_alone(&self, count: u64) {
-        // ORDERING: Relaxed: a number and nothing else.
+        // ORDERING: Relaxed: only a number.
         self.0.store(count, Ordering::Relaxed);
     }
 
-    /// Counts an acquisition of a lock that others may hold as well; returns how many
-    /// there were before.
+    /// Counts an acquisition that may be shared; returns how many there were before.
     #[inline]
     pub fn took_shared(&self) -> u64 {
         // ORDERING: Relaxed: as above.
@@ -42,7 +41,7 @@ impl Turns {
     }
 }
 
-/// The waits of one thread, and by how many turns of others each was passed.
+/// The waits of one thread, and the acquisitions by others during each.
 #[derive(Default)]
 pub struct Waits {
     nanos: Vec<u32>,
@@ -50,9 +49,8 @@ pub struct Waits {
 }
 
 impl Waits {
-    /// Adds a wait of `took`, passed by `turns`, and stays away for a while. Asleep: a
-    /// thread that stayed awake would use up its slice of a crowded processor with locks
-    /// that nobody else asks for.
+    /// Adds a wait, and sleeps for a while. A thread that stayed awake on a crowded core would use up
+    /// its time slice, locking while no other thread runs.
     pub fn add(&mut self, took: Duration, turns: u64) {
         self.nanos.push(stats::nanos(took));
         self.turns.push(u32::try_from(turns).unwrap_or(u32::MAX));

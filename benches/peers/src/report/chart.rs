@@ -9,7 +9,7 @@ use plotters::style::Color;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use std::ops::Range;
 
-/// Median, low end, high end; `None` where the contender takes no part.
+/// Median, low end and high end; `None` where the contender takes no part.
 pub type Point = Option<(f64, f64, f64)>;
 
 pub struct Series {
@@ -29,7 +29,7 @@ pub struct Chart {
     pub name: String,
     pub title: String,
     pub subtitle: String,
-    /// What runs along the bottom, and its values.
+    /// The name of the horizontal axis, and its values.
     pub x: String,
     pub labels: Vec<String>,
     pub y: String,
@@ -97,13 +97,12 @@ fn range(chart: &Chart) -> (f64, f64) {
     }
     match chart.scale {
         Scale::FromZero => (0.0, high.max(100.0) * 1.05),
-        // The far ends of a wide spread may leave the picture; the medians not.
+        // The ends of a wide spread may be outside the picture, medians may not.
         Scale::Log => (low / 1.4, high * 1.4),
     }
 }
 
-/// A logarithmic axis with lines at 1, 2 and 5 of each decade, or at 1 alone where
-/// there are many decades.
+/// A logarithmic axis with lines at 1, 2 and 5 of each decade, or at fewer where there are many decades.
 struct Decades {
     low: f64,
     high: f64,
@@ -155,7 +154,7 @@ impl Ranged for Linear {
     }
 
     fn key_points<H: KeyPointHint>(&self, _: H) -> Vec<f64> {
-        // The first of these that gives eight lines or fewer.
+        // The first step with at most eight lines.
         let steps = [20.0, 50.0, 100.0, 200.0, 500.0, 1000.0];
         let fits = |step: &&f64| self.0.end / **step <= 8.0;
         let step = steps.iter().find(fits).copied().unwrap_or(self.0.end / 5.0);
@@ -174,7 +173,7 @@ impl plotters::coord::ranged1d::ValueFormatter<f64> for Linear {
     }
 }
 
-/// 0.5, 20, 3,000: no digits that say nothing.
+/// Without trailing zeros: 0.5, 20, 3,000.
 fn short(value: f64) -> String {
     if value >= 1.0 {
         return number(value.round()).trim_end_matches(".00").trim_end_matches(".0").to_owned();
@@ -210,7 +209,7 @@ where
         .map_err(failed)?;
     let inside = |value: f64| value.clamp(bounds.start, bounds.end);
     for (at, series) in chart.series.iter().enumerate() {
-        // Dots of different contenders at one place stand side by side.
+        // Dots of different contenders at one value are drawn side by side.
         let shift = if chart.joined {
             0.0
         } else {
@@ -241,8 +240,8 @@ where
             context.draw_series([dot]).map_err(failed)?;
         }
     }
-    // The bottom is ours to label: its values are words, not numbers. Two parts of
-    // a long one go below each other.
+    // The horizontal axis has words for values, so it is labelled here. Two parts of a long label are
+    // written below each other.
     let style = text(12, Key::Muted).pos(Pos::new(HPos::Center, VPos::Top));
     let (left, top) = area.get_base_pixel();
     let write = |words: &str, at: f64, line: i32| {
@@ -259,7 +258,7 @@ where
     write(&chart.x, (count - 1.0) / 2.0, lines)
 }
 
-/// Names in the order in which the lines end, so that the eye finds them.
+/// Names in the order of the lines' last points.
 fn draw_legend(chart: &Chart, area: &Area<'_>) -> Result<(), Failed> {
     let last = |series: &Series| series.points.iter().rev().flatten().next().map_or(0.0, |p| p.0);
     let mut order: Vec<&Series> = chart.series.iter().collect();

@@ -1,8 +1,7 @@
 //! Colours that work on a light and on a dark page.
 //!
-//! A chart is drawn in key colours that stand for a role, and a style sheet says
-//! what each looks like in either scheme. A CSS rule is stronger than an SVG
-//! attribute, so one drawing serves both, alone or within the page.
+//! A chart is drawn in key colours, one per role, and a style sheet replaces them in either scheme. A CSS
+//! rule overrides an SVG attribute, so one drawing serves both, alone or within the page.
 
 use plotters::style::RGBColor;
 use std::fmt::Write;
@@ -21,7 +20,7 @@ pub enum Key {
     Peer(usize),
 }
 
-/// How it looks: on light, on dark.
+/// The colour on a light page and on a dark one.
 type Look = (&'static str, &'static str);
 
 const SURFACE: Look = ("#ffffff", "#1b1e24");
@@ -103,7 +102,7 @@ pub fn style() -> String {
     )
 }
 
-/// A drawing that brings its own style, for a file of its own.
+/// A drawing with its own style sheet, for a file of its own.
 pub fn styled(svg: &str) -> String {
     match svg.find('>') {
         Some(end) => format!("{}\n<style>{}</style>{}", &svg[..=end], style(), &svg[end + 1..]),

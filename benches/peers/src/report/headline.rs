@@ -1,7 +1,6 @@
-//! Where ours stand: every row in which we race, in one list, the worst first.
+//! Every row with a figure of ours in one list, the largest ratio to the best peer first.
 //!
-//! Written as Markdown for a README, and shown at the head of the page. Rows where a
-//! peer is ahead are at the top: they are what there is to do.
+//! Written as Markdown, and shown at the top of the page.
 
 use crate::entry::{Role, TURNS, label};
 use crate::markdown::number;
@@ -32,13 +31,13 @@ pub fn standings<'a>(tables: impl IntoIterator<Item = &'a Table>) -> Vec<Standin
 }
 
 fn of_table(table: &Table) -> Vec<Standing> {
-    // The tails of latencies are in the tables; a list of all rows can't have them.
+    // Only the tables have the tails of latencies.
     let shown = |line: &&Line| !line.figure.contains("p99") && !line.figure.starts_with(TURNS);
     let lines = table.lines.iter().filter(shown);
     let standing = |line: &Line, at: usize| {
         let value = line.cells[at].value()?;
         let (best, best_figure) = line.best_peer(&table.columns)?;
-        // Beside nothing at all there is no ratio.
+        // There is no ratio to zero.
         if best_figure <= 0.0 {
             return None;
         }
@@ -60,7 +59,7 @@ fn of_table(table: &Table) -> Vec<Standing> {
         .collect()
 }
 
-/// "Lock and unlock, threads 4": what the row is.
+/// The row's name, such as "Lock and unlock, threads 4".
 fn name(table: &Table, line: &Line) -> String {
     let row = label(&table.section, &line.params);
     if line.figure.is_empty() {

@@ -1,4 +1,4 @@
-//! Draws what `measure` kept: a page with every table, and a chart for most.
+//! Turns kept samples into a page with every table, charts, and a section of `docs/benchmarks.md`.
 
 mod chart;
 mod colours;
@@ -10,7 +10,7 @@ mod specs;
 use crate::record::Run;
 use std::path::{Path, PathBuf};
 
-/// A drawn chart: its file name, without the ending, and the bare SVG.
+/// A drawn chart: its file name without the extension, and the SVG.
 pub struct Drawing {
     pub name: String,
     pub svg: String,

@@ -1,4 +1,4 @@
-//! The report page: one file, with charts, tables and where they come from.
+//! The report page: one file, with charts, tables and their sources.
 
 use super::headline::Standing;
 use super::{Drawing, colours};
@@ -7,7 +7,7 @@ use crate::markdown::{leading, leading_cell, number, ratio, units};
 use crate::record::Run;
 use crate::summary::{Cell, Line, Table};
 
-/// A group with what was made of it.
+/// A group with its tables and charts.
 pub type Section<'a> = (&'a Run, Vec<Table>, Vec<Drawing>);
 
 const STYLE: &str = include_str!("page.css");
@@ -38,7 +38,7 @@ fn intro(sections: &[Section<'_>]) -> String {
     let machine = &run.machine;
     let quick = if sections.iter().any(|(run, ..)| run.settings.quick) {
         "<p class=\"warn\">Some of this was measured with <code>--quick</code>: \
-         few and short rounds, good for a look and not for a claim.</p>\n"
+         few and short rounds, for orientation only.</p>\n"
     } else {
         ""
     };
@@ -46,9 +46,9 @@ fn intro(sections: &[Section<'_>]) -> String {
         "<p>Every contender of a row ran in the same process (Go in one beside it), round by \
          round in turn. Figures are medians of the rounds, ± half the distance between their \
          quartiles; lower is better in every table. The best peer is <b>bold</b>. The limit is \
-         the same work with no synchronisation: what nobody can beat. A <span \
-         class=\"noisy\">*</span> marks figures some of whose rounds were taken while others \
-         used the machine.</p>\n{quick}\
+         the same work without synchronisation: no contender can be faster. A <span \
+         class=\"noisy\">*</span> marks figures some of whose rounds were taken while other \
+         processes used the machine.</p>\n{quick}\
          <dl><dt>Machine</dt><dd>{} × {}, Linux {}</dd>\
          <dt>Compilers</dt><dd>{}; {}</dd>\
          <dt>Libraries</dt><dd>{}</dd></dl>\n",
@@ -61,7 +61,7 @@ fn intro(sections: &[Section<'_>]) -> String {
     )
 }
 
-/// How many rows we lead, and by what; the list itself is folded away.
+/// The number of rows where phalanx is ahead, and all rows in a folded list.
 fn headline(standings: &[Standing]) -> String {
     if standings.is_empty() {
         return String::new();

@@ -2,7 +2,7 @@
 //!
 //! Quantiles of one wait share a line, as `0.53 / 17.5 / 3,435 µs`, and so do the ratios.
 
-use crate::entry::{COMPANY, Role, TURNS};
+use crate::entry::{BACKGROUND, Role, TURNS};
 use crate::markdown::{NOISY, number};
 use crate::record::Run;
 use crate::summary::{Line, Table, Value};
@@ -133,8 +133,8 @@ fn of_row(table: &Table, row: &Row<'_>, ours: usize) -> Option<String> {
 fn label(table: &Table, row: &Row<'_>) -> String {
     let shown = |(name, value): &(String, String)| match name.as_str() {
         "threads" | "cores" => None,
-        COMPANY if value == "none" => None,
-        COMPANY => Some(format!(", beside {value}")),
+        BACKGROUND if value == "none" => None,
+        BACKGROUND => Some(format!(", beside {value}")),
         _ => Some(format!(", {name} {value}")),
     };
     let params: String = row.lines[0].params.iter().filter_map(shown).collect();
@@ -199,7 +199,7 @@ mod tests {
     fn line(figure: &str, medians: &[f64]) -> Line {
         let cell = |&median: &f64| Cell::Value(Value { median, spread: 0.0, noisy: false });
         let pair = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
-        let params = [("reads", "99 %"), ("threads", "4"), ("cores", "2"), (COMPANY, "none")];
+        let params = [("reads", "99 %"), ("threads", "4"), ("cores", "2"), (BACKGROUND, "none")];
         Line {
             params: params.map(pair).to_vec(),
             figure: figure.to_owned(),

@@ -1,13 +1,12 @@
-//! Which charts a group gets: which parameter runs along the bottom, and what
-//! goes up.
+//! The charts of each group: which parameter is on the horizontal axis, and which figure on the vertical.
 
 use super::chart::{Chart, Point, Scale, Series};
 use super::colours::Key;
-use crate::entry::{COMPANY, Role};
+use crate::entry::{BACKGROUND, Role};
 use crate::record::Run;
 use crate::summary::{Column, Line, Table};
 
-/// What goes up.
+/// The figure on the vertical axis.
 #[derive(Clone, Copy)]
 enum Measure {
     /// Millions of operations a second.
@@ -18,18 +17,18 @@ enum Measure {
     Time,
 }
 
-/// A chart, or one for each value of the parameters that don't run along it.
+/// A chart for each combination of the parameters that aren't on its axis.
 struct Spec {
     group: &'static str,
     section: &'static str,
     x: &'static str,
     measure: Measure,
     figure: &'static str,
-    /// Keeps the number of charts down: only lines with these values.
+    /// Only lines with these values, to have fewer charts.
     only: &'static [(&'static str, &'static str)],
-    /// Too far off to be drawn beside the others; the table has it.
+    /// A contender too far off to be drawn beside the others.
     without: &'static str,
-    /// Only where as many threads run as there are processors.
+    /// Only lines with as many threads as cores.
     full: bool,
 }
 
@@ -49,7 +48,7 @@ const fn spec(group: &'static str, section: &'static str, x: &'static str) -> Sp
 const SPECS: &[Spec] = &[
     spec("counters", "Adding one", "threads"),
     Spec { without: "parking_lot FairMutex", ..spec("mutexes", "Lock and unlock", "threads") },
-    Spec { full: true, only: &[(COMPANY, "none")], ..spec("rwlocks", "Read or write", "reads") },
+    Spec { full: true, only: &[(BACKGROUND, "none")], ..spec("rwlocks", "Read or write", "reads") },
     spec("rwlocks", "Read or write", "threads"),
     spec("wait_groups", "Add and done on one group", "threads"),
     spec("wait_groups", "Clone and drop of a guard", "threads"),
@@ -78,7 +77,7 @@ pub fn charts(run: &Run, tables: &[Table]) -> Vec<Chart> {
         .collect()
 }
 
-/// A peer keeps its colour in all charts of a group.
+/// The peers of a group, in the order of their colours: the same in all its charts.
 struct Colours(Vec<String>);
 
 impl Colours {
@@ -117,7 +116,7 @@ fn from_table(run: &Run, table: &Table, spec: &Spec, colours: &Colours) -> Vec<C
     };
     let mut facets: Vec<Facet<'_>> = Vec::new();
     for line in table.lines.iter().filter(wanted) {
-        // A channel's shape says its number of threads.
+        // A channel's shape determines its number of threads.
         let follows = |name: &str| spec.x == "shape" && name == "threads";
         let others = line.params.iter().filter(|(name, _)| name != spec.x && !follows(name));
         let others: Vec<_> = others.cloned().collect();
@@ -126,7 +125,7 @@ fn from_table(run: &Run, table: &Table, spec: &Spec, colours: &Colours) -> Vec<C
             None => facets.push((others, vec![line])),
         }
     }
-    // With one point there is nothing to see that the table doesn't say.
+    // A chart with one point shows no more than the table.
     facets.retain(|(_, lines)| lines.len() > 1);
     let chart = |(number, facet): (usize, &Facet<'_>)| {
         let name = format!("{}-{}-{}-{number}", run.group, slug(spec.section), spec.x);
@@ -154,7 +153,7 @@ fn one_chart(
     let mut ours = 0;
     let series = table.columns.iter().enumerate().filter_map(|(at, column)| {
         let points: Vec<Point> = lines.iter().map(|line| point(table, line, at, spec)).collect();
-        // Against the limit, the limit is a flat line; the axis shows it.
+        // In per cent of the limit, the limit itself is a flat line.
         let own_limit = column.role == Role::Limit && matches!(spec.measure, Measure::OfTheLimit);
         let key = colours.key(column, ours);
         ours += usize::from(column.role == Role::Ours);
@@ -169,7 +168,7 @@ fn one_chart(
         y: y.to_owned(),
         labels: lines.iter().map(|line| line.param(spec.x).unwrap_or("").to_owned()).collect(),
         scale,
-        // Only along a number does a line between two points mean something.
+        // A line between two points makes sense along a number only.
         joined: matches!(spec.x, "threads" | "reads") || spec.section.contains("one size"),
         series: series.collect(),
     }

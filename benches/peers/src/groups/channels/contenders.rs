@@ -95,7 +95,7 @@ enum StdSender {
     Unbounded(mpsc::Sender<usize>),
 }
 
-/// std's receiver is for one thread; several share it behind a mutex.
+/// std's receiver is for one thread, so several threads share it behind a mutex.
 enum StdReceiver {
     Own(mpsc::Receiver<usize>),
     Shared(Arc<Mutex<mpsc::Receiver<usize>>>),

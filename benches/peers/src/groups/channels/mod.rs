@@ -1,8 +1,7 @@
 //! Channels: producers send numbers, consumers add them up.
 //!
-//! What is counted is what the consumers have taken while all of them run. For
-//! an unbounded channel that matters: its producers may be ahead, and emptying
-//! it alone afterwards would be another, easier race.
+//! Only messages that consumers receive while all threads run are counted. That matters for an unbounded
+//! channel: its producers may be ahead, and receiving alone afterwards is easier.
 
 mod contenders;
 mod ring;
@@ -17,21 +16,21 @@ use std::sync::Mutex;
 pub const GROUP: Group =
     Group { name: "channels", title: "Channels", most_cores: usize::MAX, rows };
 
-/// Messages between two readings of the stop flag.
+/// Messages between two checks of the stop flag.
 const BATCH: u64 = 16;
 
-/// What goes in, and what comes out at the other end.
+/// A channel for numbers.
 pub trait Channel {
     type Sender: Send;
     type Receiver: Send;
-    /// Both ends, so often; `None` for no bound.
+    /// Opens a channel with this many senders and receivers. `None` is for no bound.
     fn open(
         capacity: Option<usize>,
         producers: usize,
         consumers: usize,
     ) -> (Vec<Self::Sender>, Vec<Self::Receiver>);
     fn send(sender: &mut Self::Sender, message: usize);
-    /// The next message; `None` when all senders are gone and nothing is left.
+    /// Receives the next message; `None` when all senders are dropped and none remains.
     fn recv(receiver: &mut Self::Receiver) -> Option<usize>;
 }
 
@@ -71,8 +70,7 @@ fn round<C: Channel>(task: &Task, context: &mut Context) -> Result<Outcome, Fail
     let (senders, receivers) = C::open(capacity, producers, consumers);
     let senders = senders.into_iter().map(End::<C>::Send);
     let ends = senders.chain(receivers.into_iter().map(End::Receive));
-    // Each thread takes its end along, and drops it when it is done: that is how
-    // the consumers learn of the end.
+    // Each thread takes its end, and drops it when it is done, which ends the consumers.
     let ends: Vec<_> = ends.map(|end| Mutex::new(Some(end))).collect();
     let threads = producers + consumers;
     let (done, rate) = window::run(threads, context.span(), |worker| {
@@ -116,13 +114,13 @@ fn peer<C: Channel>(name: &'static str) -> Entry<Task> {
     Entry::new(name, Role::Peer, round::<C>)
 }
 
-/// Go's channels have always a bound.
+/// Go's channels are always bounded.
 fn in_go() -> Entry<Task> {
     go::entry("Go", |task, context| go::round(GROUP.name, task, context))
         .only(|task: &Task| task.capacity.is_some())
 }
 
-/// One producer and one consumer, each awake on a processor of its own.
+/// One producer and one consumer, which spin, each on a core of its own.
 fn limit() -> Entry<Task> {
     Entry::new("limit", Role::Limit, round::<ring::Ring>)
         .only(|task| task.producers == 1 && task.consumers == 1)

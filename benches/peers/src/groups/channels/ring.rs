@@ -1,28 +1,27 @@
-//! The limit: a ring between one producer and one consumer who never sleep.
+//! The limit: a ring between one producer and one consumer, which spin.
 //!
-//! Each side keeps what it last saw of the other, so that the shared lines move
-//! only when one of them runs out. With capacity 0 it is one slot, and the
-//! producer waits until its message has been taken.
+//! Each side caches the other's index, so that cache lines move only when the ring looks full or empty.
+//! With capacity 0 there is one slot, and the producer waits until its message has been received.
 
 use super::Channel;
 use crossbeam_utils::CachePadded;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-/// Stands for "unbounded": more than fits into the caches.
+/// The capacity in place of "unbounded": more than the processor's caches hold.
 const LARGE: usize = 1 << 20;
 
 struct Shared {
     slots: Vec<AtomicUsize>,
-    /// Messages ever taken; written by the consumer.
+    /// Messages received so far; written by the consumer.
     taken: CachePadded<AtomicUsize>,
-    /// Messages ever put in; written by the producer.
+    /// Messages sent so far; written by the producer.
     put: CachePadded<AtomicUsize>,
     closed: AtomicBool,
     rendezvous: bool,
 }
 
-/// One side, with its own place and what it last saw of the other's.
+/// One side, with its own index and a cached copy of the other's.
 pub struct End {
     shared: Arc<Shared>,
     own: usize,
@@ -55,16 +54,16 @@ impl Channel for Ring {
         let shared = &*end.shared;
         while end.own - end.other == shared.slots.len() {
             std::hint::spin_loop();
-            // ORDERING: Acquire: the slot we are about to write has been read.
+            // ORDERING: Acquire: pairs with the Release in `recv`: the slot has been read.
             end.other = shared.taken.load(Ordering::Acquire);
         }
         let slot = &shared.slots[end.own & (shared.slots.len() - 1)];
-        // ORDERING: Relaxed, published by the Release below.
+        // ORDERING: Relaxed: published by the Release store of `put`.
         slot.store(message, Ordering::Relaxed);
         end.own += 1;
         // ORDERING: Release: pairs with the Acquire in `recv`.
         shared.put.store(end.own, Ordering::Release);
-        // ORDERING: Relaxed: a rendezvous hands nothing back.
+        // ORDERING: Relaxed: the consumer publishes nothing.
         while shared.rendezvous && shared.taken.load(Ordering::Relaxed) != end.own {
             std::hint::spin_loop();
         }
@@ -74,7 +73,8 @@ impl Channel for Ring {
     fn recv(end: &mut End) -> Option<usize> {
         let shared = &*end.shared;
         while end.own == end.other {
-            // ORDERING: Acquire: if closed, then all that was put in is seen next.
+            // ORDERING: Acquire: pairs with the Release in `drop`: if closed, the next load sees all
+            // messages.
             let closed = shared.closed.load(Ordering::Acquire);
             // ORDERING: Acquire: pairs with the Release in `send`.
             end.other = shared.put.load(Ordering::Acquire);
@@ -84,7 +84,7 @@ impl Channel for Ring {
             std::hint::spin_loop();
         }
         let slot = &shared.slots[end.own & (shared.slots.len() - 1)];
-        // ORDERING: Relaxed: after the Acquire of `put`.
+        // ORDERING: Relaxed: ordered by the Acquire load of `put`.
         let message = slot.load(Ordering::Relaxed);
         end.own += 1;
         // ORDERING: Release: pairs with the Acquire in `send`.

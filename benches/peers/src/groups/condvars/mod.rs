@@ -1,11 +1,15 @@
-//! Condition variables, each with the mutex of its own library: waiting for a
-//! change that another thread makes under the mutex.
+//! Condition variables, each with the mutex of its own library.
+//!
+//! Measured on one core. With an idle core beside them, the kernel chooses at each notification whether the
+//! woken thread runs on the notifier's core (a round trip of some 3 µs) or on the idle one (50 to 100 µs
+//! on a virtual machine). It keeps to its choice for a while, so rounds of one library differed by a factor
+//! of thirty, and so did the medians of a row.
 
 mod contenders;
 mod notify;
 mod queue;
 
-use crate::company::Company;
+use crate::background::Background;
 use crate::entry::{Entry, Failure, Group, Outcome, Role, Row, params};
 use crate::go;
 use crate::plan::{Context, Plan};
@@ -15,7 +19,7 @@ use std::ops::DerefMut;
 pub const GROUP: Group =
     Group { name: "condvars", title: "Condition variables", most_cores: 1, rows };
 
-/// A mutex and the condition variable that goes with it.
+/// A library's mutex and condition variable.
 pub trait Kit {
     type Mutex<T: Send>: Sync;
     type Guard<'a, T: Send + 'a>: DerefMut<Target = T>;
@@ -32,9 +36,9 @@ pub trait Kit {
 #[derive(Clone, Copy, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum Kind {
-    /// Two threads wake each other in turn.
+    /// Two threads notify each other in turn.
     PingPong,
-    /// One thread wakes ten, while it holds the mutex.
+    /// One thread notifies ten while it holds the mutex.
     NotifyAllHeld,
     /// The same, after it has unlocked the mutex.
     NotifyAllUnlocked,
@@ -50,24 +54,24 @@ pub struct Task {
 }
 
 fn rows(_: &Plan) -> Vec<Row> {
-    let each = |row: fn(Company) -> Row| Company::ALL.map(row);
+    let each = |row: fn(Background) -> Row| Background::ALL.map(row);
     let mut rows = Vec::new();
     rows.extend(each(ping_pong));
-    rows.extend(each(|company| notify_all(Kind::NotifyAllHeld, company)));
-    rows.extend(each(|company| notify_all(Kind::NotifyAllUnlocked, company)));
-    rows.extend(each(|company| queue(1, company)));
-    rows.extend(each(|company| queue(8, company)));
+    rows.extend(each(|background| notify_all(Kind::NotifyAllHeld, background)));
+    rows.extend(each(|background| notify_all(Kind::NotifyAllUnlocked, background)));
+    rows.extend(each(|background| queue(1, background)));
+    rows.extend(each(|background| queue(8, background)));
     rows
 }
 
-fn ping_pong(company: Company) -> Row {
+fn ping_pong(background: Background) -> Row {
     let task = Task { kind: Kind::PingPong, capacity: 0 };
     let unit = "ns for the way there and back";
     let row = Row::new("notify_one, there and back", unit, params([]), 2, task, contenders::all());
-    row.beside(company)
+    row.beside(background)
 }
 
-fn notify_all(kind: Kind, company: Company) -> Row {
+fn notify_all(kind: Kind, background: Background) -> Row {
     let when = if kind == Kind::NotifyAllHeld { "under the lock" } else { "after unlocking" };
     Row::new(
         "notify_all with ten waiters",
@@ -78,10 +82,10 @@ fn notify_all(kind: Kind, company: Company) -> Row {
         Task { kind, capacity: 0 },
         contenders::all(),
     )
-    .beside(company)
+    .beside(background)
 }
 
-fn queue(capacity: usize, company: Company) -> Row {
+fn queue(capacity: usize, background: Background) -> Row {
     Row::new(
         "A bounded queue, 2p2c",
         "message: ns per message; put, take: ns of a call",
@@ -90,7 +94,7 @@ fn queue(capacity: usize, company: Company) -> Row {
         Task { kind: Kind::Queue, capacity },
         contenders::all(),
     )
-    .beside(company)
+    .beside(background)
 }
 
 fn round<K: Kit>(task: &Task, context: &mut Context) -> Result<Outcome, Failure> {

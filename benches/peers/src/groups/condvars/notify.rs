@@ -1,4 +1,4 @@
-//! Rounds in which one thread wakes another, or ten.
+//! Rounds in which one thread notifies another, or ten.
 
 use super::Kit;
 use crate::entry::{Failure, Outcome};
@@ -12,26 +12,26 @@ use std::time::{Duration, Instant};
 /// Threads that one `notify_all` wakes.
 pub const WAITERS: usize = 10;
 
-/// Long enough for a thread that waits to have gone to sleep.
+/// Long enough for a waiting thread to be asleep.
 const ASLEEP: Duration = Duration::from_micros(100);
 
-/// Samples of a kind that a round keeps.
+/// Samples of one kind that a round keeps.
 const KEPT: usize = 4096;
 
 /// Passes that warm up.
 const WARM: usize = 4;
 
-/// What goes to and fro.
+/// What the two threads pass to each other.
 #[derive(Default)]
 struct Ball {
     with_pong: bool,
-    /// How often it has come back.
+    /// How often it was returned.
     returned: u64,
     over: bool,
 }
 
-/// Two threads wake each other in turn, for so long; one of them times the way there
-/// and back. Each notifies while it holds the lock.
+/// Two threads notify each other in turn, for this time. One of them times the round trips. Each notifies
+/// while it holds the lock.
 pub fn ping_pong<K: Kit>(time: Duration) -> Result<Outcome, Failure> {
     let ball = K::mutex(Ball::default());
     let changed = K::condvar();
@@ -70,7 +70,7 @@ pub fn ping_pong<K: Kit>(time: Duration) -> Result<Outcome, Failure> {
     Ok(Outcome::latencies(thin(took.split_off(WARM), KEPT)))
 }
 
-/// Where ten threads wait until the epoch changes.
+/// Ten threads wait here until the epoch changes.
 #[derive(Default)]
 struct Gate {
     waiting: usize,
@@ -78,16 +78,15 @@ struct Gate {
     over: bool,
 }
 
-/// Wakes ten threads again and again, for so long, with the lock `held` or not.
+/// Wakes ten threads again and again, for this time, with the lock `held` or not.
 pub fn all<K: Kit>(time: Duration, held: bool) -> Result<Outcome, Failure> {
     let gate = K::mutex(Gate::default());
     let opened = K::condvar();
     let base = Instant::now();
     let left = CachePadded::new(AtomicUsize::new(0));
-    // When the last of them had unlocked, in nanoseconds since `base`.
+    // When the last waiter had unlocked, in nanoseconds since `base`.
     let last = CachePadded::new(AtomicU64::new(0));
-    // Keeps those that have left from coming back before all have, and tells the
-    // notifier of it.
+    // Keeps waiters that have left from returning before all have, and wakes the notifier then.
     let together = Barrier::new(WAITERS + 1);
     let (mut all_left, mut own) = (Vec::new(), Vec::new());
     std::thread::scope(|scope| {
@@ -136,7 +135,7 @@ pub fn all<K: Kit>(time: Duration, held: bool) -> Result<Outcome, Failure> {
     Ok(Outcome::samples(vec![("all left", counted(all_left)), ("notify_all", counted(own))]))
 }
 
-/// Returns when all ten wait at the gate, and have had the time to go to sleep.
+/// Returns when all ten wait at the gate, and have had time to fall asleep.
 fn gather<K: Kit>(gate: &K::Mutex<Gate>) {
     loop {
         std::thread::sleep(ASLEEP);

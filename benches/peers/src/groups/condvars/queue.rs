@@ -15,7 +15,7 @@ pub const THREADS: usize = PRODUCERS + CONSUMERS;
 /// One call in so many is timed, so that the clock's cost stays a small part.
 const TIMED: u64 = 8;
 
-/// Samples a thread can take in one round, and samples kept of a kind.
+/// Samples that a thread takes in one round at most, and samples kept of a kind.
 const ROOM: usize = 1 << 15;
 const KEPT: usize = 4096;
 
@@ -47,7 +47,7 @@ impl<K: Kit> Queue<K> {
         K::notify_one(&self.not_empty);
     }
 
-    /// The next message; `None` when all producers are gone and nothing is left.
+    /// Removes and returns the next message; `None` when all producers have left and none remains.
     fn take(&self) -> Option<u64> {
         let mut inside = K::lock(&self.inside);
         loop {
@@ -79,7 +79,7 @@ struct Done {
 }
 
 impl Done {
-    /// Makes a call, and times it if its turn has come.
+    /// Makes a call, and times it if it is one of those to be timed.
     fn call<R>(&mut self, number: u64, call: impl FnOnce() -> R) -> R {
         if !number.is_multiple_of(TIMED) || self.took.len() == ROOM {
             return call();

@@ -29,7 +29,7 @@ impl Counter for AtomicU64 {
 
     #[inline]
     fn add(&self, _: usize) {
-        // ORDERING: Relaxed: a count and nothing else, as a user would write it.
+        // ORDERING: Relaxed: only a count, as a user would write it.
         self.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -57,7 +57,7 @@ impl<L: Lock<u64>> Counter for L {
 }
 
 impl Counter for ConcurrentCounter {
-    /// As many cells as processors, as its documentation advises.
+    /// One cell per core, as its documentation advises.
     fn new(_: usize) -> Self {
         ConcurrentCounter::new(crate::plan::cores())
     }
@@ -92,7 +92,7 @@ impl Counter for Unsigned {
     }
 }
 
-/// A cell for each thread, written with a plain load and store.
+/// A cell per thread, written by a load and a store.
 struct Private(Vec<CachePadded<AtomicU64>>);
 
 impl Counter for Private {
@@ -103,7 +103,7 @@ impl Counter for Private {
     #[inline]
     fn add(&self, thread: usize) {
         let cell = &self.0[thread];
-        // ORDERING: Relaxed: one writer a cell; join publishes the last values.
+        // ORDERING: Relaxed: each cell has one writer; join publishes the last values.
         cell.store(cell.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
     }
 

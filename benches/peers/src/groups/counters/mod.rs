@@ -1,4 +1,4 @@
-//! Counters: many threads add one to the same counter; one reads it meanwhile.
+//! Counters: many threads increment one counter; one reads it meanwhile.
 
 mod contenders;
 
@@ -12,7 +12,7 @@ use std::hint::black_box;
 pub const GROUP: Group =
     Group { name: "counters", title: "Counters", most_cores: usize::MAX, rows };
 
-/// Operations between two readings of the stop flag.
+/// Operations between two checks of the stop flag.
 const BATCH: u64 = 64;
 
 /// Threads that add while one reads.
@@ -20,16 +20,16 @@ const WRITERS: usize = 3;
 
 /// A counter that threads add to.
 pub trait Counter: Sync {
-    /// A counter at zero, for about so many threads.
+    /// A counter at zero, for about this number of threads.
     fn new(threads: usize) -> Self;
-    /// Adds one; `thread` is the caller's number, for those that need it.
+    /// Adds one. `thread` is the caller's number, for contenders that need it.
     fn add(&self, thread: usize);
     fn get(&self) -> u64;
 }
 
 #[derive(Serialize)]
 pub struct Task {
-    /// The last thread reads instead of adding, and only it is counted.
+    /// The last thread reads instead of adding, and only its reads are measured.
     read: bool,
     threads: usize,
 }

@@ -4,7 +4,7 @@ mod contenders;
 
 use super::locked::Lock;
 use super::waits::{HOGS, Turns, Waits};
-use crate::company::Company;
+use crate::background::Background;
 use crate::entry::{Entry, Failure, Group, Outcome, Role, Row, params};
 use crate::plan::{Context, Plan};
 use crate::work::work;
@@ -16,13 +16,13 @@ use std::time::Instant;
 
 pub const GROUP: Group = Group { name: "mutexes", title: "Mutexes", most_cores: usize::MAX, rows };
 
-/// Operations between two readings of the stop flag.
+/// Operations between two checks of the stop flag.
 const BATCH: u64 = 16;
 
 /// Nanoseconds of work inside the lock, and between two locks.
 const WORK: [(u64, u64); 4] = [(0, 0), (10, 10), (10, 100), (100, 100)];
 
-/// Samples a thread can take in one round, and samples kept of all.
+/// Samples that a thread takes in one round at most, and samples kept of all.
 const ROOM: usize = 1 << 16;
 const KEPT: usize = 4096;
 
@@ -36,7 +36,7 @@ enum Kind {
     Throughput,
     /// Time single acquisitions, on all threads.
     Latency,
-    /// Time the acquisitions of one thread beside hogs.
+    /// Time the acquisitions of one thread beside three that lock again at once.
     BesideHogs,
 }
 
@@ -53,19 +53,19 @@ fn rows(plan: &Plan) -> Vec<Row> {
     let mut rows = Vec::new();
     for work in WORK {
         rows.extend(plan.threads.iter().map(|&n| timed(Kind::Throughput, work, n)));
-        let beside = |&company| timed(Kind::Throughput, work, all).beside(company);
-        rows.extend(plan.companies().iter().map(beside));
+        let beside = |&background| timed(Kind::Throughput, work, all).beside(background);
+        rows.extend(plan.backgrounds().iter().map(beside));
     }
     let [.., between, even] = WORK;
     rows.push(timed(Kind::Latency, between, all));
     let mut counts = vec![2, all];
     counts.dedup();
     for threads in counts {
-        let beside = |company| timed(Kind::Latency, even, threads).beside(company);
-        rows.extend(Company::ALL.map(beside));
+        let beside = |background| timed(Kind::Latency, even, threads).beside(background);
+        rows.extend(Background::ALL.map(beside));
     }
     for hold in HOLDS {
-        rows.extend(Company::ALL.map(|company| beside_hogs_for(hold).beside(company)));
+        rows.extend(Background::ALL.map(|background| beside_hogs_for(hold).beside(background)));
     }
     rows
 }
@@ -108,8 +108,7 @@ fn round<L: Lock<u64>>(task: &Task, context: &mut Context) -> Result<Outcome, Fa
     let (done, rate) = window::run(task.threads, context.span(), |worker| {
         let mut latencies = Vec::with_capacity(if latency { ROOM } else { 0 });
         while worker.more() {
-            // One acquisition in a batch is timed, so that the clock's cost stays
-            // a small part of the load that the lock is under.
+            // One acquisition in a batch is timed, so that the clock's cost stays a small part.
             if latency && latencies.len() < ROOM {
                 let asked = Instant::now();
                 let held = lock.write(|count| {
@@ -141,7 +140,7 @@ fn round<L: Lock<u64>>(task: &Task, context: &mut Context) -> Result<Outcome, Fa
     Ok(Outcome::one(rate.ns_per_op()))
 }
 
-/// How long the last thread waits for the lock, which the others hardly let go.
+/// Times the last thread's waits for the lock, which the others hold most of the time.
 fn beside_hogs<L: Lock<u64>>(task: &Task, context: &mut Context) -> Result<Outcome, Failure> {
     let inside = context.calibration.steps(task.inside);
     let lock = CachePadded::new(L::of(0));
@@ -177,10 +176,9 @@ fn beside_hogs<L: Lock<u64>>(task: &Task, context: &mut Context) -> Result<Outco
     Ok(waits.outcome())
 }
 
-/// The same work on private numbers, but never faster than one thread could do
-/// the part inside the lock: that much is serial, whatever the lock. Beside busy
-/// threads, one thread is slower than several; there the part inside takes what it
-/// takes on a processor of its own.
+/// The same work on private numbers, but never faster than one thread does the part inside the lock: no
+/// lock can run that part in parallel. Beside busy threads the part inside counts as long as it takes on a
+/// core of its own.
 fn limit(task: &Task, context: &mut Context) -> Result<Outcome, Failure> {
     let span = context.span();
     let inside = context.calibration.steps(task.inside);
@@ -203,7 +201,7 @@ fn limit(task: &Task, context: &mut Context) -> Result<Outcome, Failure> {
     let none = context.calibration.steps(0);
     let serial = match task.inside {
         0 => 0.0,
-        _ if context.company.is_none() => run(1, none),
+        _ if context.background.is_none() => run(1, none),
         inside => inside as f64,
     };
     Ok(Outcome::one(free.max(serial)))

@@ -1,7 +1,7 @@
-//! The pools that race, and their adapters.
+//! The pools that are compared, and their adapters.
 //!
-//! Each does the work the way its documentation would have it done: data-parallel
-//! libraries get the batch as a parallel iterator, job pools a job for each task.
+//! Each is used as its documentation advises: data-parallel libraries get the batch as a parallel iterator,
+//! job pools a job per task.
 
 use super::load::Task as Function;
 use super::{Kind, Pool, SEATS, Task, in_go, limit, ours, peer};
@@ -29,7 +29,7 @@ pub fn all() -> Vec<Entry<Task>> {
     ]
 }
 
-/// A pool of its own, of three threads beside the caller, who waits.
+/// A pool of three threads; the caller waits.
 struct Rayon(rayon::ThreadPool);
 
 impl Pool for Rayon {
@@ -47,8 +47,8 @@ impl Pool for Rayon {
     }
 }
 
-/// Its two ways of sharing out a batch: its documentation advises the fixed one for
-/// even tasks, and stealing for uneven ones. A user has to choose for the pool.
+/// paralight divides a batch in one of two ways, chosen for the whole pool: fixed ranges, which its
+/// documentation advises for even tasks, or work stealing.
 struct Paralight<const STEALING: bool>(ThreadPool);
 
 impl<const STEALING: bool> Pool for Paralight<STEALING> {
@@ -73,7 +73,7 @@ impl<const STEALING: bool> Pool for Paralight<STEALING> {
 /// Fork and join by halves. chili counts the caller as one of its threads.
 struct Chili(chili::ThreadPool);
 
-/// Leaves of chili's tree at most: forks are cheap, but not free.
+/// Leaves of chili's tree at most, since a fork costs something.
 const LEAVES: usize = 4096;
 
 impl Pool for Chili {
@@ -113,7 +113,7 @@ fn halve<F: Function>(
     );
 }
 
-/// A job for each task; results come over a channel and are put in order.
+/// A job per task. Results are sent over a channel and put in order.
 impl Pool for threadpool::ThreadPool {
     fn new() -> Self {
         threadpool::ThreadPool::new(SEATS)
@@ -132,7 +132,7 @@ impl Pool for threadpool::ThreadPool {
     }
 }
 
-/// A job and a handle for each task.
+/// A job and a handle per task.
 impl Pool for rusty_pool::ThreadPool {
     fn new() -> Self {
         let builder = rusty_pool::Builder::new();
@@ -148,8 +148,7 @@ impl Pool for rusty_pool::ThreadPool {
 
 type Job = Box<dyn FnOnce() + Send>;
 
-/// Three standing threads that take jobs from a crossbeam channel: what people
-/// write themselves.
+/// Three threads that take jobs from a crossbeam channel: a pool written by hand.
 struct Standing {
     jobs: Option<crossbeam_channel::Sender<Job>>,
     workers: Vec<JoinHandle<()>>,
@@ -190,7 +189,7 @@ impl Drop for Standing {
     }
 }
 
-/// Three threads for the batch, taking tasks from an index: no pool at all.
+/// Three threads started for the batch, which claim tasks by an index: no pool.
 struct Scoped;
 
 impl Pool for Scoped {

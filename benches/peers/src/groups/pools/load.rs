@@ -1,7 +1,6 @@
-//! What the tasks do: a function of an item, different for each load.
+//! What the tasks do: a function of an item for each load.
 //!
-//! Each load is a closure of its own type, so that a pool's loop is compiled for
-//! it and nothing of the load's choice is left inside.
+//! Each load is a closure with a type of its own, so that a pool's loop is compiled for it.
 
 use crate::keys::Rng;
 use crate::work::{Calibration, work};
@@ -19,7 +18,7 @@ impl<F: Fn(u64) -> u64 + Copy + Send + Sync + 'static> Task for F {}
 pub enum Load {
     /// Nothing.
     Tiny,
-    /// So many nanoseconds of work.
+    /// This many nanoseconds of work.
     Even(u64),
     /// 20 ns to 2 µs, by a hash of the item.
     Hashed,
@@ -27,7 +26,7 @@ pub enum Load {
     Tail,
 }
 
-/// Takes a load's function, whatever its type.
+/// Is called with a load's function, of any type.
 pub trait User {
     type Output;
     fn call<F: Task>(self, f: F) -> Self::Output;

@@ -1,4 +1,4 @@
-//! Pools of three: a batch of tasks goes in, their results come out in order.
+//! Pools of three: run a batch of tasks, return the results in order.
 
 mod contenders;
 mod limit;
@@ -23,13 +23,13 @@ pub const SEATS: usize = 3;
 /// How long an idle pool has had nothing to do.
 const IDLE: Duration = Duration::from_micros(200);
 
-/// What cannot be told from no processor time at all, in µs a second.
+/// Processor time that can't be told from none, in µs per second.
 const NOTHING: f64 = 50.0;
 
 /// A pool of [`SEATS`].
 pub trait Pool {
     fn new() -> Self;
-    /// `f` of each item, each a task of its own, in the items' order.
+    /// Runs a task per item; returns the results of `f` in the items' order.
     fn map<F: Function>(&mut self, items: &[u64], f: F) -> Vec<u64>;
 }
 
@@ -38,7 +38,7 @@ pub trait Pool {
 enum Kind {
     /// Time per task of long batches.
     Batch,
-    /// Time of single batches, one right after another.
+    /// Time of single batches, without a pause between them.
     Hot,
     /// Time of single batches, with a pause of 200 µs before each.
     Idle,
@@ -104,7 +104,7 @@ fn round<P: Pool>(task: &Task, context: &mut Context) -> Result<Outcome, Failure
     task.load.with(calibration, task.tasks, measure)
 }
 
-/// A round with everything known but the tasks' function.
+/// A round, generic over the tasks' function.
 struct Measure<'a, P> {
     task: &'a Task,
     budget: Duration,
@@ -127,7 +127,7 @@ impl<P: Pool> load::User for Measure<'_, P> {
     }
 }
 
-/// Every result is twice its item, whatever work stood before it.
+/// Checks that every result is twice its item.
 fn check(results: &[u64], items: &[u64]) -> Result<(), Failure> {
     let right = |(&result, &item): (&u64, &u64)| result == 2 * item;
     if results.len() == items.len() && results.iter().zip(items).all(right) {
@@ -137,8 +137,8 @@ fn check(results: &[u64], items: &[u64]) -> Result<(), Failure> {
     }
 }
 
-/// Long batches until the budget is used up, after one that warms up: a whole one,
-/// unless a tenth of it shows that it would use up the budget alone.
+/// Runs long batches until the budget is used up. The first one warms up; it is a tenth of a batch if a
+/// whole one would use up the budget.
 fn batches<P: Pool, F: Function>(
     pool: &mut P,
     items: &[u64],
@@ -162,8 +162,8 @@ fn batches<P: Pool, F: Function>(
     Ok(Outcome::one(median(&each)))
 }
 
-/// Single batches, each after a pause in which the caller stays awake: it is
-/// the pool's sleep that is measured, and not the caller's.
+/// Runs single batches, each after a pause in which the caller stays awake, so that only the pool has gone
+/// to sleep.
 fn single<P: Pool, F: Function>(
     pool: &mut P,
     items: &[u64],
@@ -205,11 +205,10 @@ fn create<P: Pool, F: Function>(items: &[u64], f: F, samples: usize) -> Result<O
     Ok(Outcome::latencies(took))
 }
 
-/// Processor time that all threads but this one use while there is nothing to do.
+/// Measures the processor time of all other threads while there is nothing to do.
 fn asleep<P: Pool, F: Function>(pool: &mut P, items: &[u64], f: F) -> Result<Outcome, Failure> {
     check(&pool.map(items, f), items)?;
-    // What a pool does right after a batch, such as spinning for the next one, is
-    // in the rows above.
+    // Other rows contain what a pool does right after a batch, such as spinning for the next one.
     std::thread::sleep(Duration::from_millis(10));
     let (start, used) = (Instant::now(), other_threads_time());
     std::thread::sleep(Duration::from_millis(100));

@@ -86,7 +86,7 @@ fn write<L: RwLock>(lock: &L, worker: &mut Worker<'_>, pauses: bool) -> Vec<u32>
         lock.write(bump);
         took.push(nanos(start.elapsed()));
         worker.did(1);
-        // Awake, not asleep: 5 µs is less than it takes to wake up.
+        // Awake, since waking up takes longer than 5 µs.
         while pauses && start.elapsed() < PERIOD {
             std::hint::spin_loop();
         }

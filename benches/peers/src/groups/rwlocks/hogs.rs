@@ -1,4 +1,4 @@
-//! One thread that seldom reads or writes, beside hogs that do it again at once.
+//! One thread that reads or writes now and then, beside three hogs, which do it without a pause.
 
 use super::{Kind, RwLock, Task, bump, intact, verdict};
 use crate::entry::{Failure, Outcome};
@@ -12,10 +12,10 @@ use std::cell::Cell;
 use std::hint::black_box;
 use std::time::Instant;
 
-/// A hog writes once in so many times, and reads otherwise.
+/// A hog writes in one of so many operations, and reads otherwise.
 const WRITES: u64 = 4;
 
-/// What one thread did: reads that were torn, and writes.
+/// What one thread did.
 #[derive(Default)]
 struct Done {
     torn: u64,
@@ -74,7 +74,7 @@ fn hog<L: RwLock>(
     }
 }
 
-/// One wait, and the turns of others meanwhile.
+/// One wait, and the acquisitions by others meanwhile.
 fn wait<L: RwLock>(lock: &L, turns: &Turns, reads: bool, done: &mut Done) {
     let before = turns.so_far();
     let asked = Instant::now();

@@ -1,11 +1,11 @@
-//! Reader-writer locks: four words that must always be equal, read and written.
+//! Reader-writer locks: threads read and write four words that are always equal.
 
 mod beside;
 mod contenders;
 mod hogs;
 
 use super::waits::HOGS;
-use crate::company::Company;
+use crate::background::Background;
 use crate::entry::{Entry, Failure, Group, Outcome, Role, Row, params};
 use crate::keys::Rng;
 use crate::plan::{Context, Plan};
@@ -17,28 +17,28 @@ use std::hint::black_box;
 pub const GROUP: Group =
     Group { name: "rwlocks", title: "Reader-writer locks", most_cores: usize::MAX, rows };
 
-/// Operations between two readings of the stop flag.
+/// Operations between two checks of the stop flag.
 const BATCH: u64 = 32;
 
 /// Reads of a thousand operations.
 const READS: [(&str, u64); 5] =
     [("100 %", 1000), ("99.9 %", 999), ("99 %", 990), ("90 %", 900), ("50 %", 500)];
 
-/// Those that are measured beside busy threads as well.
+/// The shares that are measured beside busy threads too.
 const BUSY_READS: [u64; 3] = [990, 900, 500];
 
 /// Microseconds that hogs hold the lock.
 const HOLDS: [u64; 2] = [1, 20];
 
-/// What the locks protect: writers add one to each word, so a reader that sees
-/// two different words has read through a write.
+/// What the locks protect. A writer adds one to each word, so a reader that sees two different words ran
+/// beside a writer.
 pub type Data = [u64; 4];
 
 /// A reader-writer lock around the data.
 pub trait RwLock: Sync {
     fn new() -> Self;
     fn read<R>(&self, f: impl FnOnce(&Data) -> R) -> R;
-    /// Applies `f`; more than once only if the adapter retries on a copy.
+    /// Calls `f`, more than once only if the adapter retries on a copy.
     fn write(&self, f: impl Fn(&mut Data));
 }
 
@@ -49,13 +49,13 @@ enum Kind {
     Mix,
     /// Three readers, and a writer every 5 µs: mean cost of each.
     Beside,
-    /// The same, timing single reads and writes.
+    /// The same, but times single reads and writes.
     BesideLatency,
-    /// Three readers, and a writer that never stops: what each gets done.
+    /// Three readers, and a writer that never stops: the throughput of each.
     Against,
-    /// One thread that reads, beside three that read and write again at once.
+    /// One thread that reads now and then, beside three that read and write without a pause.
     ReadBesideHogs,
-    /// One thread that writes, beside the same.
+    /// One thread that writes now and then, beside the same.
     WriteBesideHogs,
 }
 
@@ -73,8 +73,8 @@ fn rows(plan: &Plan) -> Vec<Row> {
     for reads in READS {
         rows.extend(plan.threads.iter().map(|&threads| mixed(reads, threads)));
         if BUSY_READS.contains(&reads.1) {
-            let beside = |&company| mixed(reads, plan.all_threads()).beside(company);
-            rows.extend(plan.companies().iter().map(beside));
+            let beside = |&background| mixed(reads, plan.all_threads()).beside(background);
+            rows.extend(plan.backgrounds().iter().map(beside));
         }
     }
     rows.push(beside_writer(
@@ -82,9 +82,9 @@ fn rows(plan: &Plan) -> Vec<Row> {
         "ns per read over all readers; mean ns of a write",
         Kind::Beside,
     ));
-    rows.extend(Company::ALL.map(|company| {
+    rows.extend(Background::ALL.map(|background| {
         beside_writer("Reading and writing beside each other", "ns", Kind::BesideLatency)
-            .beside(company)
+            .beside(background)
     }));
     rows.push(beside_writer(
         "Readers against a writer",
@@ -93,7 +93,9 @@ fn rows(plan: &Plan) -> Vec<Row> {
     ));
     for kind in [Kind::ReadBesideHogs, Kind::WriteBesideHogs] {
         for hold in HOLDS {
-            rows.extend(Company::ALL.map(|company| beside_hogs(kind, hold).beside(company)));
+            rows.extend(
+                Background::ALL.map(|background| beside_hogs(kind, hold).beside(background)),
+            );
         }
     }
     rows
@@ -145,8 +147,7 @@ fn round<L: RwLock>(task: &Task, context: &mut Context) -> Result<Outcome, Failu
     }
 }
 
-/// Sums the words, as a reader with something to read would, and says whether
-/// they were equal.
+/// Reads all words, and returns whether they are equal.
 #[inline]
 fn intact(data: &Data) -> bool {
     let [a, b, c, d] = *black_box(data);
@@ -188,7 +189,7 @@ fn mix<L: RwLock>(task: &Task, context: &mut Context) -> Result<Outcome, Failure
     Ok(Outcome::one(rate.ns_per_op()))
 }
 
-/// The same on private data, without a lock.
+/// The same work on private data, without a lock.
 fn limit(task: &Task, context: &mut Context) -> Result<Outcome, Failure> {
     let (_, rate) = window::run(task.threads, context.span(), |worker| {
         let mut rng = Rng::new(worker.index as u64);

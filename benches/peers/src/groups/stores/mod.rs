@@ -1,7 +1,7 @@
 //! Stores: concurrent maps from number to number, all with the same hasher.
 //!
-//! Keys are all there from the start, and a write replaces a value: the maps keep
-//! their size, and what is measured is the way to an entry.
+//! All keys are inserted before a round, and a write replaces a value. So the maps keep their size, and a
+//! round measures look-ups.
 
 mod contenders;
 mod wrapped;
@@ -18,7 +18,7 @@ use std::sync::OnceLock;
 
 pub const GROUP: Group = Group { name: "stores", title: "Stores", most_cores: usize::MAX, rows };
 
-/// Operations between two readings of the stop flag.
+/// Operations between two checks of the stop flag.
 const BATCH: usize = 32;
 
 const SEED: u64 = 42;
@@ -32,10 +32,10 @@ pub fn hasher() -> Hasher {
 
 /// A map that threads share.
 pub trait Store: Sync {
-    /// With room for so many keys.
+    /// An empty map with capacity for `keys`.
     fn new(keys: usize) -> Self;
     fn get(&self, key: u64) -> Option<u64>;
-    /// Puts the value in, or in place of the last one.
+    /// Inserts the value, or replaces the current one.
     fn put(&self, key: u64, value: u64);
 }
 
@@ -47,7 +47,7 @@ pub struct Task {
     reads: u64,
     threads: usize,
     seed: u64,
-    /// What the threads do, each from a place of its own; made when first needed.
+    /// What the threads do, each from an index of its own; made when first needed.
     #[serde(skip)]
     script: OnceLock<Vec<u32>>,
 }
@@ -64,8 +64,7 @@ fn rows(plan: &Plan) -> Vec<Row> {
     for (keys, shown_keys) in [(10_000, "10k"), (100_000, "100k")] {
         for (zipf, law) in [(false, "uniform"), (true, "Zipf 1.0")] {
             for (reads, shown_reads) in [(1000, "100 %"), (950, "95 %"), (500, "50 %")] {
-                // More threads than cores for one choice of keys only: a row of its own for each
-                // would double the time of the group.
+                // More threads than cores for one choice of keys only, to save time.
                 let crowded = keys == 100_000 && !zipf;
                 let threads = if crowded { plan.threads.clone() } else { plan.threads_on_cores() };
                 for threads in threads {
@@ -88,7 +87,7 @@ fn rows(plan: &Plan) -> Vec<Row> {
     rows
 }
 
-/// A value names its key in its lower half, so that a wrong entry shows.
+/// A value holds its key in its lower half, so that a wrong entry is noticed.
 #[inline]
 fn value(key: u64, at: usize) -> u64 {
     key | (at as u64) << 32
@@ -99,7 +98,7 @@ fn belongs(key: u64, value: Option<u64>) -> bool {
     value.is_some_and(|value| value & 0xffff_ffff == key)
 }
 
-/// Follows the script from `start`; gives the number of wrong answers.
+/// Follows the script from `start`; returns the number of wrong answers.
 #[inline]
 fn follow(
     script: &[u32],
@@ -125,7 +124,7 @@ fn follow(
     wrong
 }
 
-/// Where a thread begins in the script.
+/// The index at which a thread begins in the script.
 fn start(thread: usize, threads: usize) -> usize {
     SCRIPT / threads * thread / BATCH * BATCH
 }
@@ -148,7 +147,7 @@ fn round<S: Store>(task: &Task, context: &mut Context) -> Result<Outcome, Failur
     Ok(Outcome::one(rate.ns_per_op()))
 }
 
-/// A map for each thread, with nothing shared.
+/// A private map per thread.
 fn limit(task: &Task, context: &mut Context) -> Result<Outcome, Failure> {
     let script = task.script();
     let (wrong, rate) = window::run(task.threads, context.span(), |worker| {

@@ -1,4 +1,4 @@
-//! The wait groups that race, and their adapters.
+//! The wait groups that are compared, and their adapters.
 
 use super::{Guarded, Kind, Task, WaitGroup, entry, guarded, in_go, peer};
 use crate::entry::{Entry, Role};
@@ -18,19 +18,17 @@ pub fn all() -> Vec<Entry<Task>> {
     ]
 }
 
-/// Rows in which a waiter may well sleep: it waits for long, or has to leave its
-/// processor to those it waits for.
+/// Rows in which the waiter may sleep: it waits for long, or the threads that it waits for need its core.
 fn sleeps(task: &Task) -> bool {
     matches!(task.kind, Kind::Parked | Kind::Burst)
 }
 
-/// Rows in which a waiter may stay awake, because those it waits for have a processor
-/// of their own.
+/// Rows in which the waiter may stay awake: the threads that it waits for have a core of their own.
 fn stays_awake(task: &Task) -> bool {
     task.kind == Kind::AddDone || (task.kind != Kind::Burst && task.threads <= cores())
 }
 
-/// Those whose guards count.
+/// The contenders whose guards count.
 pub fn guards() -> Vec<Entry<Task>> {
     vec![
         guarded::<Crossbeam>("crossbeam", Role::Peer),
@@ -39,12 +37,11 @@ pub fn guards() -> Vec<Entry<Task>> {
     ]
 }
 
-/// crossbeam-utils: a clone counts one more, a drop one less, and waiting
-/// consumes the handle.
+/// In crossbeam-utils a clone adds one, a drop subtracts one, and a wait consumes the handle.
 struct Crossbeam {
-    /// The handle that waits.
+    /// The handle to wait with.
     waiting: Mutex<Option<crossbeam_utils::sync::WaitGroup>>,
-    /// Another group, for adding without waiting.
+    /// Another group, to add to without waiting.
     adding: crossbeam_utils::sync::WaitGroup,
 }
 
@@ -108,7 +105,7 @@ impl WaitGroup for wg::WaitGroup {
     }
 }
 
-/// An atomic count, and a waiter that never sleeps.
+/// An atomic count, and a waiter that spins.
 struct Spinning(AtomicUsize);
 
 impl WaitGroup for Spinning {
@@ -157,8 +154,8 @@ impl WaitGroup for Unpark {
     fn done(&self, (): ()) {
         // ORDERING: Release: pairs with the Acquire in `wait`.
         if self.count.fetch_sub(1, Ordering::Release) == 1 {
-            // ORDERING: SeqCst: pairs with the fence in `wait`: either the waiter
-            // sees the zero, or we see the waiter.
+            // ORDERING: SeqCst: pairs with the fence in `wait`: either the waiter sees the zero, or
+            // this thread sees the waiter.
             fence(Ordering::SeqCst);
             if let Some(waiter) = self.waiter.get() {
                 waiter.unpark();

@@ -1,4 +1,4 @@
-//! Rounds in which somebody waits: a burst of `done`, and the last one's latency.
+//! Rounds with a waiter: a burst of `done`, and the latency of the last one.
 
 use super::WaitGroup;
 use crate::entry::{Failure, Outcome};
@@ -9,21 +9,20 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-/// Threads of a burst, beside the one that waits.
+/// Threads of a burst, beside the waiter.
 pub const DOERS: usize = 4;
-/// How often each of them calls `done`.
+/// Calls of `done` by each of them.
 const EACH: usize = 10_000;
-/// How long a waiter has waited when it counts as just arrived: long enough for it
-/// to be inside `wait`, whichever way it waits there.
+/// Time after which a waiter has just arrived: it is inside `wait` by then.
 pub const ARRIVED: Duration = Duration::from_micros(1);
-/// How long it has waited when it counts as asleep.
+/// Time after which a waiter is asleep.
 pub const ASLEEP: Duration = Duration::from_micros(100);
 
-/// Bursts, one after another until the budget is used up; their median.
+/// The median of bursts, run one after another until the budget is used up.
 pub fn burst<W: WaitGroup>(budget: Duration) -> Result<Outcome, Failure> {
     let began = Instant::now();
     let mut each = Vec::new();
-    // The first burst warms up, and doesn't count.
+    // The first burst warms up.
     one_burst::<W>()?;
     while each.is_empty() || began.elapsed() < budget {
         each.push(one_burst::<W>()?.as_nanos() as f64 / (DOERS * EACH) as f64);
@@ -36,7 +35,7 @@ fn one_burst<W: WaitGroup>() -> Result<Duration, Failure> {
     let group = CachePadded::new(group);
     let ready = AtomicUsize::new(0);
     let go = AtomicBool::new(false);
-    // Doers that were about to finish when `wait` returned.
+    // Doers that had reached their last `done` when `wait` returned.
     let finished = AtomicU64::new(0);
     let (took, seen) = std::thread::scope(|scope| {
         for _ in 0..DOERS {
@@ -74,9 +73,9 @@ fn one_burst<W: WaitGroup>() -> Result<Duration, Failure> {
     Ok(took)
 }
 
-/// Times the way from `done` on one thread to the return of `wait` on another.
+/// Times from a `done` on one thread to the return of `wait` on another.
 pub fn latency<W: WaitGroup>(samples: usize, waited: Duration) -> Result<Outcome, Failure> {
-    // A few more than asked for, to warm up.
+    // A few more, to warm up.
     let warm = samples / 10 + 1;
     let count = samples + warm;
     let base = Instant::now();
@@ -95,7 +94,7 @@ pub fn latency<W: WaitGroup>(samples: usize, waited: Duration) -> Result<Outcome
             for (at, (group, token)) in groups.iter().zip(&tokens).enumerate() {
                 let token = token.lock().expect("nobody panicked").take();
                 let token = token.expect("each token is used once");
-                // ORDERING: Acquire: the waiter's last sample is over.
+                // ORDERING: Acquire: pairs with the waiter's Release; its last sample is over.
                 while arrived.load(Ordering::Acquire) <= at {
                     std::hint::spin_loop();
                 }

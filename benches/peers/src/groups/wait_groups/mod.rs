@@ -1,4 +1,4 @@
-//! Wait groups: counting up and down, and waking the one who waits.
+//! Wait groups: counting up and down, and waking the waiter.
 
 mod contenders;
 mod handoff;
@@ -13,12 +13,12 @@ use std::hint::black_box;
 pub const GROUP: Group =
     Group { name: "wait_groups", title: "Wait groups", most_cores: usize::MAX, rows };
 
-/// Operations between two readings of the stop flag.
+/// Operations between two checks of the stop flag.
 const BATCH: u64 = 32;
 
-/// A group that counts what is under way.
+/// A wait group.
 pub trait WaitGroup: Sync + Send + Sized {
-    /// What one `done` consumes: a clone of the group, or nothing.
+    /// What one `done` consumes: a clone of the group, or a unit.
     type Token: Send;
 
     /// A group that counts `n`.
@@ -26,11 +26,11 @@ pub trait WaitGroup: Sync + Send + Sized {
     fn done(&self, token: Self::Token);
     /// Called once, after `start`.
     fn wait(&self);
-    /// Counts one more, and one less.
+    /// Adds one, and subtracts it again.
     fn add_done(&self);
 }
 
-/// A group of which each guard counts one.
+/// A group whose guards count one each.
 pub trait Guarded {
     type Guard: Clone + Send;
     fn guard() -> Self::Guard;
@@ -40,7 +40,7 @@ pub trait Guarded {
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     AddDone,
-    /// Four threads finish 10,000 each while one waits.
+    /// Four threads call `done` 10,000 times each while one waits.
     Burst,
     /// The last `done` to the return of a `wait` that began 1 µs ago.
     Arrived,
@@ -119,8 +119,8 @@ fn add_done<W: WaitGroup>(task: &Task, context: &mut Context) -> Outcome {
             worker.did(BATCH);
         }
     });
-    // The answer: nobody is counted any more, so this returns. A group that
-    // lost a `done` hangs here, and the watchdog names it.
+    // The count is zero, so this returns. A group that lost a `done` hangs here, and the watchdog names
+    // it.
     group.wait();
     Outcome::one(rate.ns_per_op())
 }

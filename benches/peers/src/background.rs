@@ -1,8 +1,8 @@
-//! Busy threads beside a row: a machine that has something else to do.
+//! Busy threads beside a row: a machine with other work to do.
 //!
-//! The threads compute and touch no memory that others use. They belong to this
-//! process, also while a round runs in Go, so that every contender has the same
-//! company. They start before a round and stop with it.
+//! The threads only compute, and share no memory with others. They belong to this process, also while
+//! a round runs in Go, so that every contender has the same background load. They start before a round
+//! and stop after it.
 
 use crate::plan::cores;
 use crate::work::{Steps, work};
@@ -12,35 +12,35 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// Steps between two readings of the stop flag: some microseconds.
+/// Steps between two checks of the stop flag: some microseconds.
 const STEPS: u32 = 2_000;
-/// How long to wait for the threads to begin, at most. On a crowded machine a late
-/// thread is no reason to fail.
+/// How long to wait for the threads to begin, at most. On a crowded machine a late thread isn't an
+/// error.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// How many busy threads run beside a row.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Company {
+pub struct Background {
     per_core: usize,
 }
 
-impl Company {
+impl Background {
     pub const NONE: Self = Self { per_core: 0 };
     pub const ONE: Self = Self { per_core: 1 };
     pub const TWO: Self = Self { per_core: 2 };
-    /// Those that rows are measured with.
+    /// The backgrounds that rows are measured with.
     pub const ALL: [Self; 3] = [Self::NONE, Self::ONE, Self::TWO];
 
     pub fn is_none(self) -> bool {
         self == Self::NONE
     }
 
-    /// What a row's label says of it.
+    /// As in a row's label.
     pub fn label(self) -> String {
         match self.per_core {
             0 => "none".to_owned(),
-            1 => "1 busy thread a core".to_owned(),
-            n => format!("{n} busy threads a core"),
+            1 => "1 busy thread per core".to_owned(),
+            n => format!("{n} busy threads per core"),
         }
     }
 
@@ -101,8 +101,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn company_is_there_until_it_is_dropped() {
-        let busy = Company::TWO.start();
+    fn the_threads_run_until_they_are_dropped() {
+        let busy = Background::TWO.start();
         let shared = Arc::clone(&busy.shared);
         assert_eq!(busy.threads.len(), 2 * cores());
         assert_eq!(Arc::strong_count(&shared), 2 * cores() + 2);
@@ -111,13 +111,13 @@ mod tests {
     }
 
     #[test]
-    fn no_company_starts_no_thread() {
-        assert!(Company::NONE.start().threads.is_empty());
+    fn no_background_starts_no_thread() {
+        assert!(Background::NONE.start().threads.is_empty());
     }
 
     #[test]
-    fn each_company_has_a_label_of_its_own() {
-        let labels = Company::ALL.map(Company::label);
-        assert_eq!(labels, ["none", "1 busy thread a core", "2 busy threads a core"]);
+    fn each_background_has_a_label_of_its_own() {
+        let labels = Background::ALL.map(Background::label);
+        assert_eq!(labels, ["none", "1 busy thread per core", "2 busy threads per core"]);
     }
 }
