@@ -1,23 +1,23 @@
 //! "Mutex or RwMutex?", on your machine. `cargo bench --bench mutex_vs_rw_mutex`
 //!
-//! A `RwMutex` lets readers in side by side; each of them pays for being counted. Which of the two
+//! An `RwMutex` lets readers in side by side, and each reader pays for being counted. Which of the two
 //! is faster depends on the share of reads, on how long the lock is held, and on how many threads
-//! want it. So the run, of some two minutes, ends in a table with a row for each such case, and a
-//! last column that names the one to take. A row of yours alone:
+//! contend for it. So the run, of some two minutes, ends in a table with a row for each such case and
+//! the faster lock in its last column. To measure a single row:
 //!
 //! ```text
 //! cargo bench --bench mutex_vs_rw_mutex -- 99_reads/long/4t
 //! ```
 //!
-//! Ids are `rw_mutex/READS/SECTION/THREADS/WHOSE`, in per cent of reads. A short section reads or
-//! writes four words; a long one is held for some 500 ns more. std's and parking_lot's locks stand
-//! beside ours.
+//! Ids are `rw_mutex/READS/SECTION/THREADS/LOCK`, with the reads in per cent. A short section reads or
+//! writes four words; a long one holds the lock for some 500 ns more. std's and parking_lot's locks are
+//! measured too.
 //!
-//! All figures are wall time over the operations of all threads, counted between two readings
-//! while all of them run: with a fixed number of operations, a lock that lets one thread run ahead
-//! would finish its last thread alone, and look faster than it is. criterion measures one lock
-//! after the other; the table is made of the medians of rounds in which the locks take turns. On a
-//! machine with fewer free processors than threads it is the scheduler that is measured.
+//! A figure is wall time over the operations of all threads, counted between two readings while all
+//! of them run. With a fixed number of operations, a lock that lets one thread run ahead would finish
+//! its last thread alone, and look faster than it is. criterion measures one lock after the other; the
+//! table has medians of rounds in which the locks take turns. With more threads than free cores, a row
+//! measures the scheduler too.
 
 use criterion::{Criterion, SamplingMode, criterion_group, criterion_main};
 use crossbeam_utils::CachePadded;
@@ -31,7 +31,7 @@ use std::time::{Duration, Instant};
 /// Per cent.
 const READS: [usize; 4] = [100, 99, 90, 50];
 
-/// Names, and steps of [`work`] while the lock is held.
+/// Names of sections, and steps of [`work`] while the lock is held.
 const SECTIONS: [(&str, usize); 2] = [("short", 0), ("long", 480)];
 
 const THREADS: [usize; 3] = [1, 2, 4];
@@ -40,13 +40,13 @@ const SAMPLES: usize = 10;
 const ROUNDS: usize = 31;
 const WINDOW: Duration = Duration::from_millis(10);
 
-/// For a call that only wants to know whether it works.
+/// The window of a test run.
 const TINY: Duration = Duration::from_micros(200);
 
-/// How many operations a thread does before it looks up, and says so.
+/// Operations between two checks of the stop flag.
 const BATCH: usize = 16;
 
-/// What the locks protect. All four are the same, but while they are written.
+/// What the locks protect: four words that are equal, except while they are written.
 type Words = [u64; 4];
 
 struct Row {
@@ -58,7 +58,7 @@ struct Row {
 
 type Measure = fn(&Row, Duration) -> f64;
 
-/// Ours come first: the table's last column chooses between these two.
+/// Ours come first: the table's last column names the faster of them.
 const CONTENDERS: [(&str, Measure); 6] = [
     ("phalanx_Mutex", measure::<phalanx::Mutex<Words>>),
     ("phalanx_RwMutex", measure::<phalanx::RwMutex<Words>>),
@@ -111,7 +111,7 @@ impl Lock for std::sync::RwLock<Words> {
     }
 }
 
-/// A dependent chain over the words: some 1 ns a step.
+/// A dependent chain over the words, of about 1 ns a step.
 #[inline]
 fn work(words: &Words, steps: usize) {
     let mut x = words[0];
@@ -121,7 +121,7 @@ fn work(words: &Words, steps: usize) {
     black_box(x);
 }
 
-/// What a thread does next, over and over: `true` is a write. The share of reads is exact.
+/// What a thread does, again and again: `true` is a write. The share of reads is exact.
 fn script(reads: usize, mut seed: u64) -> Vec<bool> {
     let mut script: Vec<bool> = (0..200 * BATCH).map(|n| n % 100 >= reads).collect();
     for last in (1..script.len()).rev() {
@@ -131,51 +131,56 @@ fn script(reads: usize, mut seed: u64) -> Vec<bool> {
     script
 }
 
-/// Wall nanoseconds per operation over all threads, from the middle of a run.
+/// One thread's part: repeats its script until it is told to stop. Returns the number of its writes.
+fn run<L: Lock>(lock: &L, row: &Row, seed: u64, stop: &AtomicBool, count: &AtomicU64) -> u64 {
+    let mut writes = 0;
+    for batch in script(row.reads, seed).chunks_exact(BATCH).cycle() {
+        // ORDERING: Relaxed: only a flag; join publishes the results.
+        if stop.load(Ordering::Relaxed) {
+            break;
+        }
+        for &write in batch {
+            if write {
+                writes += 1;
+                lock.write_with(|words| {
+                    work(words, row.steps);
+                    *words = words.map(|word| word + 1);
+                });
+            } else {
+                let seen = lock.read_with(|words| {
+                    work(words, row.steps);
+                    *words
+                });
+                assert!(seen == [seen[0]; 4], "a torn read: {seen:?}");
+            }
+        }
+        // ORDERING: Relaxed: only a number, and this thread is its only writer.
+        count.store(count.load(Ordering::Relaxed) + BATCH as u64, Ordering::Relaxed);
+    }
+    writes
+}
+
+/// Wall nanoseconds per operation over all threads, within a window in the middle of a run.
 fn measure<L: Lock>(row: &Row, window: Duration) -> f64 {
     let lock = CachePadded::new(L::default());
     let counts: Vec<_> = (0..row.threads).map(|_| CachePadded::new(AtomicU64::new(0))).collect();
     let stop = CachePadded::new(AtomicBool::new(false));
     let start = Barrier::new(row.threads + 1);
-    // ORDERING: Relaxed throughout: numbers and a flag alone; join publishes the results.
+    // ORDERING: Relaxed: only numbers.
     let read = || counts.iter().map(|count| count.load(Ordering::Relaxed));
 
     thread::scope(|scope| {
-        let (lock, stop, start) = (&*lock, &stop, &start);
-        let run = |count: &AtomicU64, seed: u64| {
-            let (script, mut writes) = (script(row.reads, seed), 0);
-            start.wait();
-            for batch in script.chunks_exact(BATCH).cycle() {
-                if stop.load(Ordering::Relaxed) {
-                    break;
-                }
-                for &write in batch {
-                    if write {
-                        writes += 1;
-                        lock.write_with(|words| {
-                            work(words, row.steps);
-                            *words = words.map(|word| word + 1);
-                        });
-                    } else {
-                        let seen = lock.read_with(|words| {
-                            work(words, row.steps);
-                            *words
-                        });
-                        assert!(seen == [seen[0]; 4], "a torn read: {seen:?}");
-                    }
-                }
-                count.store(count.load(Ordering::Relaxed) + BATCH as u64, Ordering::Relaxed);
-            }
-            writes
+        let (lock, stop, start) = (&*lock, &*stop, &start);
+        let begin = |(count, seed)| {
+            scope.spawn(move || {
+                start.wait();
+                run(lock, row, seed, stop, count)
+            })
         };
-        let threads: Vec<_> = counts
-            .iter()
-            .zip(1..)
-            .map(|(count, seed)| scope.spawn(move || run(count, seed)))
-            .collect();
+        let threads: Vec<_> = counts.iter().map(|count| &**count).zip(1..).map(begin).collect();
 
         start.wait();
-        // Everyone has done something before the window opens, unless one panics.
+        // Every thread has done something before the window opens, unless one panics.
         let patience = Instant::now() + Duration::from_secs(1);
         while read().any(|count| count == 0) && Instant::now() < patience {
             thread::sleep(Duration::from_micros(50));
@@ -184,6 +189,7 @@ fn measure<L: Lock>(row: &Row, window: Duration) -> f64 {
         let (opened, before) = (Instant::now(), read().sum::<u64>());
         thread::sleep(window);
         let (closed, after) = (Instant::now(), read().sum::<u64>());
+        // ORDERING: Relaxed: only a flag.
         stop.store(true, Ordering::Relaxed);
 
         let writes: u64 = threads.into_iter().map(|thread| thread.join().unwrap()).sum();
@@ -192,7 +198,7 @@ fn measure<L: Lock>(row: &Row, window: Duration) -> f64 {
     })
 }
 
-/// Each contender's median, of rounds in which they take turns.
+/// Each contender's median over rounds in which the contenders take turns.
 fn medians(row: &Row) -> [f64; CONTENDERS.len()] {
     let mut rounds = CONTENDERS.map(|_| Vec::with_capacity(ROUNDS));
     for round in 0..ROUNDS {
@@ -227,7 +233,7 @@ fn line(row: &Row) -> String {
 
 fn print(lines: &[String]) {
     println!("ns per operation over all threads, medians of {ROUNDS} rounds, the best in bold;");
-    println!("take: ours that is faster by more than 10 %, or either.\n");
+    println!("take: the one of ours that is faster by more than 10 %, or either.\n");
     let names = CONTENDERS.map(|(name, _)| name);
     println!("| % reads | section | threads | {} | take |", names.join(" | "));
     println!("| ---: | --- | ---: |{} --- |", " ---: |".repeat(names.len()));
@@ -250,7 +256,7 @@ fn rw_mutex(criterion: &mut Criterion) {
                 for (name, measure) in CONTENDERS {
                     bench.bench_function(name, |b| {
                         b.iter_custom(|iterations| {
-                            // A test asks for a single iteration, once; a warm-up begins so.
+                            // A test asks for a single iteration, once. A warm-up begins with one.
                             measured |= iterations > 1;
                             let ns = measure(&row, if iterations > 1 { WINDOW } else { TINY });
                             Duration::from_secs_f64(ns * iterations as f64 / 1e9)
@@ -258,7 +264,7 @@ fn rw_mutex(criterion: &mut Criterion) {
                     });
                 }
                 bench.finish();
-                // Left out: rows that the filter leaves out, and all of them in a test.
+                // The table leaves out filtered rows, and in a test all rows.
                 if measured {
                     lines.push(line(&row));
                 }
@@ -272,7 +278,7 @@ fn rw_mutex(criterion: &mut Criterion) {
 
 criterion_group! {
     name = benches;
-    // The window has the same length however many iterations are asked for.
+    // The window's length doesn't depend on the number of iterations.
     config = Criterion::default()
         .sample_size(SAMPLES)
         .warm_up_time(Duration::from_millis(120))

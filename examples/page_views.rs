@@ -1,10 +1,10 @@
-//! Threads count the words of files together, in one store of counters, and print the ten most frequent.
+//! Threads count the words of files in one store of counters, and print the ten most frequent.
 //!
 //! `cargo run --release --example page_views -- FILE...`, or without files for this crate's own pages.
 //! A file that can't be read is named on standard error, and the exit code is 1 then.
 //!
-//! Every thread counts every word in the same place, as a server would count the views of its pages: a
-//! word that is there already costs a look-up for reading and an addition to a cell of the thread's own.
+//! All threads share the counters, as a server would count the views of its pages. Counting a known word
+//! takes a look-up for reading, and an addition to a cell of the thread's own.
 
 use phalanx::{SafeCounter, Store, WorkerPool};
 use std::path::{Path, PathBuf};
@@ -22,8 +22,7 @@ fn main() -> ExitCode {
 
     let views: Store<String, SafeCounter> = Store::new();
     let total = SafeCounter::new();
-    // A thread for each processor, and each takes the next line as it gets to it: a single long file is
-    // counted by all of them.
+    // One thread per core, and each claims the next lines: all of them count a single long file.
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let pool = WorkerPool::new(threads);
     let mut failed = 0;
@@ -49,7 +48,7 @@ fn main() -> ExitCode {
     views.for_each(|word, count| ranking.push((word.clone(), count.get())));
     ranking.sort_unstable_by(|(a, n), (b, m)| m.cmp(n).then_with(|| a.cmp(b)));
     assert_eq!(ranking.iter().map(|(_, n)| n).sum::<i64>(), total.get());
-    println!("{total:8}  words in all, {} of them different; the most frequent:", views.len());
+    println!("{total:8}  words in total, {} different ones; the most frequent:", views.len());
     for (word, n) in ranking.iter().take(10) {
         println!("{n:8}  {word}");
     }
@@ -61,7 +60,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Counts one view of a word. Only the first of each needs the key as a `String`, and the lock for writing.
+/// Counts one view of a word. Only the first view needs the key as a `String`, and the lock for writing.
 fn view(views: &Store<String, SafeCounter>, total: &SafeCounter, word: &str) {
     if views.with(word, SafeCounter::increment).is_none() {
         views.entry(word.to_owned(), |entry| entry.or_default().increment());

@@ -1,16 +1,15 @@
-//! A post whose views many threads count at once, without losing one.
+//! A post whose views many threads count at once, losing none.
 //!
 //! `cargo run --release --example post_views`
 //!
-//! In Go this starts as a struct that a hundred goroutines share, each of them doing
-//! `post.views++`: a data race that compiles, and loses views now and then. Here that version
-//! doesn't compile; the two below are the ones that do. A lock holds what it protects, so there is
-//! no way to the views but through it.
+//! In Go, a hundred goroutines that share a struct and do `post.views++` are a data race: it compiles,
+//! and loses a view now and then. In Rust that version doesn't compile; the two below do. A lock holds
+//! what it protects, so the views are reached only through the lock.
 //!
-//! What the compiler can't check is code with `unsafe`: a cell that several threads share, guarded
-//! by a protocol of your own. Make it a `phalanx::cell::UnsafeCell` and run it in a
-//! `phalanx::model`: built with the gate, that goes through the schedules and fails on a race. The
-//! crate's docs have the command, `tests/downstream` a post whose racing views are found that way.
+//! The compiler can't check code with `unsafe`, such as a cell that several threads share by a protocol
+//! of your own. Make it a `phalanx::cell::UnsafeCell`, and use it in a `phalanx::model`, which explores
+//! the schedules and fails on a race. The crate's docs have the command; `tests/downstream` has a post
+//! whose race is found in this way.
 
 use phalanx::{Mutex, RwMutex, WaitGroup, WorkerPool};
 use std::sync::Arc;
@@ -36,7 +35,7 @@ fn main() {
     read_beside_counting();
 }
 
-/// One thread at a time, whatever it wants: the first choice while a lock is held for short.
+/// One thread at a time, whether it reads or writes: the first choice for short critical sections.
 fn count_with_mutex() {
     let post = Arc::new(Mutex::new(Post::new()));
     let group = WaitGroup::new();
@@ -51,7 +50,7 @@ fn count_with_mutex() {
 
 /// Readers side by side, writers alone: for frequent reads that hold the lock for a while.
 ///
-/// `cargo bench --bench mutex_vs_rw_mutex` tells from where on that is faster.
+/// `cargo bench --bench mutex_vs_rw_mutex` shows when that is faster.
 fn read_beside_counting() {
     const WRITERS: u32 = 2;
     const READERS: u32 = 8;
@@ -60,7 +59,7 @@ fn read_beside_counting() {
 
     let post = &RwMutex::new(Post::new());
     let pool = WorkerPool::new((WRITERS + READERS) as usize);
-    // Tasks of a pool may borrow. Each hands back the views that it saw last.
+    // Tasks of a pool may borrow. Each returns the views that it read last.
     let seen = pool.run((0..WRITERS + READERS).map(|task| {
         move || {
             if task < WRITERS {

@@ -1,4 +1,4 @@
-//! A cache that computes each value once, however many threads ask for it at the same time.
+//! A cache that computes each value once, however many threads need it at the same time.
 //!
 //! `cargo run --release --example safe_cache`
 
@@ -13,20 +13,20 @@ struct Cache {
 }
 
 impl Cache {
-    /// The value of `key`, if it is known: readers go side by side.
+    /// Returns the value of `key` if it is known. Readers run side by side.
     fn get(&self, key: u64) -> Option<u64> {
         self.values.read().get(&key).copied()
     }
 
-    /// The value of `key`, computed by `f` if nobody has asked for it before.
+    /// Returns the value of `key`, and calls `f` to compute it if it isn't known.
     fn get_or_insert_with(&self, key: u64, f: impl FnOnce(u64) -> u64) -> u64 {
-        // One thread at a time holds this guard, and `read`s go on beside it.
+        // One thread at a time holds this guard; `read`s run beside it.
         let values = self.values.upgradable_read();
         if let Some(&value) = values.get(&key) {
             return value;
         }
         let value = f(key);
-        // Nobody writes between the look-up and the upgrade, so there is no need to look again.
+        // No other thread writes between the look-up and the upgrade, so one look-up is enough.
         RwMutexUpgradableReadGuard::upgrade(values).insert(key, value);
         value
     }
@@ -39,9 +39,9 @@ fn main() {
         (1..=n).product()
     };
 
-    // A hundred questions about ten numbers, four at a time.
-    let answers = WorkerPool::new(4).run((0..100).map(|question| {
-        let (cache, n) = (&cache, question % 10);
+    // A hundred requests for ten numbers, four at a time.
+    let answers = WorkerPool::new(4).run((0..100).map(|request| {
+        let (cache, n) = (&cache, request % 10);
         move || cache.get(n).unwrap_or_else(|| cache.get_or_insert_with(n, factorial))
     }));
 

@@ -17,7 +17,7 @@ fn main() {
         });
     }
     group.wait();
-    // Relaxed is enough: what came before a task's end happens before the wait's return.
+    // Relaxed is enough: the end of a task happens before the return of the wait.
     assert_eq!(completed.load(Relaxed), 2);
     println!("All tasks completed");
 }

@@ -21,7 +21,7 @@ fn main() -> ExitCode {
         }
     }
 
-    // One item a file: `map` keeps their order, and wakes helpers if there is enough to read.
+    // One item per file: `map` keeps their order, and wakes helpers if the work is worth it.
     let counted = WorkerPool::new(3).map(&files, |file| fs::read(file).map(|text| count(&text)));
 
     let (mut total, mut failed) = (Counts::new(), 0);
@@ -58,7 +58,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Every Rust file below `folder`.
+/// Adds every Rust file below `folder` to `files`.
 fn find_sources(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
@@ -71,7 +71,7 @@ fn find_sources(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
     Ok(())
 }
 
-/// How often each word occurs. Bytes that are no UTF-8 separate words.
+/// Counts how often each word occurs. Invalid UTF-8 separates words.
 fn count(text: &[u8]) -> Counts {
     let mut counts = Counts::new();
     for chunk in text.utf8_chunks() {

@@ -1,4 +1,4 @@
-//! A pool of 3 works through tasks 1 to 5 and hands their results back in order.
+//! A pool of 3 runs tasks 1 to 5 and returns their results in order.
 //!
 //! `cargo run --release --example worker_pool`
 
