@@ -1,11 +1,12 @@
 //! The limit of a pool: the same tasks without a queue.
 //!
-//! Long batches are dealt out beforehand, evenly, to three threads that stay awake. Small batches
-//! are run by the caller. Results go into a vector that exists already.
+//! Batches of many tasks are dealt out beforehand, evenly, to three threads that stay awake. With
+//! fewer than three cores there is one thread per core: threads that spin would otherwise keep the
+//! others from running for whole time slices.
 //!
-//! With fewer than three cores there is one thread per core. Threads that wait awake would
-//! otherwise keep the others from a core for whole time slices, and five tasks of 20 µs would take
-//! milliseconds.
+//! A batch of a few long tasks takes at least as long as its largest share, if each core has a share.
+//! So the limit is the time of that share on one thread, which waits for no other. Tiny tasks are run
+//! by the caller.
 
 use super::load::{Task as Function, User};
 use super::{IDLE, Kind, SEATS, Task, asleep};
@@ -52,14 +53,11 @@ impl User for Limit<'_> {
                 Ok(Outcome::one(nanos as f64 / items.len() as f64))
             }
             Kind::Asleep => asleep(&mut OnTheSpot, &items, f),
-            Kind::Hot | Kind::Idle | Kind::Create if long => {
-                let again = |took: &[u64]| took.len() < self.samples;
-                let took = dealt_out(&items, f, again);
-                Ok(Outcome::latencies(took.into_iter().map(|nanos| nanos as u32).collect()))
-            }
             kind => {
                 let pause = if kind == Kind::Idle { IDLE } else { Duration::ZERO };
-                super::single(&mut OnTheSpot, &items, f, self.samples, pause)
+                let shares = if long { SEATS.min(cores()) } else { 1 };
+                let largest = deal(&items, 1, shares).swap_remove(0);
+                super::single(&mut OnTheSpot, &largest, f, self.samples, pause)
             }
         }
     }
@@ -156,8 +154,8 @@ impl Batches {
     }
 }
 
-/// Checks before a waiting thread yields its core: some 100 µs, longer than any share of a short
-/// batch takes.
+/// Checks before a waiting thread yields its core: some 100 µs, longer than shares of one batch
+/// differ.
 const CHECKS: u32 = 4_000;
 
 /// Stays awake until `over` returns true. A thread that spun for ever would keep the thread that it
