@@ -18,7 +18,8 @@ pub(crate) trait ExternalBias: lock_api::RawRwLock {
     #[inline]
     fn end_bias(&self) {}
 
-    /// Whether this thread reads a lock at one of these addresses so.
+    /// Whether this thread reads a lock at one of these addresses by [`try_read_fast`](Self::try_read_fast), or by
+    /// the bias.
     #[inline]
     fn reads_fast_within(_: &Range<usize>) -> bool {
         false

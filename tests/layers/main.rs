@@ -45,8 +45,15 @@ const MACHINE: [&str; 8] = [
 const CIRCLES: [&str; 1] = ["wait_group"];
 
 /// The files of a module from the lowest up, where an order is promised: each uses only those before it.
-const ORDERS: [(&str, &[&str]); 2] = [
+const ORDERS: [(&str, &[&str]); 3] = [
     ("mutex", &["state", "core", "raw", "spec"]),
+    (
+        "rw_mutex",
+        &[
+            "state", "core", "readers", "policy", "control", "slow", "unfenced", "bias", "raw",
+            "external", "api", "spec",
+        ],
+    ),
     (
         "worker_pool",
         &[
