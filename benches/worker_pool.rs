@@ -1,6 +1,6 @@
-//! The pool of 3 beside std's and crossbeam-utils' scoped threads. `cargo bench --bench worker_pool`
+//! A pool of 3 compared with std's and crossbeam-utils' scoped threads. `cargo bench --bench worker_pool`
 //!
-//! A quick look, on this machine, at this moment; ids are `worker_pool/WORK/WHOSE`.
+//! For a quick comparison on this machine; ids are `worker_pool/WORK/CONTENDER`.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use phalanx::WorkerPool;
@@ -19,7 +19,7 @@ fn busy(steps: u32) -> u64 {
     x
 }
 
-/// Each of three scoped std threads takes a third, as one would by hand.
+/// Each of three scoped std threads takes a third, as one would write by hand.
 fn std_thirds<T: Send>(items: &[u64], f: impl Fn(u64) -> T + Sync) -> Vec<T> {
     let (f, chunk) = (&f, items.len().div_ceil(WORKERS).max(1));
     thread::scope(|scope| {
@@ -71,7 +71,7 @@ fn batches(criterion: &mut Criterion) {
     }
 }
 
-/// The pool's creation and drop inside, as in the one line `WorkerPool::new(3).run(tasks)`.
+/// Times the pool's creation and drop too, as in the one line `WorkerPool::new(3).run(tasks)`.
 fn one_line(criterion: &mut Criterion) {
     let items = [1, 2, 3, 4, 5];
     let mut bench = criterion.benchmark_group("worker_pool/one_line_five_tiny");
@@ -85,7 +85,7 @@ fn one_line(criterion: &mut Criterion) {
     bench.finish();
 }
 
-/// After the helpers have gone to sleep: the batch alone is timed.
+/// Times the batch alone, after the helpers have gone to sleep.
 fn asleep(criterion: &mut Criterion) {
     let mut bench = criterion.benchmark_group("worker_pool/five_tiny_idle_200us");
     bench.measurement_time(Duration::from_secs(3));

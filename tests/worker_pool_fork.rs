@@ -30,7 +30,7 @@ fn a_pool_is_usable_in_a_forked_child() {
         the_child_of_a_task_may_use_the_pool();
         a_call_panics_in_the_child_of_its_task();
         the_child_of_a_workers_task_ends_when_it_returns();
-        a_call_that_nobody_helps_goes_on_in_the_child_of_its_task();
+        a_call_without_helpers_goes_on_in_the_child_of_its_task();
     });
 }
 
@@ -154,7 +154,7 @@ fn the_child_of_a_workers_task_ends_when_it_returns() {
     meet(&pool, 2);
 }
 
-fn a_call_that_nobody_helps_goes_on_in_the_child_of_its_task() {
+fn a_call_without_helpers_goes_on_in_the_child_of_its_task() {
     let (pool, parent) = (WorkerPool::new(1), process::id());
     let children = pool.run((0..3).map(|n| move || if n == 1 { fork() } else { None }));
     if process::id() != parent {

@@ -15,7 +15,7 @@ const TRIAL_NS: u128 = 2_000;
 /// What must be left of a batch for a wake-up to pay.
 const WORTH_HELP_NS: u128 = 20_000;
 
-/// How long a claim of several items should take at most: a claim itself costs less than a thousandth of it.
+/// How long a claim of several items should take at most. Claiming costs less than a thousandth of it.
 const CLAIM_NS: u64 = 100_000;
 
 /// Returns the most items that one claim takes of those `left`: half of an even division among the participants, so that
