@@ -6,7 +6,11 @@
 //! | golang#37852, rust#39364 | one whose time is over takes a notification with it | `a_condvar_s_notification_goes_to_one_that_waits_on`, `a_condvar_s_wait_times_out_or_is_notified` |
 //! | – | a notification between unlocking and sleeping is lost | `a_condvar_loses_no_notification` |
 
-use phalanx::{Condvar, Model, Mutex, model, thread};
+#[path = "common/models.rs"]
+mod common;
+
+use common::spawn;
+use phalanx::{Condvar, Model, Mutex, model};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,14 +41,6 @@ impl Stock {
         *count -= 1;
         1
     }
-}
-
-fn spawn<R: Send + 'static>(
-    stock: &Arc<Stock>,
-    f: impl FnOnce(&Stock) -> R + Send + 'static,
-) -> thread::JoinHandle<R> {
-    let stock = stock.clone();
-    thread::spawn(move || f(&stock))
 }
 
 #[test]

@@ -16,10 +16,13 @@
 mod counts;
 #[path = "common/history.rs"]
 mod history;
+#[path = "common/models.rs"]
+mod models;
 
 use counts::Count::{Add, Get, Take};
 use counts::{Count, Total, counts_what_it_may, in_two_steps};
 use history::{Call, Clock, is_linearizable};
+use models::spawn;
 use phalanx::cell::UnsafeCell;
 use phalanx::{Model, SafeCounter, model, thread};
 use std::sync::Arc;
@@ -45,14 +48,6 @@ impl Counted {
             Take(_) => self.clock.record(|| counter.take(), Take),
         }
     }
-}
-
-fn spawn<R: Send + 'static>(
-    counted: &Arc<Counted>,
-    f: impl FnOnce(&Counted) -> R + Send + 'static,
-) -> thread::JoinHandle<R> {
-    let counted = counted.clone();
-    thread::spawn(move || f(&counted))
 }
 
 /// Makes the calls of each list in a thread of its own, the last in this one; each thread's history.
