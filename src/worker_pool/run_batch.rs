@@ -102,7 +102,8 @@ where
     }
 }
 
-/// Runs a `map` batch on the calling thread alone, before others see it, until it is done or proves worth helping. Returns whether it does.
+/// Runs a `map` batch on the calling thread alone, before others see it, until it is done or proves worth helping.
+/// Returns whether it does.
 fn run_trial<V, T, F: Fn(usize, V) -> T>(
     batch: &Batch<V, T, F>,
     len: usize,
@@ -117,7 +118,7 @@ fn run_trial<V, T, F: Fn(usize, V) -> T>(
         if claimed == 0 || left == 0 {
             return false;
         }
-        // No batch is judged that has just begun: then the cheaper clock says enough.
+        // A batch that has just begun isn't judged: for that the cheaper clock is enough.
         let spent_ns = if start.is_recent() { 0 } else { clock.nanos() };
         if trial.wants_help(claimed, spent_ns, left) {
             return true;
