@@ -112,7 +112,8 @@ where
     /// [`claim`](Batch::claim), for the caller before others see the batch: no read-modify-write is needed.
     #[inline]
     fn claim_alone(&self, size: usize) -> Option<Range<usize>> {
-        // ORDERING: Relaxed: no other thread reads or writes `next` yet. The pool's lock orders this before their claims.
+        // ORDERING: Relaxed: no other thread reads or writes `next` yet. The pool's lock orders this before their
+        // claims.
         let start = self.next.load(Ordering::Relaxed);
         let len = self.buffers.len();
         if start >= len {

@@ -2,8 +2,8 @@
 //!
 //! A `map` begins as a *trial*: its caller works alone until it knows that help is worth a wake-up. The trial's claims
 //! grow, because the clock is read after each, and tiny items cost less than that. But none takes more than one
-//! participant's part of what is left. So wherever the heavy items are, the caller ends those of its claim no later than
-//! the others could have ended theirs.
+//! participant's part of what is left. So wherever the heavy items are, the caller ends those of its claim no later
+//! than the others could have ended theirs.
 //!
 //! After the trial a claim takes a share of what is left, but no more than what takes [`CLAIM_NS`], at the pace of the
 //! participant's last claim. Between two claims a participant can yield to a call that waits, so this bounds how long
@@ -18,8 +18,8 @@ const WORTH_HELP_NS: u128 = 20_000;
 /// How long a claim of several items should take at most. Claiming costs less than a thousandth of it.
 const CLAIM_NS: u64 = 100_000;
 
-/// Returns the most items that one claim takes of those `left`: half of an even division among the participants, so that
-/// the last claims are small and all end at about the same time.
+/// Returns the most items that one claim takes of those `left`: half of an even division among the participants, so
+/// that the last claims are small and all end at about the same time.
 #[inline]
 pub(super) fn share(left: usize, participants: usize) -> usize {
     (left / participants.saturating_mul(2)).max(1)
@@ -52,8 +52,8 @@ impl Pace {
         self.limit
     }
 
-    /// Notes a claim of `claimed` items that ended `spent_ns` nanoseconds after the start. Every claim must be noted until
-    /// the limit is no longer asked for.
+    /// Notes a claim of `claimed` items that ended `spent_ns` nanoseconds after the start. Every claim must be noted
+    /// until the limit is no longer asked for.
     #[inline]
     pub(super) fn note(&mut self, claimed: usize, spent_ns: u128) {
         self.limit = fitting(claimed, spent_ns.saturating_sub(self.until_ns));

@@ -55,10 +55,10 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 ///   with the seats of `map`s, these yield their seats between two claims: helpers at once, a caller after a
 ///   millisecond, and it gets another in its turn.
 /// - Calls that wait begin in the order of their arrival; none passes another.
-/// - A nested call, made by a task on its own pool, waits for no seat: it goes on in the task's. A nested `run` is helped
-///   in the seats that are free, before the calls that wait and after older nested `run`s. So its tasks can count on
-///   the task's own seat and on those that no other call holds. If `n` tasks each nest a `run` of two tasks that meet,
-///   there is no seat for any second task, and they wait for ever. Nest such a `run` on another pool.
+/// - A nested call, made by a task on its own pool, waits for no seat: it goes on in the task's. A nested `run` is
+///   helped in the seats that are free, before the calls that wait and after older nested `run`s. So its tasks can
+///   count on the task's own seat and on those that no other call holds. If `n` tasks each nest a `run` of two tasks
+///   that meet, there is no seat for any second task, and they wait for ever. Nest such a `run` on another pool.
 ///
 /// # Panics
 /// A task that panics stops those of its batch that have not started when it has unwound: they are dropped. (That is
@@ -189,8 +189,8 @@ impl WorkerPool {
     /// ```
     ///
     /// # Blocking
-    /// Blocks until every task has ended; before that, until the seats of all its tasks, up to `n`, are free at once. It
-    /// keeps them until its last task has started, and other calls wait that long: see [Seats](WorkerPool#seats) for
+    /// Blocks until every task has ended; before that, until the seats of all its tasks, up to `n`, are free at once.
+    /// It keeps them until its last task has started, and other calls wait that long: see [Seats](WorkerPool#seats) for
     /// what that costs and what to do instead.
     ///
     /// # Panics

@@ -12,7 +12,8 @@ use std::mem;
 use std::panic::resume_unwind;
 use std::ptr::NonNull;
 
-/// How long the caller of a `map` keeps its seat while another call waits: longer than the change of seats costs by far.
+/// How long the caller of a `map` keeps its seat while another call waits: longer than the change of seats costs by
+/// far.
 const SLICE_NS: u128 = 1_000_000;
 
 /// Runs a batch whose tasks are claimed one by one, with its helpers' seats reserved before the first task starts.

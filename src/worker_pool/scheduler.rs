@@ -14,9 +14,9 @@
 //! held     => free      a caller closes its job or yields, a helper leaves
 //! ```
 //!
-//! A top-level `run` of `len` tasks asks for a *gang* of `min(n, len)` seats. It gets it in one step, or waits and holds
-//! none. `map` asks for one seat, and helpers come as seats are free. A nested call asks for none: it goes on in the
-//! seat of the task that calls.
+//! A top-level `run` of `len` tasks asks for a *gang* of `min(n, len)` seats. It gets it in one step, or waits and
+//! holds none. `map` asks for one seat, and helpers come as seats are free. A nested call asks for none: it goes on in
+//! the seat of the task that calls.
 //!
 //! Free seats are dispatched in this order:
 //!
@@ -42,8 +42,8 @@
 //!
 //! Why a worker for S4 exists. A seat that is reserved is not held, so at most `n - 1` workers help (by S1 and S3).
 //! Either fewer than `n` have been started and another can be, or one is parked or signalled. A worker that runs nested
-//! calls holds one seat all the while, however many there are. (Up to `n` can be of use: a caller releases its seat once
-//! no task is left to start, while its `n - 1` helpers go on and may nest calls of their own.)
+//! calls holds one seat all the while, however many there are. (Up to `n` can be of use: a caller releases its seat
+//! once no task is left to start, while its `n - 1` helpers go on and may nest calls of their own.)
 //!
 //! Why callers don't wait for one another. A call that waits holds no seat. One that was admitted has the seats of its
 //! gang until none of its tasks is left to start, so any `min(n, len)` of its tasks can be under way at once, whatever

@@ -7,7 +7,8 @@
 //! # After a fork
 //! A forked child has a copy of all this and one thread, the one that forked. The lock may be held by a thread that is
 //! lost, seats too, and the workers are gone. So the child makes another `Shared` for the pool, and of the *inherited*
-//! one it uses only what never changes: it isn't locked, and it isn't freed. See [`PerProcess`](crate::sys::PerProcess).
+//! one it uses only what never changes: it isn't locked, and it isn't freed. See
+//! [`PerProcess`](crate::sys::PerProcess).
 
 use super::job::{Ended, Job};
 use super::nesting::enter_pool;
@@ -274,4 +275,30 @@ fn forked_in_a_task() -> ! {
          doesn't exist; the child must end or exec within the task"
     );
     std::process::abort();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_that_waits_is_published_to_the_holder_of_a_lent_seat() {
+        let one = |lent| Request { seats: 1, job: None, lent };
+        let shared = Shared::new(1, WorkerOptions::default());
+        shared.enter(one(true));
+        assert!(!shared.should_yield());
+        let theirs = shared.clone();
+        let other = thread::spawn(move || {
+            theirs.enter(one(false));
+            theirs.close(None, Seat::Kept);
+        });
+        while !shared.state.lock().should_yield() {
+            thread::yield_now();
+        }
+        assert!(shared.should_yield());
+        shared.yield_seat();
+        assert!(!shared.should_yield());
+        shared.close(None, Seat::Lent);
+        other.join().unwrap();
+    }
 }
