@@ -3,15 +3,15 @@
 use std::error::Error;
 use std::fmt;
 
-/// A wait whose time ran out before the group was empty.
+/// A wait timed out before its group's count was zero.
 ///
 /// Returned by [`WaitGroup::wait_timeout`](crate::WaitGroup::wait_timeout) and
-/// [`WaitGroup::wait_deadline`](crate::WaitGroup::wait_deadline). Nothing is lost by it: the group
-/// goes on as before, and may be waited for again.
+/// [`WaitGroup::wait_deadline`](crate::WaitGroup::wait_deadline). The group is as before, and can be waited for
+/// again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WaitTimeout {
-    /// How many the group still counted when the wait gave up; at least 1.
+    /// How many tasks the group still counted; at least 1.
     pub remaining: usize,
 }
 

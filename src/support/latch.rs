@@ -1,41 +1,40 @@
-//! A word of counts that threads and futures wait on until it drains.
+//! A word of counts on which threads and futures wait until it drains.
 //!
-//! The one waiting protocol of the crate's counting types: [`WaitGroup`](crate::WaitGroup) counts
-//! tasks in it, a worker pool the helpers inside a batch, a sleeping worker the wake-ups owed to
-//! it. Its users lay out the upper bits as they need; the lowest two belong to the protocol.
+//! [`WaitGroup`](crate::WaitGroup) counts tasks in it, a worker pool the helpers inside a batch, a store's flight
+//! the one task that computes. The user lays out the upper bits; the lowest two belong to the latch.
 //!
 //! | bits | name | meaning | written by |
 //! | --- | --- | --- | --- |
-//! | 0 | `THREADS` | threads may be parked on this word's address | set by waiters, cleared by one that finds the word drained |
-//! | 1 | `TASKS` | futures may be registered for it | the same |
-//! | 2.. | the user's | counts and flags; those in a user's `busy` mask keep waiters waiting | the user |
+//! | 0 | `THREADS` | threads may be parked on this word's address | set by a waiter, cleared by a waiter that finds the word drained |
+//! | 1 | `TASKS` | futures may be registered for this word's address | the same |
+//! | 2.. | the user's | counts and flags; those in the user's `busy` mask keep waiters waiting | the user |
 //!
 //! *Drained* means that no `busy` bit is set, *marked* that `THREADS` or `TASKS` is. Transitions:
 //!
 //! ```text
 //! any            => busy                 arrive        (the user's read-modify-write)
-//! busy           => busy, lower          leave         (the same)
-//! busy           => drained              last leave    (the same); if marked: wakes all
+//! busy           => busy, lower          leave
+//! busy           => drained              the last leave; if the word is marked, it wakes all waiters
 //! busy           => busy, marked         a waiter, before it sleeps
-//! drained        => drained, unmarked    a waiter that found it drained, on its way out
+//! drained        => drained, unmarked    a waiter that finds the word drained
 //! ```
 //!
 //! Invariants:
 //!
-//! 1. Whoever drains a marked word owes one wake-up of all who wait at its address.
-//! 2. A waiter sleeps only while the word is busy and has its mark (its `validate`, which no
-//!    unpark can slip past). So for each sleeper either the word is busy and has the mark, or a
-//!    wake-up is owed (by 1) that has yet to come.
-//! 3. Marks are cleared only on a drained word. By 2 nobody can be asleep then without a wake-up
-//!    owed, so nothing is forgotten, whoever clears them and however late.
-//! 4. The one who drains a word touches it no more: its memory may belong to a waiter, who
-//!    leaves as soon as it sees the word drained. The wake-up needs the address alone.
+//! - **L1.** The leave that drains a marked word wakes all that wait at its address, once.
+//! - **L2.** A waiter sleeps only if the word is busy and has the waiter's mark when it falls asleep (its
+//!   `validate`, which no wake-up can slip past). So for each sleeper the word is busy and marked, or the wake-up
+//!   of L1 is still to come.
+//! - **L3.** Marks are cleared only on a drained word. By L2 each sleeper has a wake-up to come then. So clearing
+//!   the marks forgets no sleeper, whichever waiter clears them, and however late.
+//! - **L4.** The leave that drains a word is the last use of it: a waiter that sees the word drained may free it.
+//!   The wake-up needs the address alone.
 //!
-//! A stale mark, left by a waiter that timed out, costs the next drain one empty wake-up.
+//! A mark that a waiter leaves behind when it times out costs the next drain one wake-up of nobody.
 //!
-//! Orderings: a leave is a Release, and each later read-modify-write of the word continues its
-//! release sequence; a waiter reads the drained word with Acquire. So everything before each
-//! leave happens before the return of the wait.
+//! Orderings: a leave is a Release, and each later read-modify-write of the word continues its release sequence. A
+//! waiter reads the drained word with Acquire. So everything before each leave happens before the return of the
+//! wait.
 
 use super::backoff::Spin;
 use super::wakers::wake_tasks;
@@ -66,20 +65,19 @@ impl Latch {
         Latch { word: AtomicU64::new(word) }
     }
 
-    /// The word, for the user's own transitions.
+    /// Returns the word, for the user's own transitions.
     #[inline]
     pub(crate) fn word(&self) -> &AtomicU64 {
         &self.word
     }
 
-    /// What [`Latch::wake`] needs. To be read before the leave that may end the latch's life.
+    /// Returns what [`Latch::wake`] needs. Call it before a leave, after which the latch may be gone (L4).
     #[inline]
     pub(crate) fn address(&self) -> usize {
         (&raw const self.word).addr()
     }
 
-    /// Pays the wake-up that invariant 1 asks for, of those that `word` is marked for. Needs no
-    /// living latch (invariant 4).
+    /// Wakes the waiters for which `word` is marked (L1). Needs no living latch (L4).
     #[cold]
     fn wake(address: usize, word: u64) {
         if word & THREADS != 0 {
@@ -90,24 +88,24 @@ impl Latch {
         }
     }
 
-    /// Takes a false leave of `n` back, and has everybody look again.
+    /// Takes back a leave of `n` that should not have been, and wakes all waiters, which check again.
     ///
-    /// Unconditionally: while the count was below what it should be, an arrival may have drained
-    /// the word, which owes no wake-up, and a waiter have cleared the marks on that.
-    pub(crate) fn unleave(&self, n: u64) {
+    /// It wakes them without asking for marks. While the count was too low an arrival may have drained the word,
+    /// which wakes nobody, and a waiter may have cleared the marks after that.
+    pub(crate) fn undo_leave(&self, n: u64) {
         // ORDERING: Relaxed: an arrival, which publishes nothing.
         self.word.fetch_add(n, Ordering::Relaxed);
         Latch::wake(self.address(), MARKS);
     }
 
-    /// Takes `n` off the word, and wakes the waiters if that drained it.
+    /// Subtracts `n` from the word, and wakes the waiters if that drained it. Returns the word as it was before.
     ///
-    /// Gives back the word as it was. The latch may be gone by then (invariant 4).
+    /// When it returns, the latch may be gone (L4).
     #[inline]
     pub(crate) fn leave(&self, n: u64, busy: u64) -> u64 {
         let address = self.address();
-        // ORDERING: Release: what this thread did before it left happens before the waiter's
-        // Acquire in `wait`, which reads this or a later read-modify-write of the word.
+        // ORDERING: Release: pairs with the Acquires in `poll` and `announce`, which read this step or a later
+        // one of its release sequence.
         let before = self.word.fetch_sub(n, Ordering::Release);
         if drained(before.wrapping_sub(n), busy) && before & MARKS != 0 {
             Latch::wake(address, before);
@@ -117,8 +115,8 @@ impl Latch {
 
     /// Blocks until the word is drained or the deadline passes.
     ///
-    /// `Ok` is the word as it was seen drained, and everything before each leave has happened;
-    /// `Err` the word as it was seen busy, after the deadline.
+    /// Returns `Ok` with the drained word, after everything that happened before each leave, or `Err` with the busy
+    /// word that it read after the deadline.
     #[inline]
     #[track_caller]
     pub(crate) fn wait(
@@ -133,7 +131,7 @@ impl Latch {
         }
     }
 
-    /// [`wait`](Latch::wait) without a deadline: the word as it was seen drained.
+    /// [`wait`](Latch::wait) without a deadline. Returns the drained word.
     #[inline]
     #[track_caller]
     pub(crate) fn wait_drained(&self, busy: u64, spin: Spin) -> u64 {
@@ -143,10 +141,10 @@ impl Latch {
         }
     }
 
-    /// The word, if it is drained.
+    /// Returns the word if it is drained.
     #[inline]
     pub(crate) fn poll(&self, busy: u64) -> Option<u64> {
-        // ORDERING: Acquire: pairs with the Release of every leave, see `leave`.
+        // ORDERING: Acquire: pairs with the Release in `leave`, of every leave so far.
         let word = self.word.load(Ordering::Acquire);
         drained(word, busy).then_some(word)
     }
@@ -164,18 +162,15 @@ impl Latch {
                 Ok(word) if timed_out => return Err(word),
                 Ok(_) => {}
             }
-            // A spurious or late wake-up looks again, and so does a time-out: drained wins.
+            // After a time-out too the word is read again: a drained word is no time-out.
             let parked = park(self.address(), || self.must_wait(busy, THREADS), deadline);
             timed_out = parked == Parked::TimedOut;
         }
     }
 
-    /// Sets a mark on a busy word: busy => busy, marked. `Err` is the word, drained, and then the
-    /// marks have been cleared if they could be.
+    /// Marks a busy word: busy => busy, marked. Returns `Err` with the word if it is drained, and clears its marks.
     pub(crate) fn announce(&self, busy: u64, mark: u64) -> Result<u64, u64> {
-        // ORDERING: Acquire, here and where the exchange fails: may be the read that sees the word
-        // drained, see `poll`. Relaxed on success: setting the bit publishes nothing, and as a
-        // read-modify-write it keeps the leaves' release sequences going.
+        // ORDERING: Acquire: pairs with the Release in `leave`: this may be the read that finds the word drained.
         let mut word = self.word.load(Ordering::Acquire);
         loop {
             if drained(word, busy) {
@@ -186,7 +181,8 @@ impl Latch {
                 return Ok(word);
             }
             let marked = word | mark;
-            // ORDERING: Relaxed and Acquire, see above.
+            // ORDERING: Relaxed on success: a mark publishes nothing, and continues the release sequences of the
+            // leaves. Acquire on failure: pairs with the Release in `leave`, as above.
             match self.word.compare_exchange_weak(
                 word,
                 marked,
@@ -199,19 +195,19 @@ impl Latch {
         }
     }
 
-    /// Whether a waiter may sleep (invariant 2). Only for `validate`, under the address's queue.
+    /// Whether a waiter may sleep (L2). Only for a `validate`, under the lock of the address's queue.
     pub(crate) fn must_wait(&self, busy: u64, mark: u64) -> bool {
-        // ORDERING: Relaxed: the queue's lock orders this with the unpark that matters, and what
-        // it returns is only a reason to look again.
+        // ORDERING: Relaxed: the queue's lock orders this with the wake-up that follows the last leave, and the
+        // waiter reads the word again before it returns.
         let word = self.word.load(Ordering::Relaxed);
         !drained(word, busy) && word & mark != 0
     }
 
-    /// drained => drained, unmarked, if the word is still `seen` (invariant 3).
+    /// drained => drained, unmarked, if the word is still `seen` (L3).
     fn clear_marks(&self, seen: u64) {
         if seen & MARKS != 0 {
-            // ORDERING: Relaxed: publishes nothing, and keeps the release sequences going. If the
-            // word has moved on, the marks may be needed: leave them.
+            // ORDERING: Relaxed: publishes nothing, and continues the release sequences of the leaves. If the word
+            // has changed, the marks may be needed, and stay.
             let _ = self.word.compare_exchange(
                 seen,
                 seen & !MARKS,

@@ -1,6 +1,6 @@
-//! Awaiting a group, on whatever executor polls.
+//! Awaiting a group, on any executor.
 
-use super::WaitGroup;
+use super::group::WaitGroup;
 use super::word::BUSY;
 use crate::support::latch::TASKS;
 use crate::support::wakers::{Ticket, cancel_task, park_task};
@@ -8,13 +8,13 @@ use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-/// The future of a [`WaitGroup`]'s count reaching zero: `(&group).await`.
+/// Waits for a [`WaitGroup`]'s count to be zero: the future behind `(&group).await`.
 ///
-/// It needs no particular runtime. Dropping it gives up the wait and nothing else; forgetting it
-/// leaks its waker. A waker that panics is reported by the panic hook, and stops no other waiter.
+/// It needs no particular runtime. Dropping it ends the wait; forgetting it leaks its waker. If its waker panics,
+/// the panic hook is called, and the other waiters are woken all the same.
 ///
 /// # Panics
-/// Polling resumes a panic as [`WaitGroup::wait`] does.
+/// A poll resumes a panic as [`WaitGroup::wait`] does.
 #[must_use = "a future does nothing unless it is polled"]
 #[derive(Debug)]
 pub struct WaitFuture<'a> {
@@ -36,11 +36,11 @@ impl Future for WaitFuture<'_> {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         // The waker may have changed since the last poll.
         self.cancel();
-        let latch = &self.group.inner().latch;
+        let latch = self.group.latch();
         loop {
             match latch.announce(BUSY, TASKS) {
                 Err(word) => {
-                    self.group.finish(word);
+                    self.group.shared().finish(word);
                     return Poll::Ready(());
                 }
                 Ok(_) => {
@@ -65,7 +65,7 @@ impl<'a> IntoFuture for &'a WaitGroup {
     type Output = ();
     type IntoFuture = WaitFuture<'a>;
 
-    /// Waits without blocking the thread.
+    /// Returns a future that waits for the group without blocking the thread.
     ///
     /// # Examples
     /// ```

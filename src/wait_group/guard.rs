@@ -1,9 +1,7 @@
 //! A count of one that ends with a value's life.
 
-use super::word::{BUSY, MAX, ONE_GUARD, OWNED, guards};
-use super::{Inner, free};
+use super::shared::Shared;
 use crate::sys::Heap;
-use crate::sys::atomic::Ordering;
 use std::any::Any;
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
@@ -11,11 +9,8 @@ use std::ptr::NonNull;
 
 /// Counts one task of a [`WaitGroup`](crate::WaitGroup) until it is dropped.
 ///
-/// Made by [`WaitGroup::guard`](crate::WaitGroup::guard). It borrows nothing, can be sent to the
-/// task it stands for, and counts off when it is dropped, also while unwinding. A clone counts one
-/// more. It outlives the group without harm; a forgotten guard counts for ever.
-///
-/// Everything before the drop happens before the return of the wait that it lets go.
+/// Returned by [`WaitGroup::guard`](crate::WaitGroup::guard). Move it into the task that it stands for: it counts
+/// off when it is dropped, also by a panic. A clone counts one more.
 ///
 /// # Examples
 /// ```
@@ -28,13 +23,18 @@ use std::ptr::NonNull;
 /// }
 /// group.wait();
 /// ```
+///
+/// **A guard that is forgotten counts for ever.** One that outlives its group does no harm: it borrows nothing.
+///
+/// # Memory ordering
+/// Everything before a guard's drop happens before the return of a wait that has waited for it.
 #[must_use = "a guard that is dropped at once counts nothing"]
 pub struct WaitGuard {
-    inner: NonNull<Heap<Inner>>,
+    shared: NonNull<Heap<Shared>>,
 }
 
-// SAFETY: a guard reaches `Inner` only by shared reference, and that is an atomic word and a lock
-// around a `Send` value; the last owner may free it from any thread.
+// SAFETY: a guard uses `Shared` by shared reference only, which is an atomic word and a lock around a `Send` value.
+// The last of the guards may free it on any thread.
 unsafe impl Send for WaitGuard {}
 // SAFETY: as above.
 unsafe impl Sync for WaitGuard {}
@@ -43,67 +43,50 @@ impl UnwindSafe for WaitGuard {}
 impl RefUnwindSafe for WaitGuard {}
 
 impl WaitGuard {
-    /// Counts one. `inner` is what `pointer` points to, alive by the caller's borrow.
+    /// Counts one.
+    ///
+    /// # Safety
+    /// - `pointer` came from [`Shared::new`], and points to `shared`.
     ///
     /// # Panics
-    /// If there are too many.
+    /// If there are too many guards.
     #[inline]
     #[track_caller]
-    pub(super) fn enter(pointer: NonNull<Heap<Inner>>, inner: &Inner) -> Self {
-        // ORDERING: Relaxed: counting up publishes nothing; the caller's own borrow or guard keeps
-        // the group alive.
-        let before = inner.latch.word().fetch_add(ONE_GUARD, Ordering::Relaxed);
-        if guards(before) >= MAX {
-            inner.latch.leave(ONE_GUARD, BUSY);
-            guard_overflow();
-        }
-        WaitGuard { inner: pointer }
+    pub(super) unsafe fn enter(pointer: NonNull<Heap<Shared>>, shared: &Shared) -> Self {
+        shared.add_guard();
+        WaitGuard { shared: pointer }
     }
 
     /// Keeps the panic of the guarded task for a waiter.
     pub(super) fn keep_panic(&self, payload: Box<dyn Any + Send>) {
-        self.inner().keep_panic(payload);
+        self.shared().keep_panic(payload);
     }
 
     #[inline]
-    fn inner(&self) -> &Inner {
-        // SAFETY: by invariant 5 the allocation lives as long as this guard's count.
-        unsafe { self.inner.as_ref() }.get()
+    fn shared(&self) -> &Shared {
+        // SAFETY: alive by W1: this guard is counted.
+        unsafe { self.shared.as_ref() }.get()
     }
 }
 
 impl Clone for WaitGuard {
-    /// Counts one task more.
+    /// Counts one more task.
     ///
     /// # Panics
     /// As [`WaitGroup::guard`](crate::WaitGroup::guard).
     #[inline]
     #[track_caller]
     fn clone(&self) -> Self {
-        WaitGuard::enter(self.inner, self.inner())
+        // SAFETY: this guard's own.
+        unsafe { WaitGuard::enter(self.shared, self.shared()) }
     }
 }
 
 impl Drop for WaitGuard {
     #[inline]
     fn drop(&mut self) {
-        let before = self.inner().latch.leave(ONE_GUARD, BUSY);
-        if guards(before) == 1 && before & OWNED == 0 {
-            self.free_group();
-        }
-    }
-}
-
-impl WaitGuard {
-    /// The last one out, of a group whose owner has gone (invariant 5).
-    #[cold]
-    fn free_group(&self) {
-        // ORDERING: Acquire: pairs with the Release in each earlier guard's leave and in the
-        // group's drop, whose release sequences our own leave continued: their uses come first.
-        self.inner().latch.word().load(Ordering::Acquire);
-        // SAFETY: our leave took the last count off a word without `OWNED`, and the load above
-        // is the Acquire.
-        unsafe { free(self.inner) };
+        // SAFETY: counted by `enter`, and dropped once.
+        unsafe { Shared::drop_guard(self.shared) };
     }
 }
 
@@ -111,10 +94,4 @@ impl fmt::Debug for WaitGuard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WaitGuard").finish_non_exhaustive()
     }
-}
-
-#[cold]
-#[track_caller]
-fn guard_overflow() -> ! {
-    panic!("WaitGroup: counter overflow: at most {MAX} guards can be alive")
 }

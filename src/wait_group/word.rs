@@ -3,14 +3,14 @@
 //! | bits | name | meaning | written by |
 //! | --- | --- | --- | --- |
 //! | 0, 1 | | the [latch](crate::support::latch)'s marks | the latch |
-//! | 2 | `OWNED` | the [`WaitGroup`](super::WaitGroup) itself still exists | its drop clears it |
-//! | 3 | `PANICKED` | a panic is kept for a waiter | under the panic slot's lock |
-//! | 4–33 | guards | how many guards are alive | `guard`, a guard's clone and drop |
-//! | 34–63 | manual | `add`s not yet matched by a `done` | `add`, `done` |
+//! | 2 | `OWNED` | the [`WaitGroup`](super::WaitGroup) still exists | its drop clears it |
+//! | 3 | `PANICKED` | a panic is kept for a waiter | under the lock of the kept panic |
+//! | 4–33 | guards | the guards that are alive | `guard`, a guard's clone and drop |
+//! | 34–63 | manual | `add`s that no `done` has matched yet | `add`, `done` |
 //!
-//! The two counts are apart because a guard also keeps the allocation alive: a stray `done` must
-//! not be able to pay with a guard's count. `manual` stands on top, so that its borrow, for the
-//! moment that a `done` below zero takes to put itself right, falls off the word's end.
+//! There are two counts because a guard also keeps the allocation alive: a surplus `done` must not take a guard's
+//! count. `manual` is the uppermost field: a `done` below zero borrows from the bits above, of which there are
+//! none, until it has put the count back.
 
 use crate::support::latch::FIRST_BIT;
 
@@ -25,15 +25,15 @@ pub(super) const ONE_MANUAL: u64 = 1 << MANUAL_SHIFT;
 
 const FIELD: u64 = (1 << 30) - 1;
 
-/// Every guard's count, and no other bit.
+/// The guards' count, and no other bit.
 pub(super) const GUARDS: u64 = FIELD << GUARD_SHIFT;
 
 /// The bits that keep a waiter waiting.
 pub(super) const BUSY: u64 = GUARDS | FIELD << MANUAL_SHIFT;
 
-/// The most that either count may say. A quarter of the field above it is room for threads that
-/// overstep at the same moment, before each has seen that it did; the uppermost quarter is what
-/// `manual` shows while a `done` below zero puts itself right.
+/// The largest value of either count. The next quarter of the field is room for threads that exceed it at the same
+/// moment, before each has seen that it did. The uppermost quarter is what `manual` shows until a `done` below zero
+/// has put the count back.
 pub(super) const MAX: u64 = FIELD / 2;
 const BELOW_ZERO: u64 = FIELD / 4 * 3;
 
@@ -41,7 +41,7 @@ pub(super) fn guards(word: u64) -> u64 {
     word >> GUARD_SHIFT & FIELD
 }
 
-/// `add`s without a `done`. A `done` below zero that is under way doesn't count.
+/// `add`s without a `done`; 0 while a `done` below zero has yet to put the count back.
 pub(super) fn manual(word: u64) -> u64 {
     let field = word >> MANUAL_SHIFT & FIELD;
     if field > BELOW_ZERO { 0 } else { field }

@@ -42,11 +42,12 @@ const MACHINE: [&str; 8] = [
 ];
 
 /// Modules whose files still use one another in a circle.
-const CIRCLES: [&str; 1] = ["wait_group"];
+const CIRCLES: [&str; 0] = [];
 
 /// The files of a module from the lowest up, where an order is promised: each uses only those before it.
 const ORDERS: [(&str, &[&str]); 3] = [
     ("mutex", &["state", "core", "raw", "spec"]),
+    ("wait_group", &["word", "shared", "guard", "group", "future"]),
     (
         "rw_mutex",
         &[

@@ -1,0 +1,238 @@
+//! The wait group.
+
+use super::guard::WaitGuard;
+use super::shared::Shared;
+use super::word::{BUSY, total};
+use crate::error::WaitTimeout;
+use crate::support::backoff::Spin;
+use crate::support::deadline;
+use crate::support::latch::Latch;
+use crate::sys::atomic::Ordering;
+use crate::sys::{Heap, catch, thread};
+use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::ptr::NonNull;
+use std::time::{Duration, Instant};
+
+/// Counts tasks, and blocks threads and futures until none is left.
+///
+/// Count each task before it starts, by [`guard`](WaitGroup::guard), [`go`](WaitGroup::go) or
+/// [`add`](WaitGroup::add). It is counted off when it ends. [`wait`](WaitGroup::wait) blocks until the count is
+/// zero, and the group can be used again afterwards.
+///
+/// # When to use it
+/// | | |
+/// | --- | --- |
+/// | threads that end with the block, and may borrow | [`thread::scope`](crate::thread::scope) |
+/// | tasks that return results | [`WorkerPool`](crate::WorkerPool) |
+/// | tasks started anywhere, to be waited for here | `WaitGroup` |
+///
+/// # Examples
+/// ```
+/// use phalanx::WaitGroup;
+///
+/// let group = WaitGroup::new();
+/// for name in ["first", "second"] {
+///     group.go(move || println!("{name} task completed"));
+/// }
+/// group.wait();
+/// assert_eq!(group.count(), 0);
+/// ```
+///
+/// **A task that panics doesn't reach its `done`.** Move a [`WaitGuard`] into it, which counts off in any case.
+///
+/// # Sharing
+/// Share the group by reference or in an `Arc`. It isn't `Clone`, unlike crossbeam's type of this name, whose
+/// clones count.
+///
+/// # Fairness
+/// All waiters are woken together. A waiter that runs only when the group counts again waits for those tasks too.
+/// So start the next wave of tasks after `wait` has returned, as in Go.
+///
+/// # Panics
+/// A panic in a thread started by [`go`](WaitGroup::go) is kept, and resumed by a wait. Counting below zero, or
+/// above 536,870,911 guards or `add`s, panics and leaves the group as it was.
+///
+/// # Memory ordering
+/// Everything before a `done`, or before a guard's drop, happens before the return of a wait that has waited for
+/// it.
+pub struct WaitGroup {
+    shared: NonNull<Heap<Shared>>,
+}
+
+// SAFETY: the group uses `Shared` by shared reference only, which is an atomic word and a lock around a `Send`
+// value.
+unsafe impl Send for WaitGroup {}
+// SAFETY: as above.
+unsafe impl Sync for WaitGroup {}
+
+// A panic in any call leaves the group usable.
+impl UnwindSafe for WaitGroup {}
+impl RefUnwindSafe for WaitGroup {}
+
+impl WaitGroup {
+    /// Returns a group that counts nothing.
+    #[must_use]
+    #[track_caller]
+    pub fn new() -> Self {
+        WaitGroup { shared: Shared::new() }
+    }
+
+    /// Counts `n` more tasks.
+    ///
+    /// Call it before the tasks start, not in them: a wait may come first otherwise.
+    ///
+    /// # Panics
+    /// If more than 536,870,911 `add`s had no `done` yet, including those of other threads that are about to panic
+    /// for this reason. The group stays as it was.
+    #[inline]
+    #[track_caller]
+    pub fn add(&self, n: usize) {
+        self.shared().add(n);
+    }
+
+    /// Counts off one task that [`add`](WaitGroup::add) has counted.
+    ///
+    /// Everything before it happens before the return of a wait that has waited for it. A task that may panic
+    /// should hold a [`guard`](WaitGroup::guard) instead.
+    ///
+    /// # Panics
+    /// If each `add` has had its `done`, however many guards there are. The group stays as it was.
+    ///
+    /// The count is decreased before it is checked, and put back before the panic. Meanwhile other threads see one
+    /// `add` too few. A wait may return too early then, and another `done` may panic too, without counting off.
+    #[inline]
+    #[track_caller]
+    pub fn done(&self) {
+        self.shared().done();
+    }
+
+    /// Counts one task until the returned guard is dropped.
+    ///
+    /// # Panics
+    /// If 536,870,911 guards are alive. The group stays as it was.
+    #[inline]
+    #[track_caller]
+    pub fn guard(&self) -> WaitGuard {
+        // SAFETY: the group's own.
+        unsafe { WaitGuard::enter(self.shared, self.shared()) }
+    }
+
+    /// Starts a thread that counts as one task.
+    ///
+    /// A panic of `f` is kept, and resumed by the next [`wait`](WaitGroup::wait) that finds the group done. Of
+    /// several panics the first is kept. If the group is used again while waiters are still returning, one of
+    /// those may be the wait that resumes it. A panic that no wait resumes is dropped with the group.
+    ///
+    /// The thread counts off before its thread-locals are destroyed.
+    ///
+    /// # Panics
+    /// If the system can't start a thread, or as [`guard`](WaitGroup::guard). The group stays as it was.
+    #[track_caller]
+    pub fn go(&self, f: impl FnOnce() + Send + 'static) {
+        let guard = self.guard();
+        let started = thread::Builder::new().spawn(move || {
+            if let Err(payload) = catch(f) {
+                guard.keep_panic(payload);
+            }
+        });
+        if let Err(error) = started {
+            panic!("WaitGroup::go: the system gave no thread: {error}");
+        }
+    }
+
+    /// Blocks until the count is zero.
+    ///
+    /// Returns at once if it is. Spins for a few microseconds before it sleeps.
+    ///
+    /// # Panics
+    /// Resumes the first panic of a thread started by [`go`](WaitGroup::go), in one wait. A wait in a thread that
+    /// is already panicking leaves it for another wait.
+    #[inline]
+    #[track_caller]
+    pub fn wait(&self) {
+        let word = self.latch().wait_drained(BUSY, Spin::Brief);
+        self.shared().finish(word);
+    }
+
+    /// Blocks until the count is zero or `timeout` has passed. A timeout too long to represent never ends.
+    ///
+    /// # Errors
+    /// [`WaitTimeout`] with the count at that time.
+    ///
+    /// # Panics
+    /// As [`wait`](WaitGroup::wait).
+    #[track_caller]
+    pub fn wait_timeout(&self, timeout: Duration) -> Result<(), WaitTimeout> {
+        self.wait_until(deadline::after(timeout))
+    }
+
+    /// Blocks until the count is zero or `deadline` has passed.
+    ///
+    /// # Errors
+    /// [`WaitTimeout`] with the count at that time.
+    ///
+    /// # Panics
+    /// As [`wait`](WaitGroup::wait).
+    #[track_caller]
+    pub fn wait_deadline(&self, deadline: Instant) -> Result<(), WaitTimeout> {
+        self.wait_until(Some(deadline))
+    }
+
+    #[inline]
+    #[track_caller]
+    fn wait_until(&self, deadline: Option<Instant>) -> Result<(), WaitTimeout> {
+        match self.latch().wait(BUSY, Spin::Brief, deadline) {
+            Ok(word) => {
+                self.shared().finish(word);
+                Ok(())
+            }
+            Err(word) => Err(WaitTimeout { remaining: total(word).max(1) }),
+        }
+    }
+
+    /// Returns how many tasks are counted at this moment: `add`s without a `done`, and guards.
+    ///
+    /// If it returns 0, everything before each `done` and each guard's drop has happened, as after a wait. It
+    /// resumes no panic.
+    #[must_use]
+    #[track_caller]
+    pub fn count(&self) -> usize {
+        // ORDERING: Acquire: pairs with the Release in `Latch::leave`: after a zero the caller may go on as after a
+        // wait.
+        total(self.latch().word().load(Ordering::Acquire))
+    }
+
+    #[inline]
+    #[track_caller]
+    pub(super) fn latch(&self) -> &Latch {
+        &self.shared().latch
+    }
+
+    #[inline]
+    #[track_caller]
+    pub(super) fn shared(&self) -> &Shared {
+        // SAFETY: alive by W1: the group exists, and `&self` borrows it.
+        unsafe { self.shared.as_ref() }.get_borrowed()
+    }
+}
+
+impl Drop for WaitGroup {
+    fn drop(&mut self) {
+        // SAFETY: the group's own, and dropped once.
+        unsafe { Shared::disown(self.shared) };
+    }
+}
+
+impl Default for WaitGroup {
+    #[track_caller]
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for WaitGroup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WaitGroup").field("count", &self.count()).finish_non_exhaustive()
+    }
+}
