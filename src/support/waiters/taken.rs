@@ -2,7 +2,7 @@
 
 use super::node::Waiter;
 use crate::sys::atomic::Ordering;
-use crate::sys::{requeue_one, unpark_threads};
+use crate::sys::{Handing, requeue_one, unpark_one};
 use std::{mem, ptr};
 
 /// A waiter that was taken out of its queue, and whose thread waits to be settled.
@@ -43,7 +43,7 @@ impl<T> Taken<T> {
         });
         mem::forget(self);
         if !moves {
-            unpark_threads(address);
+            wake(address);
         }
     }
 
@@ -64,8 +64,13 @@ impl<T> Drop for Taken<T> {
     fn drop(&mut self) {
         let address = self.address();
         self.settle_only();
-        unpark_threads(address);
+        wake(address);
     }
+}
+
+/// Wakes the thread that sleeps at a waiter's address, if it does. The waiter may be gone (Q4).
+fn wake(address: usize) {
+    unpark_one(address, |_| Handing::Nothing);
 }
 
 /// Taken waiters, in the order in which they were added. Dropping it settles them in that order.
