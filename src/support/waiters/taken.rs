@@ -2,7 +2,7 @@
 
 use super::node::Waiter;
 use crate::sys::atomic::Ordering;
-use crate::sys::{Handing, requeue_one, unpark_one};
+use crate::sys::{HandOff, requeue_one, unpark_one};
 use std::{mem, ptr};
 
 /// A waiter that was taken out of its queue, and whose thread waits to be settled.
@@ -70,7 +70,7 @@ impl<T> Drop for Taken<T> {
 
 /// Wakes the thread that sleeps at a waiter's address, if it does. The waiter may be gone (Q4).
 fn wake(address: usize) {
-    unpark_one(address, |_| Handing::Nothing);
+    unpark_one(address, |_| HandOff::No);
 }
 
 /// Taken waiters, in the order in which they were added. Dropping it settles them in that order.
