@@ -1,13 +1,21 @@
-//! The cells of a counter that many threads add to: one for each thread, on a line of its own.
+//! The cells of a counter that many threads add to: one for each thread, on a cache line of its own.
 //!
-//! A cell belongs to a thread's [number](crate::support::thread_index): only its holder writes it, with a plain
-//! load and store. Cells come in *segments*, each as long as all before it together, made when the first
-//! thread comes whose number is that high; they stay until the counter goes. Threads without a number add to
-//! one shared cell with a read-modify-write.
+//! A cell belongs to a thread's [index](crate::support::thread_index): only the index's holder writes it,
+//! with a plain load and store. Threads without an index add to one shared cell with a read-modify-write.
+//!
+//! Cells come in *segments*: eight in the first, and as many in each further one as in all before it together. A
+//! segment is made when the first thread adds whose index is in it, and stays until the counter is dropped. A sum
+//! reads the cells of the indices below `used`:
+//!
+//! ```text
+//! used:  n => index + 1   a thread with this index adds for the first time, if n is less
+//! ```
+//!
+//! Since threads claim the lowest free index, most of those below `used` have a thread that adds.
 
 use super::lazy::Lazy;
 use crate::support::thread_index::CAPACITY;
-use crate::sys::atomic::{AtomicU64, Ordering};
+use crate::sys::atomic::{AtomicU64, AtomicUsize, Ordering};
 use crate::sys::{IS_MODEL, array};
 use crossbeam_utils::CachePadded;
 
@@ -16,90 +24,135 @@ type Cell = CachePadded<AtomicU64>;
 /// Cells of the first segment.
 const FIRST: usize = if IS_MODEL { 1 } else { 8 };
 /// Segments after the first: of FIRST, 2 FIRST, 4 FIRST cells and so on.
-const MORE: usize = (CAPACITY / FIRST).next_power_of_two().ilog2() as usize;
+const FURTHER: usize = (CAPACITY / FIRST).next_power_of_two().ilog2() as usize;
 
 #[derive(Debug)]
 pub(super) struct Cells {
+    header: CachePadded<Header>,
     first: [Cell; FIRST],
-    more: [Lazy<Box<[Cell]>>; MORE],
-    /// Of all threads without a number.
-    shared: Cell,
+}
+
+/// What every addition reads and few write, on lines of its own.
+#[derive(Debug)]
+struct Header {
+    /// Every index whose cell was ever added to is below it. It only grows.
+    used: AtomicUsize,
+    further: [Lazy<Box<[Cell]>>; FURTHER],
+    /// Of all threads without an index.
+    shared: Lazy<Cell>,
 }
 
 impl Cells {
     #[cold]
     pub(super) fn new() -> Self {
-        Cells {
-            first: array!(CachePadded::new(AtomicU64::new(0)); FIRST),
-            more: array!(Lazy::new(); MORE),
-            shared: CachePadded::new(AtomicU64::new(0)),
-        }
+        let header = Header {
+            used: AtomicUsize::new(0),
+            further: array!(Lazy::new(); FURTHER),
+            shared: Lazy::new(),
+        };
+        let first = array!(CachePadded::new(AtomicU64::new(0)); FIRST);
+        Cells { header: CachePadded::new(header), first }
     }
 
-    /// The cell of a number, if there is one yet. What is no number has none.
+    /// Returns the cell of an index that a sum reads. `index` may be any number.
     #[inline]
-    pub(super) fn find(&self, number: usize) -> Option<&AtomicU64> {
-        match self.first.get(number) {
+    pub(super) fn find(&self, index: usize) -> Option<&AtomicU64> {
+        // ORDERING: Relaxed: this thread's own write, or that of the index's last holder, or a greater one.
+        if index >= self.header.used.load(Ordering::Relaxed) {
+            return None;
+        }
+        match self.first.get(index) {
             Some(cell) => Some(cell),
-            None => self.find_further(number),
+            None => self.find_further(index),
         }
     }
 
-    fn find_further(&self, number: usize) -> Option<&AtomicU64> {
-        let (segment, start) = place(number);
-        self.more.get(segment)?.get().map(|cells| &*cells[number - start])
+    fn find_further(&self, index: usize) -> Option<&AtomicU64> {
+        let (segment, start) = segment_of(index);
+        self.header.further.get(segment)?.get().map(|cells| &*cells[index - start])
     }
 
-    /// Adds for a thread with this number, or with none, and gives its cell's new count.
-    pub(super) fn add(&self, number: Option<usize>, n: u64) -> u64 {
-        match number {
-            Some(number) => add_alone(self.get(number), n),
-            // ORDERING: Release: as in `add_alone`.
-            None => self.shared.fetch_add(n, Ordering::Release).wrapping_add(n),
+    /// Adds for a thread with this index, or with none, and returns its cell's new count.
+    pub(super) fn add(&self, index: Option<usize>, n: u64) -> u64 {
+        match index {
+            Some(index) => add_alone(self.find_or_make(index), n),
+            None => {
+                let shared = self.header.shared.get_or_make(new_cell);
+                // ORDERING: Release: pairs with the Acquire in `sum`.
+                shared.fetch_add(n, Ordering::Release).wrapping_add(n)
+            }
         }
     }
 
-    fn get(&self, number: usize) -> &AtomicU64 {
-        if let Some(cell) = self.find(number) {
+    fn find_or_make(&self, index: usize) -> &AtomicU64 {
+        // ORDERING: Relaxed: comes before the addition, which is Release. A sum that doesn't see it doesn't count
+        // that addition, nor any later one of this thread's.
+        self.header.used.fetch_max(index + 1, Ordering::Relaxed);
+        if let Some(cell) = self.first.get(index) {
             return cell;
         }
-        let (segment, len) = place(number);
-        self.more[segment]
-            .get_or_make(|| (0..len).map(|_| CachePadded::new(AtomicU64::new(0))).collect());
-        self.find(number).expect("its segment was just made")
+        let (segment, len) = segment_of(index);
+        let cells =
+            self.header.further[segment].get_or_make(|| (0..len).map(|_| new_cell()).collect());
+        &cells[index - len]
     }
 
-    /// How many have been made.
-    #[cfg(test)]
-    pub(super) fn count(&self) -> usize {
-        let more = self.more.iter().filter_map(Lazy::get).map(|cells| cells.len());
-        FIRST + more.sum::<usize>()
-    }
-
-    /// The sum of all cells, modulo 2^64, each read at a moment of its own; the shared one first, where a
-    /// thread adds that has given up its own.
+    /// The sum of all cells, modulo 2^64, each read at a moment of its own. The shared cell comes first: a thread
+    /// adds to it after it has released the index of its own cell.
+    #[inline]
     pub(super) fn sum(&self) -> u64 {
-        let more = self.more.iter().filter_map(Lazy::get).flat_map(|cells| cells.iter());
-        let cells = [&self.shared].into_iter().chain(&self.first).chain(more);
-        // ORDERING: Acquire: pairs with the Release of those that add: see `SafeCounter::sum`.
-        cells.fold(0, |sum, cell| sum.wrapping_add(cell.load(Ordering::Acquire)))
+        // ORDERING: Acquire, in all of them: pairs with the Release of each addition: what the thread did before is
+        // done, K3.
+        let shared = self.header.shared.get().map_or(0, |cell| cell.load(Ordering::Acquire));
+        // ORDERING: Relaxed: the shared cell's Acquire keeps it behind: it sees the writes of the threads whose
+        // additions that load has counted.
+        let used = self.header.used.load(Ordering::Relaxed);
+        let first = &self.first[..used.min(FIRST)];
+        let mut sum =
+            first.iter().fold(shared, |sum, cell| sum.wrapping_add(cell.load(Ordering::Acquire)));
+        if used > FIRST {
+            sum = sum.wrapping_add(self.sum_further(used));
+        }
+        sum
+    }
+
+    fn sum_further(&self, used: usize) -> u64 {
+        let mut sum = 0u64;
+        for (segment, cells) in self.header.further.iter().enumerate() {
+            let start = FIRST << segment;
+            let Some(cells) = cells.get().filter(|_| start < used) else { continue };
+            for cell in &cells[..cells.len().min(used - start)] {
+                // ORDERING: Acquire: as in `sum`.
+                sum = sum.wrapping_add(cell.load(Ordering::Acquire));
+            }
+        }
+        sum
+    }
+
+    /// How many cells a sum reads, without the shared one.
+    #[cfg(test)]
+    pub(super) fn used(&self) -> usize {
+        self.header.used.load(Ordering::Relaxed)
     }
 }
 
-/// The segment of a number that isn't in the first, and the number with which it starts, which is how
-/// many cells it has.
-fn place(number: usize) -> (usize, usize) {
-    let segment = (number / FIRST).ilog2();
+/// The segment of an index that isn't in the first, and the segment's first index, which is also its length.
+fn segment_of(index: usize) -> (usize, usize) {
+    let segment = (index / FIRST).ilog2();
     (segment as usize, FIRST << segment)
 }
 
-/// Adds to a cell that no other thread writes, and gives its new count.
+fn new_cell() -> Cell {
+    CachePadded::new(AtomicU64::new(0))
+}
+
+/// Adds to a number that no other thread writes, and returns its new value.
 #[inline]
 pub(super) fn add_alone(cell: &AtomicU64, n: u64) -> u64 {
-    // ORDERING: Relaxed: this thread's own last store, or that of the number's last holder, which
-    // claiming the number acquired.
+    // ORDERING: Relaxed: the last store was this thread's, or that of the index's last holder, which claiming the
+    // index acquired.
     let count = cell.load(Ordering::Relaxed).wrapping_add(n);
-    // ORDERING: Release: see `SafeCounter::sum`.
+    // ORDERING: Release: pairs with the Acquire of a sum.
     cell.store(count, Ordering::Release);
     count
 }
@@ -109,30 +162,81 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_number_has_a_cell_of_its_own() {
+    fn each_index_has_a_cell_of_its_own() {
         let cells = Cells::new();
-        let mut seen: Vec<usize> =
-            (0..CAPACITY).map(|number| std::ptr::from_ref(cells.get(number)).addr()).collect();
+        let mut seen: Vec<usize> = (0..CAPACITY)
+            .map(|index| std::ptr::from_ref(cells.find_or_make(index)).addr())
+            .collect();
         seen.sort_unstable();
         seen.dedup();
         assert_eq!(seen.len(), CAPACITY);
-        for number in 0..CAPACITY {
-            cells.add(Some(number), number as u64);
+        for index in 0..CAPACITY {
+            cells.add(Some(index), index as u64);
         }
         cells.add(None, 5);
         assert_eq!(cells.sum(), (CAPACITY * (CAPACITY - 1) / 2) as u64 + 5);
     }
 
     #[test]
+    fn a_sum_reads_the_cells_that_were_added_to() {
+        let cells = Cells::new();
+        assert_eq!((cells.used(), cells.sum()), (0, 0));
+        cells.add(Some(0), 1);
+        assert_eq!((cells.used(), cells.sum()), (1, 1));
+        cells.add(Some(FIRST), 2);
+        cells.add(Some(0), 4);
+        assert_eq!((cells.used(), cells.sum()), (FIRST + 1, 7));
+        cells.add(Some(CAPACITY - 1), 8);
+        cells.add(None, 16);
+        assert_eq!((cells.used(), cells.sum()), (CAPACITY, 31));
+    }
+
+    #[test]
     fn segments_are_made_when_they_are_needed() {
         let cells = Cells::new();
         cells.add(Some(FIRST - 1), 1);
-        assert!(cells.more.iter().all(|segment| segment.get().is_none()));
+        assert!(cells.header.further.iter().all(|segment| segment.get().is_none()));
         cells.add(Some(CAPACITY - 1), 1);
         let lengths: Vec<_> =
-            cells.more.iter().map(|it| it.get().map(|cells| cells.len())).collect();
+            cells.header.further.iter().map(|it| it.get().map(|cells| cells.len())).collect();
         let (last, before) = lengths.split_last().unwrap();
-        assert!(before.iter().all(Option::is_none));
+        assert!(before.iter().all(Option::is_none), "{lengths:?}");
         assert!(*last >= Some(CAPACITY / 2), "{lengths:?}");
+    }
+}
+
+#[cfg(test)]
+mod models {
+    use super::*;
+    use crate::model;
+    use crate::sys::Arc;
+    use crate::testing::spawn;
+
+    /// A load and a store would lose one.
+    #[test]
+    fn additions_to_the_shared_cell_are_all_counted() {
+        model(|| {
+            let cells = Arc::new(Cells::new());
+            let other = spawn(&cells, |cells| cells.add(None, 1));
+            cells.add(None, 10);
+            other.join();
+            assert_eq!(cells.sum(), 11);
+        });
+    }
+
+    /// A sum that read the shared cell last could count the second addition alone.
+    #[test]
+    fn a_thread_s_own_cell_is_counted_before_its_additions_to_the_shared_one() {
+        model(|| {
+            let cells = Arc::new(Cells::new());
+            let other = spawn(&cells, |cells| {
+                cells.add(Some(0), 1);
+                cells.add(None, 10);
+            });
+            let sum = cells.sum();
+            assert!([0, 1, 11].contains(&sum), "{sum}");
+            other.join();
+            assert_eq!(cells.sum(), 11);
+        });
     }
 }

@@ -1,10 +1,10 @@
-//! A value that is made when it is first needed, by whoever comes first, and stays as long as its place.
+//! A value that the first thread to need it makes, and that stays until its owner is dropped.
 //!
-//! std's `OnceLock` lets others wait for the one that makes it. Here nobody waits: two may make one, and
-//! the slower throws its own away.
+//! std's `OnceLock` blocks other threads while one makes the value. Here no thread waits: two may make one, and the
+//! slower drops its own.
 //!
 //! ```text
-//! null => value   get_or_make        value => freed   the place's drop, which has it alone
+//! null => value   get_or_make        value => freed   drop, which has exclusive access
 //! ```
 
 use crate::sys::atomic::{AtomicPtr, Ordering};
@@ -15,23 +15,23 @@ use std::ptr;
 #[derive(Debug)]
 pub(super) struct Lazy<T> {
     /// Null, or from `Box::into_raw`. Changes once.
-    place: AtomicPtr<T>,
+    value: AtomicPtr<T>,
     owns: PhantomData<T>,
 }
 
 impl<T> Lazy<T> {
     const_fn! {
         pub(super) fn new() -> Self {
-            Lazy { place: AtomicPtr::new(ptr::null_mut()), owns: PhantomData }
+            Lazy { value: AtomicPtr::new(ptr::null_mut()), owns: PhantomData }
         }
     }
 
+    /// Returns the value, if it has been made.
     #[inline]
     pub(super) fn get(&self) -> Option<&T> {
-        // ORDERING: Acquire: pairs with the Release in `get_or_make`: the value is whole.
-        let made = self.place.load(Ordering::Acquire);
-        // SAFETY: null, or a box's pointer, which only `drop` frees; until then shared references are
-        // all there are.
+        // ORDERING: Acquire: pairs with the Release in `get_or_make`: the value is initialized.
+        let made = self.value.load(Ordering::Acquire);
+        // SAFETY: null, or a box's pointer, which only `drop` frees; until then there are shared references alone.
         unsafe { made.as_ref() }
     }
 
@@ -41,9 +41,10 @@ impl<T> Lazy<T> {
             return made;
         }
         let new = Box::into_raw(Box::new(make()));
-        // ORDERING: Release: publishes the value. Acquire on failure: another's value is whole.
+        // ORDERING: Release: pairs with the Acquire in `get`: publishes the value. Acquire on failure: pairs with
+        // the other thread's Release: its value is initialized.
         let (release, acquire) = (Ordering::Release, Ordering::Acquire);
-        let made = match self.place.compare_exchange(ptr::null_mut(), new, release, acquire) {
+        let made = match self.value.compare_exchange(ptr::null_mut(), new, release, acquire) {
             Ok(_) => new,
             Err(others) => {
                 // SAFETY: from `Box::into_raw` above, and never published.
@@ -58,18 +59,18 @@ impl<T> Lazy<T> {
 
 impl<T> Drop for Lazy<T> {
     fn drop(&mut self) {
-        // ORDERING: Relaxed: whoever has the place alone comes after all who used it.
-        let made = self.place.load(Ordering::Relaxed);
+        // ORDERING: Relaxed: exclusive access comes after every use.
+        let made = self.value.load(Ordering::Relaxed);
         if !made.is_null() {
-            // SAFETY: from `Box::into_raw`, and nobody else has it any more.
+            // SAFETY: from `Box::into_raw`, and no other thread can reach it any more.
             drop(unsafe { Box::from_raw(made) });
         }
     }
 }
 
-// SAFETY: as a box of `T`, which this is.
+// SAFETY: it owns a `T`, as a box does.
 unsafe impl<T: Send> Send for Lazy<T> {}
-// SAFETY: it gives out shared references to a `T`, and takes one in from any thread that shares it.
+// SAFETY: it hands out shared references to a `T`, and accepts a `T` from any thread that shares it.
 unsafe impl<T: Send + Sync> Sync for Lazy<T> {}
 
 #[cfg(test)]
@@ -79,7 +80,7 @@ mod models {
     use crate::sys::Arc;
     use crate::testing::{Plain, spawn};
 
-    /// Counts the owners of `alive`, and has memory that is to be whole.
+    /// Owns `alive`, whose owners are counted, and memory that must be initialized.
     struct Value {
         alive: Arc<()>,
         text: Plain,

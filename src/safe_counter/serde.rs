@@ -1,4 +1,4 @@
-//! Counters as numbers, to and from whatever serde speaks.
+//! A counter is serialized as its count.
 
 use super::SafeCounter;
 use serde::de::{Deserialize, Deserializer};
