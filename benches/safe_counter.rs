@@ -1,6 +1,6 @@
 //! The counter beside an atomic and locks. `cargo bench --bench safe_counter`
 //!
-//! A quick look, on this machine, at this moment; ids are `safe_counter/WORK/THREADS/WHOSE`.
+//! Ids are `safe_counter/WORK/THREADS/TYPE`. Compare figures of one run only.
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use phalanx::SafeCounter;
@@ -66,7 +66,7 @@ impl Counter for parking_lot::Mutex<i64> {
     }
 }
 
-/// Time for `iterations` additions by each of `threads`, all of them running.
+/// The time that `threads` threads take for `iterations` additions each.
 fn together<C: Counter>(threads: usize, iterations: u64) -> Duration {
     let (counter, start) = (C::default(), Barrier::new(threads + 1));
     let elapsed = thread::scope(|scope| {
@@ -84,7 +84,7 @@ fn together<C: Counter>(threads: usize, iterations: u64) -> Duration {
     elapsed
 }
 
-/// Time for `iterations` reads while three threads add.
+/// The time that `iterations` reads take while three threads add.
 fn reading<C: Counter>(iterations: u64) -> Duration {
     let (counter, start, stop) = (C::default(), Barrier::new(4), AtomicBool::new(false));
     thread::scope(|scope| {
@@ -109,9 +109,9 @@ fn reading<C: Counter>(iterations: u64) -> Duration {
     })
 }
 
-fn of<C: Counter>(criterion: &mut Criterion) {
+fn measure<C: Counter>(criterion: &mut Criterion) {
     let mut bench = criterion.benchmark_group("safe_counter");
-    for threads in [1, 2, 4] {
+    for threads in [1, 2, 4, 8] {
         bench.bench_function(BenchmarkId::new(format!("add/{threads}t"), C::NAME), |b| {
             b.iter_custom(|iterations| together::<C>(threads, iterations));
         });
@@ -124,9 +124,9 @@ fn of<C: Counter>(criterion: &mut Criterion) {
 
 criterion_group!(
     benches,
-    of::<SafeCounter>,
-    of::<AtomicI64>,
-    of::<Mutex<i64>>,
-    of::<parking_lot::Mutex<i64>>
+    measure::<SafeCounter>,
+    measure::<AtomicI64>,
+    measure::<Mutex<i64>>,
+    measure::<parking_lot::Mutex<i64>>
 );
 criterion_main!(benches);

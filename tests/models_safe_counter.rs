@@ -1,16 +1,16 @@
 //! Models of the counter. In a plain build each runs once, on real threads; with `--cfg phalanx_loom`
 //! loom explores its interleavings.
 //!
-//! In a model the cells come with the first addition of a second thread. The first segment is one cell,
-//! the second another, and the third thread has no number: it adds to the shared cell.
+//! In a model a counter gets its cells at the first addition of a second thread. There are two indices, with a cell
+//! each, in two segments; a third thread has no index, and adds to the shared cell.
 //!
-//! | what the documentation says | model |
+//! | what the docs say | model |
 //! | --- | --- |
-//! | no addition is lost | `additions_of_all_threads_are_counted`, `a_number_s_next_holder_loses_nothing` |
+//! | no addition is lost | `additions_of_all_threads_are_counted`, `an_index_s_next_holder_loses_nothing` |
 //! | additions of one are linearizable | `additions_of_one_are_linearizable`, `two_readers_of_additions_of_one_agree` |
 //! | the first so many of each thread | `a_read_counts_the_first_so_many_of_each_thread`, `what_a_thread_added_first_is_counted_first` |
-//! | a take is a get and a subtraction | `takes_lose_nothing_and_give_nothing_twice`, `a_read_beside_a_take_sees_it_whole`, `a_read_never_misses_what_was_taken` |
-//! | a get that counts an addition happens after it | `who_counts_an_addition_sees_what_came_before` |
+//! | a take is a get and a subtraction | `takes_lose_nothing_and_return_nothing_twice`, `two_takes_at_once_share_what_was_added`, `a_read_beside_a_take_sees_it_whole`, `a_read_never_misses_what_was_taken` |
+//! | a get that counts an addition happens after it | `a_thread_that_counts_an_addition_sees_what_came_before_it` |
 
 #[path = "common/counts.rs"]
 mod counts;
@@ -50,7 +50,7 @@ impl Counted {
     }
 }
 
-/// Makes the calls of each list in a thread of its own, the last in this one; each thread's history.
+/// Makes the calls of each list in a thread of its own, the last one in this thread; returns each thread's history.
 fn histories<const N: usize>(
     counted: &Arc<Counted>,
     threads: [&'static [Count]; N],
@@ -86,9 +86,9 @@ fn additions_of_all_threads_are_counted() {
     });
 }
 
-/// The second thread that adds comes when the first may have given its number back, or not.
+/// When the second thread adds, the first may have released its index, or not.
 #[test]
-fn a_number_s_next_holder_loses_nothing() {
+fn an_index_s_next_holder_loses_nothing() {
     model(|| {
         let counted = Counted::new();
         let adders = [1, 10].map(|n| spawn(&counted, move |it| it.counter.add(n)));
@@ -110,7 +110,7 @@ fn additions_of_one_are_linearizable() {
     });
 }
 
-/// Several readers agree on the order, as far as it shows.
+/// Readers agree on the order of additions, as far as it shows.
 #[test]
 fn two_readers_of_additions_of_one_agree() {
     model(|| {
@@ -146,7 +146,7 @@ fn an_owner_s_additions_are_counted_in_order() {
 }
 
 #[test]
-fn takes_lose_nothing_and_give_nothing_twice() {
+fn takes_lose_nothing_and_return_nothing_twice() {
     model(|| {
         let counted = Counted::new();
         let calls = [&[Add(1), Add(1)][..], &[Take(0)], &[Add(1), Take(0)]];
@@ -156,9 +156,22 @@ fn takes_lose_nothing_and_give_nothing_twice() {
     });
 }
 
+/// A plain store to `taken` would return the addition twice.
+#[test]
+fn two_takes_at_once_share_what_was_added() {
+    model(|| {
+        let counted = Counted::new();
+        counted.counter.add(5);
+        let other = spawn(&counted, |it| it.counter.take());
+        let own = counted.counter.take();
+        assert_eq!(own + other.join().unwrap(), 5);
+        assert_eq!(counted.counter.get(), 0);
+    });
+}
+
 #[test]
 fn a_read_beside_a_take_sees_it_whole() {
-    // The owner, its cells' maker and the reader in turn.
+    // The owner, the maker of the cells and the reader take turns.
     Model::new().preemption_bound(Some(3)).check(|| {
         let counted = Counted::new();
         let mut history = vec![counted.call(Add(1))];
@@ -169,9 +182,9 @@ fn a_read_beside_a_take_sees_it_whole() {
     });
 }
 
-/// Two takers and a reader: one that comes between looks again.
+/// A reader that finds a take between its two loads reads again.
 #[test]
-fn a_read_between_takes_gives_a_count_that_was() {
+fn a_read_between_takes_returns_a_count_that_was() {
     model(|| {
         let counted = Counted::new();
         let calls = [&[Add(1), Take(0)][..], &[Add(1), Take(0)], &[Get(0)]];
@@ -181,8 +194,8 @@ fn a_read_between_takes_gives_a_count_that_was() {
     });
 }
 
-/// Without a clock, which would order the calls: the owner goes from the first word to its cell, made by
-/// another, while one reads.
+/// The owner goes from the first word to its cell, which another thread made, while a third reads. Without a clock,
+/// which would order the calls.
 #[test]
 fn what_a_thread_added_first_is_counted_first() {
     model(|| {
@@ -198,7 +211,7 @@ fn what_a_thread_added_first_is_counted_first() {
     });
 }
 
-/// One takes what another adds: a third never sees less than nothing.
+/// A thread that reads while another takes what a third adds never finds less than nothing.
 #[test]
 fn a_read_never_misses_what_was_taken() {
     for by_cells in [false, true] {
@@ -225,7 +238,7 @@ struct Page {
     text: UnsafeCell<u32>,
 }
 
-// SAFETY: written before the addition, read by who has counted it, which is what the models check.
+// SAFETY: written before the addition, and read by threads that have counted it: the models check that.
 unsafe impl Sync for Page {}
 // SAFETY: a number.
 unsafe impl Send for Page {}
@@ -236,23 +249,23 @@ impl Page {
     }
 
     fn write(&self) {
-        // SAFETY: nobody reads before the addition.
-        self.text.with_mut(|place| unsafe { *place = 7 });
+        // SAFETY: no thread reads before it counts the addition.
+        self.text.with_mut(|text| unsafe { *text = 7 });
         self.counter.add(1);
     }
 
     fn read_if_counted(&self) {
         if self.counter.get() == 1 {
             // SAFETY: the addition was counted.
-            assert_eq!(self.text.with(|place| unsafe { *place }), 7);
+            assert_eq!(self.text.with(|text| unsafe { *text }), 7);
         }
     }
 }
 
-/// By each of the parts that a thread with a number adds to.
+/// For each of the parts that a thread with an index adds to.
 #[test]
-fn who_counts_an_addition_sees_what_came_before() {
-    // Who counts before: nobody, for `first`; this thread, for `rest`; another too, for a cell.
+fn a_thread_that_counts_an_addition_sees_what_came_before_it() {
+    // The threads that add before: none, for `first`; this one, for `rest`; another too, for a cell.
     for before in 0..3 {
         model(move || {
             let page = Page::new();
@@ -271,9 +284,9 @@ fn who_counts_an_addition_sees_what_came_before() {
     }
 }
 
-/// By the shared cell: when the third thread comes both numbers are out.
+/// When the third thread adds, both indices are held.
 #[test]
-fn who_counts_an_addition_to_the_shared_cell_sees_what_came_before() {
+fn a_thread_that_counts_an_addition_to_the_shared_cell_sees_what_came_before_it() {
     model(|| {
         let page = Page::new();
         page.counter.add(0);

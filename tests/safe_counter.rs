@@ -2,11 +2,14 @@
 
 mod common;
 
+use common::stress::{for_about, for_about_a_second};
 use common::watchdog;
 use phalanx::{SafeCounter, WaitGroup};
 use std::cell::RefCell;
+use std::sync::atomic::{AtomicI64, Ordering::SeqCst};
 use std::sync::{Arc, Barrier};
 use std::thread;
+use std::time::Duration;
 
 #[test]
 fn a_counter_counts() {
@@ -55,22 +58,28 @@ fn a_clone_starts_at_the_count_and_counts_for_itself() {
     assert_eq!((count.get(), copy.get(), count.clone().get()), (5, 4000, 5));
 }
 
-/// Copied beside threads that add: what a `get` may return.
+/// A clone has what a `get` may return.
 #[test]
 fn clones_beside_additions_never_go_back() {
     watchdog(|| {
-        let count = SafeCounter::new();
+        let (count, start) = (SafeCounter::new(), Barrier::new(3));
         thread::scope(|s| {
-            for _ in 0..2 {
-                s.spawn(|| (0..50_000).for_each(|_| count.increment()));
-            }
-            let mut before = 0;
-            while before < 100_000 {
+            let adders = [(); 2].map(|()| {
+                s.spawn(|| {
+                    start.wait();
+                    for_about_a_second(|_| count.increment())
+                })
+            });
+            start.wait();
+            let mut last = 0;
+            for_about_a_second(|_| {
                 let now = count.clone().take();
-                assert!((before..=100_000).contains(&now), "{now} after {before}");
-                before = now;
-                thread::yield_now();
-            }
+                assert!(now >= last, "{now} after {last}");
+                last = now;
+            });
+            let added = adders.map(|it| it.join().unwrap()).iter().sum::<u64>() as i64;
+            assert!(last <= added, "{last} of {added}");
+            assert_eq!(count.get(), added);
         });
     });
 }
@@ -88,7 +97,6 @@ fn a_total_is_modulo_2_to_the_64() {
     assert_eq!(beyond.get(), 0);
 }
 
-/// The seed's: two goroutines of a thousand increments each.
 #[test]
 fn threads_that_count_together_lose_nothing() {
     watchdog(|| {
@@ -112,25 +120,24 @@ fn threads_that_count_together_lose_nothing() {
     });
 }
 
-/// Each thread's number, and with it its cell, goes to the next: ten thousand threads use as few cells as
-/// are there at once.
+/// Each thread's index, and with it its cell, goes to a later thread.
 #[test]
 fn threads_that_come_and_go_leave_their_counts() {
     watchdog(|| {
         let count = SafeCounter::new();
-        for _ in 0..2500 {
+        let rounds = for_about_a_second(|_| {
             thread::scope(|s| {
                 for _ in 0..4 {
                     s.spawn(|| (0..20).for_each(|_| count.increment()));
                 }
             });
-        }
-        assert_eq!(count.take(), 200_000);
+        });
+        assert_eq!(count.take(), 80 * rounds as i64);
         assert_eq!(count.get(), 0);
     });
 }
 
-/// More threads at once than there are numbers for: the last ones share a cell.
+/// There are more threads at once than indices: the last ones share a cell.
 #[test]
 fn more_threads_than_cells_count_too() {
     const THREADS: usize = 1100;
@@ -148,13 +155,13 @@ fn more_threads_than_cells_count_too() {
             }
         });
         assert_eq!(count.get(), 101 * THREADS as i64);
-        // And those that come afterwards.
+        // A later thread gets an index again.
         thread::scope(|s| s.spawn(|| count.add(9)).join().unwrap());
         assert_eq!(count.get(), 101 * THREADS as i64 + 9);
     });
 }
 
-/// Counting goes on while a thread ends, before and after its number is gone.
+/// Additions count while a thread ends, before and after it has released its index.
 #[test]
 fn the_destructors_of_thread_locals_may_count() {
     struct AtTheEnd(Arc<SafeCounter>);
@@ -171,7 +178,6 @@ fn the_destructors_of_thread_locals_may_count() {
         let (count, group) = (Arc::new(SafeCounter::new()), WaitGroup::new());
         for _ in 0..100 {
             let count = count.clone();
-            // Guards in the thread's locals: the group waits for their end.
             let guard = group.guard();
             thread::spawn(move || {
                 FIRST.set(Some(AtTheEnd(count.clone())));
@@ -187,79 +193,100 @@ fn the_destructors_of_thread_locals_may_count() {
     });
 }
 
-/// A thread's destructors go on counting when its number is somebody else's already.
+/// Its destructors go on counting while another thread has its index, and with it its cell.
 #[test]
-fn a_thread_that_has_given_its_number_back_leaves_the_cell_alone() {
-    const TIMES: usize = if cfg!(debug_assertions) { 300_000 } else { 3_000_000 };
-    struct AtTheEnd(Arc<(SafeCounter, Barrier)>);
+fn a_thread_that_has_released_its_index_leaves_the_cell_alone() {
+    const HALF: Duration = Duration::from_millis(500);
+    struct Shared {
+        count: SafeCounter,
+        both: Barrier,
+        added: AtomicI64,
+    }
+    impl Shared {
+        fn add_for_half_a_second(&self) {
+            let rounds = for_about(HALF, |_| (0..100).for_each(|_| self.count.increment()));
+            self.added.fetch_add(100 * rounds as i64, SeqCst);
+        }
+    }
+    struct AtTheEnd(Arc<Shared>);
     impl Drop for AtTheEnd {
         fn drop(&mut self) {
-            let (count, both) = &*self.0;
-            both.wait();
-            // The other one has its number now.
-            both.wait();
-            (0..TIMES).for_each(|_| count.increment());
+            self.0.both.wait();
+            // The other thread has the index now.
+            self.0.both.wait();
+            self.0.add_for_half_a_second();
         }
     }
     thread_local! {
         static KEPT: RefCell<Option<AtTheEnd>> = const { RefCell::new(None) };
     }
     watchdog(|| {
-        // Destructors run in some order: before the number is given back, or after.
+        // Destructors run in some order: one of the two runs after the index is released.
         for kept_first in [true, false] {
-            let it = Arc::new((SafeCounter::new(), Barrier::new(2)));
+            let shared = Arc::new(Shared {
+                count: SafeCounter::new(),
+                both: Barrier::new(2),
+                added: AtomicI64::new(0),
+            });
             // So that the first word is not the ending thread's.
-            thread::scope(|s| s.spawn(|| it.0.increment()).join().unwrap());
-            let theirs = it.clone();
+            thread::scope(|s| s.spawn(|| shared.count.increment()).join().unwrap());
+            let theirs = shared.clone();
             let ending = thread::spawn(move || {
                 let keep = AtTheEnd(theirs.clone());
                 if kept_first {
                     KEPT.set(Some(keep));
-                    theirs.0.increment();
+                    theirs.count.increment();
                 } else {
-                    theirs.0.increment();
+                    theirs.count.increment();
                     KEPT.set(Some(keep));
                 }
             });
-            it.1.wait();
-            let next = it.clone();
+            shared.both.wait();
+            let next = shared.clone();
             let next = thread::spawn(move || {
-                next.0.increment();
-                next.1.wait();
-                (0..TIMES).for_each(|_| next.0.increment());
+                next.count.increment();
+                next.both.wait();
+                next.add_for_half_a_second();
             });
             next.join().unwrap();
             ending.join().unwrap();
-            assert_eq!(it.0.get(), 2 * TIMES as i64 + 3);
+            assert_eq!(shared.count.get(), shared.added.load(SeqCst) + 3);
         }
     });
 }
 
 /// Adders, takers and readers at once: what was taken and what is left is what was added.
 #[test]
-fn what_takers_get_and_what_is_left_is_the_sum() {
+fn what_takers_return_and_what_is_left_is_the_sum() {
     watchdog(|| {
         let (count, start) = (SafeCounter::new(), Barrier::new(6));
-        let taken = thread::scope(|s| {
-            for _ in 0..3 {
+        let (added, taken) = thread::scope(|s| {
+            let adders = [(); 3].map(|()| {
                 s.spawn(|| {
                     start.wait();
-                    (0..100_000).for_each(|_| count.increment());
-                });
-            }
+                    for_about_a_second(|_| count.increment())
+                })
+            });
             s.spawn(|| {
                 start.wait();
-                (0..20_000).for_each(|_| assert!((0..=300_000).contains(&count.get())));
+                for_about_a_second(|_| assert!(count.get() >= 0));
             });
             let takers = [(); 2].map(|()| {
                 s.spawn(|| {
                     start.wait();
-                    (0..10_000).map(|_| count.take()).inspect(|&n| assert!(n >= 0)).sum::<i64>()
+                    let mut taken = 0;
+                    for_about_a_second(|_| {
+                        let n = count.take();
+                        assert!(n >= 0, "{n}");
+                        taken += n;
+                    });
+                    taken
                 })
             });
-            takers.map(|taker| taker.join().unwrap()).iter().sum::<i64>()
+            let added = adders.map(|it| it.join().unwrap()).iter().sum::<u64>();
+            (added as i64, takers.map(|it| it.join().unwrap()).iter().sum::<i64>())
         });
-        assert_eq!(taken + count.get(), 300_000);
+        assert_eq!(taken + count.get(), added);
     });
 }
 
@@ -268,19 +295,22 @@ fn a_reader_of_additions_never_sees_the_count_go_back() {
     watchdog(|| {
         let (count, start) = (SafeCounter::new(), Barrier::new(4));
         thread::scope(|s| {
-            for _ in 0..3 {
+            let adders = [(); 3].map(|()| {
                 s.spawn(|| {
                     start.wait();
-                    (0..50_000).for_each(|_| count.increment());
-                });
-            }
+                    for_about_a_second(|_| count.increment())
+                })
+            });
             start.wait();
             let mut last = 0;
-            while last < 150_000 {
+            for_about_a_second(|_| {
                 let now = count.get();
                 assert!(now >= last, "{now} after {last}");
                 last = now;
-            }
+            });
+            let added = adders.map(|it| it.join().unwrap()).iter().sum::<u64>() as i64;
+            assert!(last <= added, "{last} of {added}");
+            assert_eq!(count.get(), added);
         });
     });
 }

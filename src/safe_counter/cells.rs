@@ -54,22 +54,25 @@ impl Cells {
         Cells { header: CachePadded::new(header), first }
     }
 
-    /// Returns the cell of an index that a sum reads. `index` may be any number.
+    /// Returns the cell of an index in the first segment, if a sum reads it. `index` may be any number.
     #[inline]
-    pub(super) fn find(&self, index: usize) -> Option<&AtomicU64> {
-        // ORDERING: Relaxed: this thread's own write, or that of the index's last holder, or a greater one.
-        if index >= self.header.used.load(Ordering::Relaxed) {
-            return None;
-        }
-        match self.first.get(index) {
-            Some(cell) => Some(cell),
-            None => self.find_further(index),
-        }
+    pub(super) fn find_first(&self, index: usize) -> Option<&AtomicU64> {
+        self.first.get(index).filter(|_| self.is_used(index)).map(|cell| &**cell)
     }
 
-    fn find_further(&self, index: usize) -> Option<&AtomicU64> {
+    /// Returns the cell of an index in a further segment, if a sum reads it.
+    pub(super) fn find_further(&self, index: usize) -> Option<&AtomicU64> {
+        if index < FIRST || !self.is_used(index) {
+            return None;
+        }
         let (segment, start) = segment_of(index);
         self.header.further.get(segment)?.get().map(|cells| &*cells[index - start])
+    }
+
+    #[inline]
+    fn is_used(&self, index: usize) -> bool {
+        // ORDERING: Relaxed: this thread's own write, that of the index's last holder, or a greater one.
+        index < self.header.used.load(Ordering::Relaxed)
     }
 
     /// Adds for a thread with this index, or with none, and returns its cell's new count.
@@ -116,6 +119,8 @@ impl Cells {
         sum
     }
 
+    /// Apart, so that a sum of the first segment saves no registers for it.
+    #[cold]
     fn sum_further(&self, used: usize) -> u64 {
         let mut sum = 0u64;
         for (segment, cells) in self.header.further.iter().enumerate() {

@@ -76,13 +76,22 @@ impl Parts {
     pub(super) fn add(&self, n: u64) -> u64 {
         let index = current();
         if let Some(cells) = self.cells.get() {
-            if let Some(cell) = cells.find(index) {
+            if let Some(cell) = cells.find_first(index) {
                 return add_alone(cell, n);
             }
         } else if self.is_owner(index) {
             return add_alone(&self.first, n);
         }
-        self.add_slowly(n)
+        self.add_further(index, n)
+    }
+
+    #[inline(never)]
+    #[track_caller]
+    fn add_further(&self, index: usize, n: u64) -> u64 {
+        match self.cells.get().and_then(|cells| cells.find_further(index)) {
+            Some(cell) => add_alone(cell, n),
+            None => self.add_slowly(n),
+        }
     }
 
     #[inline]
