@@ -1,7 +1,7 @@
-//! The store beside the map behind a lock that one would write. `cargo bench --bench store`
+//! The store beside a map behind a lock. `cargo bench --bench store`
 //!
-//! A quick look, on this machine, at this moment; ids are `store/KEYS/READS/THREADS/WHOSE`. Beside other
-//! libraries' maps it is measured by `benches/peers`.
+//! A quick comparison on this machine; ids are `store/KEYS/READS/THREADS/WHOSE`. `benches/peers` measures it beside other
+//! libraries' maps.
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use phalanx::Store;
@@ -72,7 +72,7 @@ impl Map for parking_lot::RwLock<HashMap<u64, u64>> {
     }
 }
 
-/// Numbers that look like chance, the same in each run (xorshift64).
+/// Pseudo-random numbers, the same in each run (xorshift64).
 struct Choices(u64);
 
 impl Choices {
@@ -84,7 +84,7 @@ impl Choices {
     }
 }
 
-/// Time for `iterations` calls by each of `threads`, so many per cent of them reads.
+/// The time for `iterations` calls by each of `threads`, of which `reads` per cent are reads.
 fn together<M: Map>(map: &M, threads: usize, reads: u64, iterations: u64) -> Duration {
     let start = Barrier::new(threads + 1);
     thread::scope(|scope| {

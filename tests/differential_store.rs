@@ -28,11 +28,11 @@ enum Call {
     WithMany(u8, u8, u32),
     WithManySlice(Vec<u8>, u32),
     ForEachMut(u32),
-    /// Walks over so many entries.
+    /// Visits so many entries.
     TryForEach(usize),
     /// Goes on with a clone of the store.
     Clone,
-    /// Compares the store with a map of which one entry is changed, or none.
+    /// Compares the store with a map in which one entry is changed, or none.
     Compare(u8, u32),
     ExtendByReference(Range<u8>),
     TryReserve(u16),
@@ -42,7 +42,7 @@ enum Call {
     Clear,
     Reserve(u16),
     Shrink,
-    /// So many reads that the store favours them, or writes that it doesn't.
+    /// Makes so many reads that the store favours them, or so many writes that it doesn't.
     Favour(bool),
 }
 
@@ -88,7 +88,7 @@ fn sorted(entries: impl IntoIterator<Item = (u8, u32)>) -> Vec<(u8, u32)> {
     entries
 }
 
-/// Makes the call on both, and compares what they give.
+/// Makes the call on both, and compares the results.
 fn both(store: &mut Store<u8, u32>, map: &mut HashMap<u8, u32>, call: Call) {
     match call {
         Call::Get(k) => {
@@ -184,7 +184,7 @@ fn both(store: &mut Store<u8, u32>, map: &mut HashMap<u8, u32>, call: Call) {
     assert_eq!((store.len(), store.is_empty()), (map.len(), map.is_empty()));
 }
 
-/// [`both`], for calls on the whole.
+/// [`both`], for calls on the whole store.
 fn both_more(store: &mut Store<u8, u32>, map: &mut HashMap<u8, u32>, call: Call) {
     match call {
         Call::Retain(v) => {
@@ -237,7 +237,7 @@ fn both_more(store: &mut Store<u8, u32>, map: &mut HashMap<u8, u32>, call: Call)
         }
         Call::TryReserve(n) => {
             assert_eq!(store.try_reserve(n.into()), Ok(()));
-            // Fewer than there are shards make no room.
+            // Fewer than there are shards reserve nothing.
             assert!(n < 8 || store.capacity() >= usize::from(n));
         }
         Call::Favour(true) => (0..6000).for_each(|n| common::ignore(store.get(&(n as u8)))),

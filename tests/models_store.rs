@@ -1,21 +1,21 @@
 //! Models of the store, which has two shards here. In a plain build each runs once, on real threads;
 //! with `--cfg phalanx_loom` loom explores its interleavings.
 //!
-//! The locks are the specification; the way past them is in the models of the lock itself.
+//! The locks are the specification's; biased reads are in the models of the lock itself.
 //!
 //! | told in | the bug | model |
 //! | --- | --- | --- |
-//! | scc#176 (LITMUS 36) | the lock is gone before the closure has finished | `a_closure_is_alone_with_its_value` |
+//! | scc#176 | the lock is gone before the closure has finished | `a_closure_is_alone_with_its_value` |
 //! | – | two compute the same value; a waiter is not woken | `one_computes_and_the_other_waits` |
-//! | – | a panic leaves the waiters asleep | `after_a_panic_another_computes`, `after_a_panic_one_of_those_that_wait_computes` |
-//! | guava#1881, greptimedb#7825 | a value computed from before a removal is put in after it, or given to a call that asks after it | `nothing_computed_from_before_a_removal_is_found_after_it` |
-//! | the same | a removal makes more than one call compute again, or lets values be mixed up | `a_removal_beside_two_calls_makes_for_one_more_computation_at_most` |
-//! | the same | the same, where a value was inserted and removed meanwhile | `a_removal_of_an_inserted_value_ends_the_flight_before_it` |
-//! | caffeine#521, #287 | calls that wait for one that fails all compute, one after another | `a_failure_is_shared_by_those_that_wait` |
-//! | – | an error is given to a call with another error type | `a_failure_of_another_type_is_not_shared` |
-//! | – | threads wait for one another in a circle | `a_circle_of_two_is_refused_and_ends` |
-//! | – | a wait for a leader that has landed, and waits itself by now, is taken for a circle | `a_leader_that_has_landed_may_wait_for_one_that_waited_for_it` |
-//! | – | a call that doesn't wait waits, or changes something when it is refused | `a_call_that_does_not_wait_changes_all_or_nothing` |
+//! | – | a panic leaves the waiters asleep | `after_a_panic_another_computes`, `after_a_panic_one_of_the_waiters_computes` |
+//! | guava#1881, greptimedb#7825 | a value computed from before a removal is inserted after it, or returned to a call that asks after it | `nothing_computed_from_before_a_removal_is_found_after_it` |
+//! | the same | a removal makes more than one call compute again, or mixes up values | `a_removal_beside_two_calls_causes_at_most_one_more_computation` |
+//! | the same | the same, after an insertion and a removal | `a_removal_of_an_inserted_value_unlists_the_flight_before_it` |
+//! | caffeine#521, #287 | calls that wait for one that fails all compute, one after another | `a_failure_is_shared_by_its_waiters` |
+//! | – | an error goes to a call with another error type | `a_failure_of_another_type_is_not_shared` |
+//! | – | threads wait for one another in a cycle | `a_cycle_of_two_is_refused_and_ends` |
+//! | – | a wait for a leader that has completed, and now waits itself, is taken for a cycle | `a_leader_may_wait_for_a_thread_that_has_waited_for_it` |
+//! | – | a call that doesn't block blocks, or changes something when it is refused | `a_call_that_does_not_block_changes_all_or_nothing` |
 
 #[path = "common/history.rs"]
 mod history;
@@ -78,7 +78,7 @@ fn a_closure_is_alone_with_its_value() {
 }
 
 #[test]
-fn calls_that_lock_several_keys_do_not_wait_in_a_circle() {
+fn calls_that_lock_several_keys_do_not_deadlock() {
     model(|| {
         let store: Numbers = Arc::new([1, 2, 3].map(|key| (key, 10)).into_iter().collect());
         let moves = |from: u32, to: u32| {
@@ -97,7 +97,7 @@ fn calls_that_lock_several_keys_do_not_wait_in_a_circle() {
     });
 }
 
-/// Gets of a key beside an insertion and a removal: results in an order.
+/// Gets of a key beside an insertion and a removal.
 #[test]
 fn calls_on_one_key_are_linearizable() {
     #[derive(Clone, Debug)]
@@ -178,7 +178,7 @@ fn after_a_panic_another_computes() {
 }
 
 #[test]
-fn a_value_put_in_meanwhile_stays() {
+fn a_value_inserted_meanwhile_stays() {
     model(|| {
         let store: Numbers = Arc::new(Store::new());
         let inserts = spawn(&store, |store| store.insert(1, 5));
@@ -192,8 +192,8 @@ fn a_value_put_in_meanwhile_stays() {
     });
 }
 
-/// A source that changes, and then its value is removed. Whoever began before may get the old one, but it doesn't
-/// stay; whoever asks after the removal computes the new one.
+/// A source changes, and then the value that was computed from it is removed. A call that began before may return the old
+/// value, but that doesn't stay; a call after the removal computes the new one.
 #[test]
 fn nothing_computed_from_before_a_removal_is_found_after_it() {
     model(|| {
@@ -215,7 +215,7 @@ fn nothing_computed_from_before_a_removal_is_found_after_it() {
 }
 
 #[test]
-fn a_removal_of_an_inserted_value_ends_the_flight_before_it() {
+fn a_removal_of_an_inserted_value_unlists_the_flight_before_it() {
     model(|| {
         let shared = Arc::new((Store::<u32, usize>::new(), AtomicUsize::new(1)));
         let other = spawn(&shared, |(store, source)| {
@@ -244,9 +244,9 @@ fn a_removal_of_an_inserted_value_ends_the_flight_before_it() {
     });
 }
 
-/// Each fails with an error of its own: those that wait get that of the one they waited for.
+/// Each call's function fails with an error of its own; a call that waited returns the error of the other.
 #[test]
-fn a_failure_is_shared_by_those_that_wait() {
+fn a_failure_is_shared_by_its_waiters() {
     model(|| {
         let shared = Arc::new((Store::<u32, u32>::new(), AtomicUsize::new(0)));
         let fail = |own: usize| {
@@ -269,9 +269,9 @@ fn a_failure_is_shared_by_those_that_wait() {
     });
 }
 
-/// The same with two calls, that share a flight or not.
+/// The same with two calls, which may share a flight.
 #[test]
-fn a_removal_beside_two_calls_makes_for_one_more_computation_at_most() {
+fn a_removal_beside_two_calls_causes_at_most_one_more_computation() {
     model(|| {
         let shared = Arc::new((Store::<u32, usize>::new(), AtomicUsize::new(0)));
         let compute = |(store, computed): &(Store<u32, usize>, AtomicUsize)| {
@@ -284,7 +284,7 @@ fn a_removal_beside_two_calls_makes_for_one_more_computation_at_most() {
         let left = shared.0.get(&1);
         // ORDERING: as above.
         let computed = shared.1.load(Relaxed);
-        // One removal makes for one more computation at most, and a value is of one flight.
+        // One removal causes at most one more computation, and each value is that of one flight.
         assert!((1..=2).contains(&computed), "{computed}");
         assert_eq!(computed == 1, values[0] == values[1], "{values:?}");
         assert!(removed.is_none_or(|it| it == 1), "{removed:?}");
@@ -293,9 +293,9 @@ fn a_removal_beside_two_calls_makes_for_one_more_computation_at_most() {
     });
 }
 
-/// A panic among three: of the other two one computes, and the other gets that value.
+/// One of three calls panics: of the other two one computes, and the other returns a clone.
 #[test]
-fn after_a_panic_one_of_those_that_wait_computes() {
+fn after_a_panic_one_of_the_waiters_computes() {
     model(|| {
         let shared = Arc::new((Store::<u32, u32>::new(), AtomicUsize::new(0)));
         let compute = |(store, computed): &(Store<u32, u32>, AtomicUsize)| {
@@ -316,17 +316,17 @@ fn a_failure_of_another_type_is_not_shared() {
     model(|| {
         let store: Numbers = Arc::new(Store::new());
         let fails = spawn(&store, |store| store.try_get_or_compute(1, |_| Err("none")));
-        // Has no error at all.
+        // This call has no error type.
         assert_eq!(store.get_or_compute(1, |_| 7), 7);
         assert!([Ok(7), Err("none")].contains(&fails.join().unwrap()));
         assert_eq!(store.get(&1), Some(7));
     });
 }
 
-/// One computes a value and then asks for another one's. That one, while it computes, waits for the first. The
-/// chain leads back, but its first wait is over: nobody is refused.
+/// One thread computes a value, and then asks for a key that another thread computes. That one waits for the first value
+/// while it computes. The chain of waits leads back, but its first wait is over: no call is refused.
 #[test]
-fn a_leader_that_has_landed_may_wait_for_one_that_waited_for_it() {
+fn a_leader_may_wait_for_a_thread_that_has_waited_for_it() {
     Model::new().max_branches(20_000).check(|| {
         let store: Numbers = Arc::new(Store::new());
         let other =
@@ -338,7 +338,7 @@ fn a_leader_that_has_landed_may_wait_for_one_that_waited_for_it() {
 }
 
 #[test]
-fn a_call_that_does_not_wait_changes_all_or_nothing() {
+fn a_call_that_does_not_block_changes_all_or_nothing() {
     model(|| {
         let store: Numbers = Arc::new([(1, 0)].into_iter().collect());
         let add = |store: &Store<u32, u32>| store.try_update(&1, |it| *it += 1).is_ok();
@@ -351,10 +351,10 @@ fn a_call_that_does_not_wait_changes_all_or_nothing() {
     });
 }
 
-/// Each needs the other's value: one is refused at least, nobody waits for ever, and who is not
-/// refused gets a value.
+/// Each function asks for the other's key: at least one call is refused, none waits for ever, and a call that isn't
+/// refused returns a value.
 #[test]
-fn a_circle_of_two_is_refused_and_ends() {
+fn a_cycle_of_two_is_refused_and_ends() {
     Model::new().max_branches(20_000).check(|| {
         let store: Numbers = Arc::new(Store::new());
         let compute = |own: u32, needed: u32| {

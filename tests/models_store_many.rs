@@ -3,16 +3,16 @@
 //!
 //! | the bug | model |
 //! | --- | --- |
-//! | the shards are locked in the order of the keys | `opposite_orders_of_keys_do_not_wait_for_each_other` |
-//! | a copy of all entries sees a part of what was changed at once | `a_clone_has_all_of_a_change_or_nothing` |
+//! | the shards are locked in the order of the keys | `opposite_orders_of_keys_do_not_deadlock` |
+//! | a clone of all entries has a part of what was changed at once | `a_clone_has_all_of_a_change_or_nothing` |
 //! | two stores are compared as they are at two moments | `a_comparison_is_of_one_moment` |
-//! | two stores are locked in the order in which they are compared | `opposite_comparisons_do_not_wait_for_each_other` |
+//! | two stores are locked in the order in which they are compared | `opposite_comparisons_do_not_deadlock` |
 
 use phalanx::{Store, model, thread};
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
 
-/// What a model hashes by; here the plain build too.
+/// The hasher of a model; here that of the plain build too.
 type Hasher = BuildHasherDefault<DefaultHasher>;
 type Numbers = Store<u32, u32, Hasher>;
 
@@ -40,7 +40,7 @@ fn store() -> Numbers {
 
 /// Both threads lock both shards, each with the other's first key last.
 #[test]
-fn opposite_orders_of_keys_do_not_wait_for_each_other() {
+fn opposite_orders_of_keys_do_not_deadlock() {
     model(|| {
         let [low, high] = keys();
         let store = Arc::new(store());
@@ -54,7 +54,7 @@ fn opposite_orders_of_keys_do_not_wait_for_each_other() {
 }
 
 #[test]
-fn opposite_orders_of_many_keys_do_not_wait_for_each_other() {
+fn opposite_orders_of_many_keys_do_not_deadlock() {
     model(|| {
         let [low, high] = keys();
         let store = Arc::new(store());
@@ -93,7 +93,7 @@ fn a_clone_has_all_of_a_change_or_nothing() {
 
 /// A writer waits at each store, and readers behind it.
 #[test]
-fn opposite_comparisons_do_not_wait_for_each_other() {
+fn opposite_comparisons_do_not_deadlock() {
     model(|| {
         let new = || Store::<u32, u32, Hasher>::with_shards_and_hasher(1, Hasher::default());
         let stores = Arc::new([new(), new()]);
@@ -112,8 +112,7 @@ fn opposite_comparisons_do_not_wait_for_each_other() {
     });
 }
 
-/// There is a moment at which each has the value that the other has at another moment, and none at which they are
-/// equal.
+/// Each store has, at some moment, the value that the other one has at another moment. At no moment are they equal.
 #[test]
 fn a_comparison_is_of_one_moment() {
     model(|| {

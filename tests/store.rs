@@ -1,14 +1,15 @@
-//! The store, through its public face.
+//! The store: calls on one key, on several and on all, alone and from several threads.
 //!
 //! | told in | the bug | test |
 //! | --- | --- | --- |
-//! | RUSTSEC-2022-0002 (LITMUS 35) | references outlive the guard | nothing borrowed gets out: the `compile_fail` example of `Store` |
-//! | scc#176 (LITMUS 36) | the lock is gone before the closure has finished | `a_closure_has_the_lock_to_its_end` |
-//! | dashmap#304, #74, #369 (LITMUS 37) | calls inside one's own lock deadlock | in `store_inside.rs` |
-//! | golang#40999 (LITMUS 38) | deleted keys are never freed | in `store_memory.rs`, and `removed_entries_are_dropped_at_once` |
+//! | RUSTSEC-2022-0002 | references outlive the guard | nothing borrowed gets out: the `compile_fail` example of `Store` |
+//! | scc#176 | the lock is gone before the closure has finished | `a_closure_has_the_lock_to_its_end` |
+//! | dashmap#304, #74, #369 | calls inside one's own lock deadlock | in `store_reentrancy.rs` |
+//! | golang#40999 | deleted keys are never freed | in `store_memory.rs`, and `removed_entries_are_dropped_at_once` |
 
 mod common;
 
+use common::stress::{for_about, for_about_a_second};
 use common::{Counted, ignore, panic_of, watchdog};
 use phalanx::store::Entry;
 use phalanx::{SafeCounter, Store};
@@ -19,9 +20,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Barrier, Weak};
 use std::thread;
+use std::time::Duration;
 
 #[test]
-fn values_are_put_in_looked_at_changed_and_taken_out() {
+fn values_are_inserted_read_changed_and_removed() {
     let store = Store::new();
     assert_eq!(store.insert("one", 1), None);
     assert_eq!(store.insert("one", 10), Some(1));
@@ -55,7 +57,7 @@ fn keys_are_looked_up_by_what_they_borrow_as() {
 }
 
 #[test]
-fn an_entry_is_looked_at_and_changed_in_one_step() {
+fn an_entry_is_read_and_changed_in_one_step() {
     let store = Store::from([(1, String::from("one"))]);
     let length = store.entry(1, |entry| {
         assert_eq!(entry.key(), &1);
@@ -104,7 +106,7 @@ fn several_keys_are_changed_as_one() {
     assert!(seen.file.ends_with("store.rs"), "{seen:?}");
     let seen = panic_of(|| store.with_many([&500, &500], |_| ()));
     assert_eq!(seen.message, "Store: with_many was given the same key twice, at 0 and 1");
-    // One shard for all.
+    // One shard.
     let small = Store::<u32, u32>::with_shards(1);
     (0..10).for_each(|key| assert_eq!(small.insert(key, 0), None));
     small.with_many([&1, &2, &3], |values| values.into_iter().flatten().for_each(|it| *it = 1));
@@ -201,7 +203,7 @@ fn removed_entries_are_dropped_at_once() {
     dropped(99);
 }
 
-/// What is replaced or removed is dropped when the lock is gone: its drop may use the store.
+/// What is replaced or removed is dropped after the unlock: its `Drop` may use the store.
 #[test]
 fn old_entries_are_dropped_outside_of_the_lock() {
     type Entries = Store<u32, UsesStore>;
@@ -233,7 +235,7 @@ fn old_entries_are_dropped_outside_of_the_lock() {
     });
 }
 
-/// Keys, too: the one that was given, the store's own, and that of a value that was computed.
+/// The key that was given, the store's own, and that of a computed value.
 #[test]
 fn keys_are_dropped_outside_of_the_lock() {
     struct Key(u32, Weak<Store<Key, u32>>);
@@ -274,7 +276,7 @@ fn keys_are_dropped_outside_of_the_lock() {
     });
 }
 
-/// What the closure that isn't called holds, too.
+/// A closure that isn't called is dropped with what it owns.
 #[test]
 fn closures_that_find_no_key_are_dropped_outside_of_the_lock() {
     struct UsesStore<'a>(&'a Store<u32, u32>);
@@ -284,7 +286,7 @@ fn closures_that_find_no_key_are_dropped_outside_of_the_lock() {
         }
     }
     let store = Store::with_shards(1);
-    // Written much at first, then read much: both ways in.
+    // First with the locks' words, then with biased reads.
     for _ in 0..2 {
         let held = UsesStore(&store);
         assert_eq!(store.with(&1, move |value| (*value, held).0), None);
@@ -312,7 +314,7 @@ fn what_upsert_does_not_call_is_dropped_outside_of_the_lock() {
 }
 
 #[test]
-fn room_that_was_made_stays_until_entries_go() {
+fn reserved_capacity_stays_until_entries_are_removed() {
     let store = Store::<u32, u32>::with_capacity(100_000);
     let capacity = store.capacity();
     for key in 0..1000 {
@@ -326,7 +328,7 @@ fn room_that_was_made_stays_until_entries_go() {
     assert_eq!(Store::<u32, [u8; 4096]>::with_capacity(1).capacity(), 0);
 }
 
-/// As a thread ends, its own marks go, one after the other; calls from inside are refused to the last.
+/// The thread-locals of an ending thread are destroyed one after another; reentrant calls are refused to the last.
 #[test]
 fn the_destructors_of_thread_locals_may_use_stores() {
     struct AtTheEnd(fn());
@@ -343,7 +345,7 @@ fn the_destructors_of_thread_locals_may_use_stores() {
         let [one, other]: [Store<u32, u32>; 2] = [[(1, 1)], [(1, 1)]].map(Store::from);
         one.update(&1, |it| *it += 1);
         assert_eq!((one.get(&1), one.len()), (Some(2), 1));
-        // Refused, not hanging: the same store, directly and around another one.
+        // Calls on the same store, directly and from inside another store, panic and don't hang.
         let again = || one.update(&1, |_| ());
         let refused = |f: &dyn Fn()| assert!(catch_unwind(AssertUnwindSafe(f)).is_err());
         one.update(&1, |_| refused(&|| ignore(again())));
@@ -391,14 +393,15 @@ fn a_closure_has_the_lock_to_its_end() {
     });
 }
 
-/// Where a store has been read for so long that its readers leave the fence to the next writer.
+/// After so many reads that the readers leave the fence to the next writer.
 #[test]
 fn a_writer_after_many_thousand_reads_is_seen_by_all_and_alone() {
     watchdog(|| {
         const READERS: u64 = 3;
         const KEYS: u64 = 64;
         let store: Store<u64, [u64; 4]> = (0..KEYS).map(|key| (key, [0; 4])).collect();
-        for round in 1..=20 {
+        for_about_a_second(|round| {
+            let round = round + 1;
             let (start, written) = (Barrier::new(READERS as usize + 1), AtomicBool::new(false));
             let check = |key: u64| {
                 let value = store.with(&(key % KEYS), |value| *value).expect("is there");
@@ -426,7 +429,7 @@ fn a_writer_after_many_thousand_reads_is_seen_by_all_and_alone() {
                 }
                 written.store(true, SeqCst);
             });
-        }
+        });
     });
 }
 
@@ -437,28 +440,28 @@ fn threads_that_change_the_same_keys_lose_nothing() {
         for shards in [1, 64] {
             let store = Store::with_shards(shards);
             let start = Barrier::new(THREADS);
-            thread::scope(|s| {
-                for _ in 0..THREADS {
-                    s.spawn(|| {
-                        start.wait();
-                        for round in 0..2000_u32 {
-                            store.upsert(round % 7, || 1, |count| *count += 1);
-                            store.entry(round % 5 + 100, |entry| *entry.or_insert(0) += 1);
-                            store.with_many([&1000, &(round % 7)], |_| ());
-                        }
-                    });
-                }
-            });
-            let sum = |keys: std::ops::Range<u32>| -> usize {
-                keys.map(|key| store.get(&key).unwrap()).sum()
+            let changes = || {
+                start.wait();
+                for_about(Duration::from_millis(500), |round| {
+                    store.upsert(round % 7, || 1, |count| *count += 1);
+                    store.entry(round % 5 + 100, |entry| *entry.or_insert(0) += 1);
+                    store.with_many([&1000, &(round % 7)], |_| ());
+                })
             };
-            assert_eq!((sum(0..7), sum(100..105)), (2000 * THREADS, 2000 * THREADS));
+            let rounds: u64 = thread::scope(|s| {
+                let threads = [(); THREADS].map(|()| s.spawn(changes));
+                threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+            });
+            let sum = |keys: std::ops::Range<u64>| -> u64 {
+                keys.map(|key| store.get(&key).unwrap_or(0)).sum()
+            };
+            assert_eq!((sum(0..7), sum(100..105)), (rounds, rounds));
         }
     });
 }
 
-/// What stays is found by every call, while others come and go, tables grow and shrink, and reads
-/// go over from word to slot and back.
+/// Entries that stay are found by every call while others come and go, tables grow and shrink, and reads become biased
+/// and unbiased.
 #[test]
 fn what_stays_is_always_found() {
     watchdog(|| {
@@ -468,12 +471,12 @@ fn what_stays_is_always_found() {
             for thread in 0..2_u32 {
                 let (store, done) = (&store, &done);
                 s.spawn(move || {
-                    for round in 0..20 {
+                    for_about_a_second(|round| {
                         for key in 0..1000 {
-                            store.insert(1000 * (thread + 1) + key, round);
+                            store.insert(1000 * (thread + 1) + key, round as u32);
                         }
                         store.retain(|key, _| *key < 100 || key / 1000 != thread + 1);
-                    }
+                    });
                     done.store(true, SeqCst);
                 });
             }
@@ -498,7 +501,7 @@ fn what_stays_is_always_found() {
     });
 }
 
-/// Money moves between accounts, several at a time: every snapshot has all of it.
+/// Money moves between accounts: every snapshot has all of it.
 #[test]
 fn a_snapshot_is_of_one_moment() {
     watchdog(|| {
@@ -508,7 +511,8 @@ fn a_snapshot_is_of_one_moment() {
             for thread in 0..3 {
                 let (store, done) = (&store, &done);
                 s.spawn(move || {
-                    for round in 0..3000 {
+                    for_about_a_second(|round| {
+                        let round = (round % 32) as u32;
                         let (from, to) = ((round * 7 + thread) % 32, (round * 5 + 3) % 32);
                         if from != to {
                             store.with_many([&from, &to], |[from, to]| {
@@ -516,7 +520,7 @@ fn a_snapshot_is_of_one_moment() {
                                 *to.unwrap() += 1;
                             });
                         }
-                    }
+                    });
                     done.store(true, SeqCst);
                 });
             }
@@ -549,7 +553,8 @@ fn counters_by_key_count() {
     });
 }
 
-/// Two keys that say they differ, and then are both found in one entry: the values must not be given twice.
+/// Two keys that differ when compared with each other, and are both equal to one entry's: the closure must not get its
+/// value twice.
 #[test]
 fn an_eq_that_lies_gets_no_value_twice() {
     thread_local! {
@@ -581,7 +586,7 @@ fn an_eq_that_lies_gets_no_value_twice() {
     assert_eq!(store.get(&Liar), Some(1));
 }
 
-/// A hasher that fills only the lower bits puts all in one shard, and no harm is done.
+/// A hasher that fills only the lower bits puts all keys in one shard, which is correct.
 #[test]
 fn a_poor_hasher_is_slow_and_right() {
     #[derive(Clone, Default)]

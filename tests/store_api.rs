@@ -2,6 +2,7 @@
 
 mod common;
 
+use common::stress::for_about_a_second;
 use common::{Counted, ignore, panic_of, watchdog};
 use phalanx::store::NotRemoved;
 use phalanx::{SafeCounter, Store};
@@ -32,7 +33,7 @@ impl Hash for Named {
 }
 
 #[test]
-fn a_read_shows_the_key_that_the_store_has() {
+fn a_read_returns_the_key_that_the_store_has() {
     let store = Store::from([(Named(1, "first"), 10)]);
     let asked = Named(1, "second");
     store.insert(asked, 20);
@@ -66,7 +67,7 @@ fn upsert_with_returns_what_update_made() {
 }
 
 #[test]
-fn a_value_is_inserted_once_and_then_copied() {
+fn a_value_is_inserted_once_and_then_cloned() {
     let store = Store::new();
     assert_eq!(store.get_or_insert_with("a", || vec![1]), [1]);
     assert_eq!(store.get_or_insert_with("a", || unreachable!("is there")), [1]);
@@ -138,9 +139,9 @@ fn a_clone_is_of_one_moment() {
                     }
                 }
             });
-            for _ in 0..300 {
+            for_about_a_second(|_| {
                 assert_eq!(store.clone().values().iter().sum::<i64>(), 800);
-            }
+            });
             done.store(true, SeqCst);
         });
     });
@@ -181,7 +182,7 @@ fn a_store_compares_with_itself() {
     });
 }
 
-/// With writers in between, behind which readers wait.
+/// Readers wait behind the writers.
 #[test]
 fn stores_are_compared_in_opposite_orders_beside_writers() {
     watchdog(|| {
@@ -192,11 +193,11 @@ fn stores_are_compared_in_opposite_orders_beside_writers() {
                 let start = &start;
                 s.spawn(move || {
                     start.wait();
-                    (0..2000).for_each(|_| ignore(a == b));
+                    for_about_a_second(|_| ignore(a == b));
                 });
                 s.spawn(move || {
                     start.wait();
-                    (0..4000).for_each(|key| ignore(a.insert(key % 10, 0)));
+                    for_about_a_second(|key| ignore(a.insert(key as u32 % 10, 0)));
                 });
             }
         });
@@ -222,9 +223,9 @@ fn a_store_is_made_of_what_a_map_is_made_of() {
     assert_eq!(words.get("two"), Some("due"));
 }
 
-/// A hasher that differs from its own clone is a poor one, and still no entry is lost.
+/// Even with a hasher that differs from its own clone no entry is lost.
 #[test]
-fn a_map_gives_its_hasher_to_the_store() {
+fn a_store_made_of_a_map_has_a_clone_of_its_hasher() {
     #[derive(Clone, Default)]
     struct Seed(u64);
     impl std::hash::BuildHasher for Seed {
@@ -243,7 +244,7 @@ fn a_map_gives_its_hasher_to_the_store() {
 }
 
 #[test]
-fn a_store_of_counters_is_read_and_copied_as_any_other() {
+fn a_store_of_counters_is_read_and_cloned_like_any_other() {
     let views: Store<&str, SafeCounter> = Store::from([("a", 1.into()), ("b", 2.into())]);
     views.with("a", SafeCounter::increment);
     let mut counts: Vec<_> = views.values().iter().map(SafeCounter::get).collect();
@@ -256,7 +257,7 @@ fn a_store_of_counters_is_read_and_copied_as_any_other() {
     assert_eq!(copy.with("a", SafeCounter::get), Some(2));
 }
 
-/// By a lock's word, or past it, and within another store's closure.
+/// By unbiased and biased reads, and inside another store's closure.
 #[test]
 fn every_call_of_this_file_is_refused_from_a_closure() {
     type Call = (&'static str, fn(&Store<u32, u32>));
@@ -370,7 +371,7 @@ fn a_panic_of_a_clone_or_an_eq_leaves_both_stores_as_they_were() {
 }
 
 #[test]
-fn a_panic_of_a_closure_leaves_the_values_as_it_has_left_them() {
+fn a_panic_of_a_closure_leaves_the_values_as_it_left_them() {
     watchdog(|| {
         let store = Store::from([(1, 1), (2, 2)]);
         let boom = || -> () { panic!("boom") };
@@ -387,13 +388,13 @@ fn a_panic_of_a_closure_leaves_the_values_as_it_has_left_them() {
             assert_eq!(panic_of(call).message, "boom");
         }
         assert_eq!(store.len(), 2);
-        // One of the two values has got the hundred: the walk ended there.
+        // Only one of the two values was changed: the walk ended there.
         let sum = store.get(&1).unwrap() + store.get(&2).unwrap();
         assert_eq!(sum, 1 + 2 + 10 + 100 + 1000);
     });
 }
 
-/// What the store drops by itself: its `Drop` may call the store. What a closure drops: it may not.
+/// The `Drop` of what the store itself drops may call the store; that of what a closure drops may not.
 #[test]
 fn a_value_that_a_closure_returns_is_dropped_without_a_lock() {
     type Entries = Store<u32, UsesStore>;
@@ -437,7 +438,7 @@ fn a_value_that_a_closure_returns_is_dropped_without_a_lock() {
         let copy = Store::clone(&store);
         assert_eq!(copy.len(), store.len());
         drop(copy);
-        // Closures that aren't called own what they hold.
+        // Closures that aren't called are dropped with what they own.
         let held = new();
         assert!(store.try_remove_if(&99, move |_| (&held, true).1).is_err());
         let held = new();
@@ -454,9 +455,9 @@ fn a_value_that_a_closure_returns_is_dropped_without_a_lock() {
     });
 }
 
-/// Of an entry whose value can't be copied the key may have been: it is dropped without a lock, while the panic goes on.
+/// The clone of a key whose value can't be cloned is dropped without a lock, during the panic.
 #[test]
-fn a_key_that_was_copied_before_a_panic_is_dropped_without_a_lock() {
+fn a_key_that_was_cloned_before_a_panic_is_dropped_without_a_lock() {
     struct Key(Weak<Store<Key, Uncopied>>);
     struct Uncopied;
     impl Clone for Key {

@@ -1,14 +1,15 @@
-//! Calls by a borrowed key: an owned one is made only when it is inserted.
+//! Calls by a borrowed key: an owned key is made only when it is inserted.
 //!
-//! A binary of its own, as the allocator that counts is the whole binary's. It counts for each thread by itself, so
-//! the numbers are exact whatever the test harness does meanwhile.
+//! A binary of its own, because its allocator counts. It counts for each thread separately, so the numbers are exact
+//! whatever the test harness does.
 //!
 //! | told in | the bug | test |
 //! | --- | --- | --- |
-//! | hashbrown#122, dashmap#22, moka#185 | a look-up by a borrowed key has to allocate | `where_the_key_is_there_nothing_is_allocated` |
+//! | hashbrown#122, dashmap#22, moka#185 | a look-up by a borrowed key has to allocate | `nothing_is_allocated_for_a_key_that_is_there` |
 
 mod common;
 
+use common::stress::for_about_a_second;
 use common::{ignore, panic_of, watchdog};
 use phalanx::Store;
 use phalanx::store::EntryRef;
@@ -23,7 +24,7 @@ use std::thread;
 struct Counting;
 
 thread_local! {
-    /// Allocations of this thread. Has no destructor, and needs no memory.
+    /// Allocations of this thread. Has no destructor, and isn't allocated.
     static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
 }
 
@@ -51,11 +52,11 @@ fn allocations(f: impl FnOnce()) -> usize {
     ALLOCATIONS.get() - before
 }
 
-/// Longer than what any string type keeps in place.
+/// Longer than any string type stores inline.
 const KEY: &str = "a key that is long enough to be on the heap";
 
 #[test]
-fn where_the_key_is_there_nothing_is_allocated() {
+fn nothing_is_allocated_for_a_key_that_is_there() {
     type Call = (&'static str, fn(&Store<String, u32>));
     let calls: [Call; 9] = [
         ("get", |it| assert_eq!(it.get(KEY), Some(7))),
@@ -73,17 +74,17 @@ fn where_the_key_is_there_nothing_is_allocated() {
         ("remove_if", |it| ignore(it.remove_if(KEY, |_| false))),
     ];
     watchdog(move || {
-        // By a lock's word, and past it.
+        // By unbiased and biased reads.
         for reads in [0, 20_000] {
             let store = Store::with_shards(1);
             store.insert(KEY.to_owned(), 7);
             (0..reads).for_each(|_| assert!(store.contains_key(KEY)));
-            // What is made once for the thread, and for its first lock, is there from here on.
+            // From here on everything is allocated that a thread, and its first lock, allocates once.
             calls.iter().for_each(|(_, call)| call(&store));
             for (name, call) in calls {
                 assert_eq!(allocations(|| call(&store)), 0, "{name} after {reads} reads");
             }
-            // By an owned key as well, which the caller has made.
+            // And by an owned key, which the caller allocates.
             let key = KEY.to_owned();
             let by_owned = || assert_eq!(store.get_or_compute(key, |_| 0), 7);
             assert_eq!(allocations(by_owned), 0);
@@ -92,7 +93,7 @@ fn where_the_key_is_there_nothing_is_allocated() {
 }
 
 #[test]
-fn an_owned_key_is_made_once_when_it_is_inserted() {
+fn an_owned_key_is_made_once_and_only_when_it_is_inserted() {
     thread_local! {
         static MADE: Cell<u32> = const { Cell::new(0) };
     }
@@ -129,7 +130,7 @@ fn an_owned_key_is_made_once_when_it_is_inserted() {
     assert_eq!((store.len(), store.get("four")), (3, None));
 }
 
-/// Whatever is made of what it borrows as, owned or not.
+/// Keys of types that implement `From` for a borrowed form.
 #[test]
 fn keys_that_borrow_are_made_by_from() {
     let store = Store::<Arc<str>, u32>::new();
@@ -141,7 +142,7 @@ fn keys_that_borrow_are_made_by_from() {
     assert_eq!(store.get_or_compute_by_ref(Path::new("a/b"), |_| 1), 1);
 }
 
-/// Nothing would find such a key: it is refused before anything changes.
+/// No call would find such a key, so it is refused before anything changes.
 #[test]
 fn a_key_that_is_not_what_it_was_made_of_is_refused() {
     const RULE: &str = "Store: the key made of a borrowed one is not equal to it";
@@ -182,7 +183,7 @@ fn a_key_that_is_not_what_it_was_made_of_is_refused() {
 #[test]
 fn calls_by_owned_and_by_borrowed_keys_share_a_flight() {
     watchdog(|| {
-        for _ in 0..200 {
+        for_about_a_second(|_| {
             let store = Store::<String, u32>::new();
             let (leads, start) = (Cell::new(false), Barrier::new(3));
             let values = thread::scope(|s| {
@@ -201,6 +202,6 @@ fn calls_by_owned_and_by_borrowed_keys_share_a_flight() {
                 [mine, theirs[0], theirs[1]]
             });
             assert_eq!(values, [if leads.get() { 8 } else { 7 }; 3]);
-        }
+        });
     });
 }

@@ -1,4 +1,4 @@
-//! Stores in the destructors of thread-locals, nested in one another. A binary of its own: a panic there ends the
+//! Stores in the destructors of thread-locals, nested in one another. A binary of its own: a panic there aborts the
 //! process.
 //!
 //! | told in | the bug | test |
@@ -17,8 +17,8 @@ use std::thread;
 
 const RULE: &str = "Store: called from inside the same store";
 
-/// What a store records of nested calls is there until the last destructor of a thread-local has run, whether that
-/// thread-local is older than the record or not.
+/// The record of nested calls works until the last destructor of a thread-local has run, whether that thread-local is
+/// older than the record or not.
 #[test]
 fn different_stores_nest_in_the_destructors_of_thread_locals() {
     struct AtTheEnd(fn());
@@ -36,7 +36,7 @@ fn different_stores_nest_in_the_destructors_of_thread_locals() {
     fn nests() {
         let stores: Vec<Store<u32, u32>> = (0..9).map(|n| Store::from([(1, n)])).collect();
         assert_eq!(deepest(&stores, &stores), (0..9).sum());
-        // Others' marks and counters, tasks of a pool, and a value that is computed.
+        // Together with a counter, the tasks of a pool, and a value that is computed.
         let [outer, inner]: [Store<u32, SafeCounter>; 2] = Default::default();
         let count = |n: u32| {
             outer.entry(n % 2, |entry| {
@@ -50,7 +50,7 @@ fn different_stores_nest_in_the_destructors_of_thread_locals() {
         let both = outer.with(&0, |it| inner.with(&1, |other| it.get() + other.get()));
         assert_eq!(both, Some(Some(100)));
     }
-    /// Goes into one store after the other, around all those before; in the innermost, each is refused.
+    /// Enters one store inside another; in the innermost, calls on each of them are refused.
     fn deepest(left: &[Store<u32, u32>], all: &[Store<u32, u32>]) -> u32 {
         let Some((store, left)) = left.split_first() else {
             for store in all {
@@ -75,7 +75,7 @@ fn different_stores_nest_in_the_destructors_of_thread_locals() {
     });
 }
 
-/// Counts its drops, and panics in those whose turn it is.
+/// Counts its drops, and panics in some of them.
 struct Fussy<'a>(u32, &'a AtomicUsize, fn(u32) -> bool);
 impl Drop for Fussy<'_> {
     fn drop(&mut self) {
@@ -86,7 +86,7 @@ impl Drop for Fussy<'_> {
     }
 }
 
-/// A table of hashbrown's leaks all that comes after a panicking `Drop`.
+/// hashbrown's own tables leak all entries after a `Drop` that panics.
 #[test]
 fn each_entry_is_dropped_once_where_a_drop_panics() {
     type Fussies<'a> = Store<u32, Fussy<'a>>;
@@ -106,12 +106,12 @@ fn each_entry_is_dropped_once_where_a_drop_panics() {
     let turns: [fn(u32) -> bool; 3] = [|_| false, |n| n == 37, |n| n % 10 == 7];
     for (way, call) in ways {
         for (turn, panics) in turns.into_iter().enumerate() {
-            // Several panics end the process in these, as in a `Vec`.
+            // More than one panic aborts the process in these, as in a `Vec`.
             if turn == 2 && ["drain", "retain"].contains(&way) {
                 continue;
             }
             for shards in [1, 8] {
-                // After a panic `clear` leaves the shards that come next to the store's own drop, as it unwinds.
+                // After a panic, `clear` leaves the remaining shards to the drop of the store during the unwinding.
                 if (way, turn) == ("clear", 2) && shards > 1 {
                     continue;
                 }
@@ -131,7 +131,7 @@ fn each_entry_is_dropped_once_where_a_drop_panics() {
     }
 }
 
-/// What is left in the other shards is still in the store.
+/// The entries of the remaining shards are still in the store.
 #[test]
 fn a_clear_whose_drop_panics_loses_nothing() {
     let drops = AtomicUsize::new(0);

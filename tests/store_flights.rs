@@ -1,9 +1,9 @@
-//! Flights of a store: what becomes of a value that is being computed, and of those that wait for it.
+//! Flights of a store: what becomes of a value that is being computed, and of the calls that wait for it.
 //!
 //! | told in | the bug | test |
 //! | --- | --- | --- |
-//! | guava#1881, greptimedb#7825 | a call that asks after a removal gets a value computed from before it | `a_removal_parts_those_that_asked_before_it_from_those_that_ask_after_it` |
-//! | caffeine#521, #287 | calls that wait for one that fails compute one after another | `those_that_wait_for_a_failure_share_it` |
+//! | guava#1881, greptimedb#7825 | a call that asks after a removal returns a value computed from before it | `calls_before_a_removal_get_the_old_value_and_calls_after_it_compute_anew` |
+//! | caffeine#521, #287 | calls that wait for one that fails compute one after another | `calls_that_wait_for_a_failure_share_it` |
 
 mod common;
 
@@ -24,7 +24,7 @@ fn until(counter: &AtomicUsize, number: usize) {
 }
 
 /// A key that counts how often it is compared. A call that finds a flight compares its key once, under the lock for
-/// reading, and waits for it from then on: the flight can't land in between.
+/// reading, and waits for it from then on: the flight can't complete in between.
 #[derive(Clone)]
 struct Key(u32, Arc<AtomicUsize>);
 
@@ -49,12 +49,12 @@ const WAITERS: usize = 20;
 struct Gate<V> {
     store: Arc<Store<Key, V>>,
     key: Key,
-    /// How many functions have run.
+    /// How many functions have been called.
     computed: AtomicUsize,
     open: Sender<()>,
 }
 
-/// The leader's side of it.
+/// The leader's side of a [`Gate`].
 struct Leader {
     computing: Sender<()>,
     go_on: Receiver<()>,
@@ -69,7 +69,7 @@ impl<V: Clone + Send + Sync> Gate<V> {
         (gate, Leader { computing, go_on }, started)
     }
 
-    /// Leads: computes until the gate opens.
+    /// Leads the flight: computes until the gate opens.
     fn lead<E: Clone + Send + Sync + 'static>(
         &self,
         leader: Leader,
@@ -83,7 +83,7 @@ impl<V: Clone + Send + Sync> Gate<V> {
         })
     }
 
-    /// Asks, and computes if it comes to that.
+    /// Asks for the key. Its function returns `own`.
     fn ask<E: Clone + Send + Sync + 'static>(&self, own: Result<V, E>) -> Result<V, E> {
         self.store.try_get_or_compute(self.key.clone(), |_| {
             self.computed.fetch_add(1, SeqCst);
@@ -91,7 +91,7 @@ impl<V: Clone + Send + Sync> Gate<V> {
         })
     }
 
-    /// Threads that wait for the leader when this returns.
+    /// Starts threads, and returns when all of them wait for the leader.
     fn waiters<'s, 'e, R: Send + 's>(
         &'s self,
         s: &'s Scope<'s, 'e>,
@@ -121,17 +121,16 @@ fn results<R>(threads: Vec<ScopedJoinHandle<'_, R>>) -> Vec<R> {
     threads.into_iter().map(|thread| thread.join().unwrap()).collect()
 }
 
-/// Waiters from before the removal get the old value, a call after it computes anew, and the old value isn't put
-/// in, whichever of the two is done first.
+/// The old value isn't inserted, whichever of the two computations ends first.
 #[test]
-fn a_removal_parts_those_that_asked_before_it_from_those_that_ask_after_it() {
+fn calls_before_a_removal_get_the_old_value_and_calls_after_it_compute_anew() {
     watchdog(|| {
         let (gate, leader, started) = Gate::<u32>::new();
         thread::scope(|s| {
             let leads = s.spawn(|| gate.lead(leader, || Ok::<_, ()>(1)));
             started.recv().unwrap();
             let waiters = gate.waiters(s, WAITERS, |_| gate.ask(Err(())));
-            // Doesn't wait for the flight.
+            // The removal doesn't wait for the flight.
             assert_eq!(gate.store.remove(&gate.key), None);
             assert_eq!(gate.ask(Ok::<_, ()>(2)), Ok(2));
             assert_eq!(gate.store.get(&gate.key), Some(2));
@@ -161,7 +160,7 @@ fn a_value_inserted_meanwhile_is_what_all_get() {
 }
 
 #[test]
-fn those_that_wait_for_a_failure_share_it() {
+fn calls_that_wait_for_a_failure_share_it() {
     watchdog(|| {
         for removes in [false, true] {
             let (gate, leader, started) = Gate::<u32>::new();
@@ -177,16 +176,16 @@ fn those_that_wait_for_a_failure_share_it() {
                 assert!(results(waiters).iter().all(|it| *it == Err("the leader's")));
             });
             assert_eq!(gate.computed(), 1);
-            // Nobody remembers it.
+            // The store doesn't keep it.
             assert_eq!(gate.ask(Err("later")), Err("later"));
             assert_eq!(gate.ask(Ok::<_, ()>(7)), Ok(7));
         }
     });
 }
 
-/// Those with the leader's error type get its error. The others compute: one of them, and the rest gets its value.
+/// Waiters with the leader's error type get its error. Of the others one computes, and the rest get its value.
 #[test]
-fn a_failure_is_shared_by_those_with_its_type() {
+fn a_failure_is_shared_by_waiters_with_its_type() {
     #[derive(Debug, PartialEq)]
     enum Got {
         Text(Result<u32, &'static str>),
@@ -218,7 +217,7 @@ fn a_failure_is_shared_by_those_with_its_type() {
 }
 
 #[test]
-fn after_a_panic_one_of_those_that_wait_computes_for_all() {
+fn after_a_panic_one_of_the_waiters_computes_for_all() {
     watchdog(|| {
         let (gate, leader, started) = Gate::<u32>::new();
         thread::scope(|s| {
@@ -236,9 +235,9 @@ fn after_a_panic_one_of_those_that_wait_computes_for_all() {
     });
 }
 
-/// Each is told of its own panic, and of no other's.
+/// Each caller gets the panic of its own function.
 #[test]
-fn where_all_panic_each_has_its_own() {
+fn if_all_functions_panic_each_caller_gets_its_own_panic() {
     watchdog(|| {
         let (gate, leader, started) = Gate::<u32>::new();
         let panics = |number: usize| -> Result<u32, ()> { resume_unwind(Box::new(number)) };
@@ -267,7 +266,7 @@ fn where_all_panic_each_has_its_own() {
     });
 }
 
-/// A value that calls its store, and meets the others, while it is cloned.
+/// A value whose `Clone` calls the store, and waits until all clones have begun.
 struct Meets {
     clones: Arc<AtomicUsize>,
     store: Arc<Store<Key, Meets>>,
@@ -276,7 +275,7 @@ struct Meets {
 
 impl Clone for Meets {
     fn clone(&self) -> Self {
-        // The first is the leader's, before it lands.
+        // The first is the leader's, before it completes.
         if self.clones.fetch_add(1, SeqCst) > 0 {
             let key = Key(1, Arc::default());
             assert_eq!(self.store.try_contains_key(&key), Ok(true), "cloned under a lock");
@@ -287,10 +286,9 @@ impl Clone for Meets {
     }
 }
 
-/// Of as many clones as there are waiters each is begun before one is done. Nothing is cloned in vain, and
-/// nothing is dropped twice or never.
+/// All waiters' clones begin before one ends. None is needless, and each is dropped once.
 #[test]
-fn those_that_wait_clone_the_value_side_by_side_and_without_a_lock() {
+fn waiters_clone_the_value_in_parallel_and_without_a_lock() {
     watchdog(|| {
         let (gate, leader, started) = Gate::<Meets>::new();
         let (counted, drops) = Counted::new();
@@ -313,7 +311,7 @@ fn those_that_wait_clone_the_value_side_by_side_and_without_a_lock() {
     });
 }
 
-/// A waiter's `Clone` that panics is that waiter's: the value is in the store, and the others get theirs.
+/// If a waiter's `Clone` panics, only that waiter does: the value is in the store, and the others get theirs.
 #[test]
 fn a_clone_that_panics_is_its_callers_own() {
     #[derive(Debug, PartialEq)]

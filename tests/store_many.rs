@@ -1,10 +1,10 @@
-//! Calls on several keys: a key that is given twice, numbers of keys known at run time, and their order.
+//! Calls on several keys: a key that is given twice, a number of keys that is known at run time, and their order.
 //!
-//! That calls with opposite orders of keys don't wait for each other is in `models_store_many.rs`, where all orders are
-//! tried.
+//! The models in `models_store_many.rs` show that calls with opposite orders of keys don't deadlock.
 
 mod common;
 
+use common::stress::for_about_a_second;
 use common::{Counted, ignore, panic_of, watchdog};
 use phalanx::Store;
 use std::hash::{Hash, Hasher};
@@ -34,12 +34,12 @@ fn a_key_given_twice_is_an_error_that_says_which() {
         assert_eq!(again, Err::<(), _>(error));
     }
     assert_eq!((store.len(), drops.load(SeqCst)), (10, 0));
-    // Nothing stays locked.
+    // No shard stays locked.
     assert_eq!(store.drain().len(), 10);
 }
 
 #[test]
-fn a_key_given_twice_panics_where_an_error_has_no_way() {
+fn a_key_given_twice_panics_in_calls_that_return_no_error() {
     let store = Store::from([(1, 1)]);
     let seen = panic_of(|| store.with_many([&1, &1], |_| ()));
     assert_eq!(seen.message, "Store: with_many was given the same key twice, at 0 and 1");
@@ -54,7 +54,7 @@ fn each_value_stands_where_its_key_does() {
     for shards in [1, 2, 64] {
         let store = Store::with_shards(shards);
         (0..200_u32).for_each(|key| ignore(store.insert(key, key)));
-        // Every second one is there.
+        // Every second key is there.
         let keys: Vec<u32> = (0..150).map(|n| n * 77 % 400).collect();
         let keys: Vec<&u32> = keys.iter().collect();
         let found = store.with_many_slice(&keys, |values| {
@@ -73,7 +73,7 @@ fn each_value_stands_where_its_key_does() {
 }
 
 #[test]
-fn no_keys_are_no_trouble() {
+fn no_keys_are_allowed() {
     let store = Store::from([(1, 1)]);
     let none: [&i32; 0] = [];
     assert_eq!(store.with_many(none, |[]| 5), 5);
@@ -92,7 +92,7 @@ fn keys_are_looked_up_by_what_they_borrow_as() {
     assert_eq!(copies, [Some(2), None, Some(1)]);
 }
 
-/// Of many keys with one hash, which tells nothing about whether two are equal.
+/// Many keys with one hash, of which two are equal only if they are.
 #[test]
 fn keys_of_one_hash_are_told_apart() {
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,21 +121,19 @@ impl CopiedOr for Option<&mut u32> {
     }
 }
 
-/// The keys of all threads in orders of their own, many at a time.
+/// Each thread locks many keys in an order of its own.
 #[test]
 fn threads_that_lock_many_keys_lose_nothing() {
     watchdog(|| {
-        const THREADS: u32 = 4;
-        const ROUNDS: u32 = 2000;
         let store: Store<u32, u32> = (0..16).map(|key| (key, 0)).collect();
-        let start = Barrier::new(THREADS as usize);
-        thread::scope(|s| {
-            for thread in 0..THREADS {
+        let start = Barrier::new(4);
+        let rounds: u64 = thread::scope(|s| {
+            let threads = [0, 1, 2, 3].map(|thread| {
                 let (store, start) = (&store, &start);
                 s.spawn(move || {
                     let mut keys: Vec<u32> = (0..16).collect();
                     start.wait();
-                    for round in 0..ROUNDS {
+                    for_about_a_second(|round| {
                         keys.rotate_left(((round + thread) % 5) as usize);
                         if (round + thread) % 3 == 0 {
                             keys.reverse();
@@ -148,11 +146,12 @@ fn threads_that_lock_many_keys_lose_nothing() {
                         let same =
                             store.with_many([&0, &15], |values| values.map(|it| *it.unwrap()));
                         assert!(same[0] == same[1] && Some(same[0]) >= seen);
-                    }
-                });
-            }
+                    })
+                })
+            });
+            threads.into_iter().map(|thread| thread.join().unwrap()).sum()
         });
-        assert!(store.values().iter().all(|value| *value == THREADS * ROUNDS));
+        assert!(store.values().iter().all(|value| u64::from(*value) == rounds));
     });
 }
 

@@ -1,11 +1,11 @@
-//! What a store holds in memory, in bytes, as the allocator sees it.
+//! The memory of a store, in bytes, as the allocator sees it.
 //!
-//! A binary of its own, as the allocator that counts is the whole binary's. It counts for each thread by
-//! itself, so the test's numbers are exact whatever the test harness does meanwhile.
+//! A binary of its own, because its allocator counts. It counts for each thread separately, so the numbers are exact
+//! whatever the test harness does.
 //!
 //! | told in | the bug | test |
 //! | --- | --- | --- |
-//! | golang#40999 (LITMUS 38) | deleted keys are never freed | `memory_goes_back_after_a_million_inserts_and_removes` |
+//! | golang#40999 | deleted keys are never freed | `memory_goes_back_after_a_million_inserts_and_removes` |
 
 mod common;
 
@@ -17,7 +17,7 @@ use std::cell::Cell;
 struct Counting;
 
 thread_local! {
-    /// Bytes that this thread has allocated and not freed. Has no destructor, and needs no memory.
+    /// Bytes that this thread has allocated and not freed. Has no destructor, and isn't allocated.
     static LIVE: Cell<usize> = const { Cell::new(0) };
 }
 
@@ -42,7 +42,7 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// How many bytes more there are than `before`.
+/// How many more bytes are allocated than `before`.
 #[track_caller]
 fn more_than(before: usize) -> usize {
     let more = LIVE.get().wrapping_sub(before);
@@ -51,9 +51,9 @@ fn more_than(before: usize) -> usize {
 }
 
 const COUNT: u32 = 1_000_000;
-/// What an entry takes: key and pointer lie in the table, with a byte of tag, the number in a box.
+/// What an entry takes: key, pointer and a tag of one byte in the table, and the number in a box.
 const ENTRY: usize = size_of::<(u32, Box<u64>)>() + 1 + size_of::<u64>();
-/// The most that the table of a shard keeps when its entries go one by one: 32 places and 16 tags more.
+/// The most that the table of a shard keeps when its entries are removed one by one: 32 buckets and 16 more tags.
 const KEPT: usize = 32 * (size_of::<(u32, Box<u64>)>() + 1) + 16;
 
 fn fill(store: &Store<u32, Box<u64>>, count: u32) {
@@ -67,7 +67,7 @@ fn take_one_by_one(store: &Store<u32, Box<u64>>, count: u32) {
 #[test]
 fn memory_goes_back_after_a_million_inserts_and_removes() {
     watchdog(|| {
-        // What is made once for the thread is there from here on.
+        // From here on everything is allocated that a thread allocates once.
         fill(&Store::new(), 1000);
         let outset = LIVE.get();
         let store = Store::new();
@@ -84,7 +84,7 @@ fn memory_goes_back_after_a_million_inserts_and_removes() {
         store.shrink_to_fit();
         assert_eq!((more_than(empty), store.capacity()), (0, 0));
 
-        // The same by the other ways to remove. The first may keep small tables, the others keep nothing.
+        // The same for the other removals. The first may keep small tables, the others keep nothing.
         type Remove = fn(&Store<u32, Box<u64>>);
         let ways: [(&str, usize, Remove); 3] = [
             ("retain", KEPT, |store| store.retain(|_, _| false)),
@@ -105,12 +105,12 @@ fn memory_goes_back_after_a_million_inserts_and_removes() {
     });
 }
 
-/// However many went by, what is kept is what those need that are there.
+/// However many entries there have been, the store keeps only what the present ones need.
 #[test]
 fn entries_that_come_and_go_leave_nothing() {
     watchdog(|| {
         const STAY: u32 = 10_000;
-        // So many for each shard that none is ever twice as full as another.
+        // Enough for each shard that none is ever twice as full as another.
         let store = Store::with_shards(64);
         let empty = LIVE.get();
         fill(&store, STAY);

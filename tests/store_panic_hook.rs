@@ -1,8 +1,8 @@
-//! A panic hook that asks the store whose closure panics. A binary of its own, as a hook is the whole process's.
+//! A panic hook that calls the store whose closure panics. A binary of its own: the hook is that of the whole process.
 //!
 //! | told in | the bug | test |
 //! | --- | --- | --- |
-//! | log-panics#16, pants#20384 | the hook uses what the panicking closure holds: a second panic aborts, or it hangs | `a_panic_hook_may_ask_the_store_whose_closure_panics` |
+//! | log-panics#16, pants#20384 | the hook uses what the panicking closure holds: a second panic aborts, or it hangs | `a_panic_hook_may_call_the_store_whose_closure_panics` |
 
 mod common;
 
@@ -14,7 +14,7 @@ use std::panic::{self, AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Barrier, LazyLock};
 use std::thread;
 
-/// One shard, so that whatever is locked is all of it.
+/// One shard, so that every lock is that of all entries.
 static STORE: LazyLock<Store<String, u32>> = LazyLock::new(|| {
     let store = Store::with_shards(1);
     store.insert("key".to_owned(), 1);
@@ -57,7 +57,7 @@ thread_local! {
     static ASKED: RefCell<Option<Asked>> = const { RefCell::new(None) };
 }
 
-/// What the hook was told in the panic of `f`.
+/// What the calls of the hook returned in the panic of `f`.
 fn asked_in_panic_of(f: impl FnOnce()) -> Asked {
     let outcome = catch_unwind(AssertUnwindSafe(f));
     assert!(outcome.is_err(), "no panic");
@@ -65,7 +65,7 @@ fn asked_in_panic_of(f: impl FnOnce()) -> Asked {
 }
 
 #[test]
-fn a_panic_hook_may_ask_the_store_whose_closure_panics() {
+fn a_panic_hook_may_call_the_store_whose_closure_panics() {
     panic::set_hook(Box::new(|_| ASKED.set(Some(ask()))));
     let panics: [(&str, fn()); 9] = [
         ("with", || ignore(STORE.with("key", |_| panic!()))),
@@ -91,13 +91,13 @@ fn a_panic_hook_may_ask_the_store_whose_closure_panics() {
             });
             assert_eq!(asked, free());
         }
-        another_thread_is_not_waited_for();
+        a_panic_hook_does_not_wait_for_another_thread();
     });
     ignore(panic::take_hook());
 }
 
-/// The hook of a thread that is not inside, while another thread is: readers share, writers are told.
-fn another_thread_is_not_waited_for() {
+/// The hook runs in a thread that is not inside, while another thread is: reads succeed, writes return `Busy`.
+fn a_panic_hook_does_not_wait_for_another_thread() {
     type Holds = fn(&dyn Fn());
     let writes: Holds = |f| ignore(STORE.update("key", |_| f()));
     let reads: Holds = |f| ignore(STORE.with("key", |_| f()));

@@ -1,5 +1,5 @@
-//! User code that panics inside a store: the panic reaches the caller, every key is still there, and
-//! nothing stays locked.
+//! User code that panics inside a store: the panic reaches the caller, every key is still there, and no shard stays
+//! locked.
 
 mod common;
 
@@ -22,13 +22,13 @@ fn burn(what: &str) {
     let left = FUSE.get();
     if left == 0 {
         FUSE.set(usize::MAX);
-        // Past the panic hook, which has nothing to say.
+        // Without the panic hook and its message.
         std::panic::resume_unwind(Box::new(what.to_owned()));
     }
     FUSE.set(left - 1);
 }
 
-/// `f`, with a panic in the user code's call number `at`; whether that came to pass.
+/// Runs `f` with a panic in call number `at` of user code, and returns whether there was one.
 fn with_fuse(at: usize, f: impl FnOnce()) -> bool {
     FUSE.set(at);
     let mut burnt = false;
@@ -78,7 +78,7 @@ impl Clone for Value {
     }
 }
 
-/// Hashers that panic themselves, when they are made and when they are asked.
+/// A hasher that panics itself, when it is made and when it is used.
 #[derive(Default)]
 struct Hashers(RandomState);
 
@@ -106,18 +106,18 @@ impl Hasher for Burning {
 
 type Fragile = Store<Key, Value, Hashers>;
 
-/// A call, with every user code it runs panicking in turn, on a full store: each key stays.
+/// Makes a call on a full store again and again, with each user code it runs panicking in turn: each key stays.
 fn survives(call: impl Fn(&Fragile, u32, Counted)) {
     survives_in(1, 0, call);
 }
 
-/// The same, on a store of so many shards that has been read so often before.
+/// The same, on a store of so many shards, after so many reads.
 fn survives_in(shards: usize, reads: u32, call: impl Fn(&Fragile, u32, Counted)) {
     for at in 0.. {
         let (counted, drops) = Counted::new();
         let store = Store::with_shards_and_hasher(shards, Hashers::default());
         let mut keys = 0;
-        // One shard is filled to the brim, so that the next key makes the table grow.
+        // A single shard is full, so that the next key makes the table grow.
         while keys < 20 || shards == 1 && store.len() < store.capacity() {
             store.insert(Key(keys), Value(keys, counted.clone()));
             keys += 1;
@@ -147,7 +147,7 @@ fn survives_in(shards: usize, reads: u32, call: impl Fn(&Fragile, u32, Counted))
     }
 }
 
-/// For a call that has removed something: puts it back, with no panic any more.
+/// Inserts what a call has removed again, without panics.
 fn put_back(store: &Fragile, key: u32, value: Option<Value>) {
     FUSE.set(usize::MAX);
     store.insert(Key(key), value.expect("was there"));
@@ -170,7 +170,7 @@ fn a_hash_eq_or_clone_that_panics_costs_no_key() {
         survives(|store, _, _| ignore(store.values()));
         survives(|store, _, _| ignore(store.keys()));
         survives(|store, _, _| ignore(store.snapshot()));
-        // By a lock's word, and past it.
+        // By unbiased and biased reads.
         for reads in [0, 20_000] {
             let survives = |call: fn(&Fragile, u32, Counted)| survives_in(1, reads, call);
             survives(|store, _, _| ignore(store.get(&Key(3))));
@@ -197,9 +197,9 @@ fn a_hash_eq_or_clone_that_panics_costs_no_key() {
     });
 }
 
-/// A removal that would shrink the table as well: the value is given back, whatever the hasher does.
+/// A removal after which the table is to be shrunk returns the value, whatever the hasher does.
 #[test]
-fn a_hash_that_panics_while_a_table_shrinks_is_nobody_s() {
+fn a_hash_that_panics_while_a_table_shrinks_reaches_no_caller() {
     let (counted, _) = Counted::new();
     let store = Store::with_shards(1);
     (0..1000).for_each(|key| ignore(store.insert(Key(key), Value(key, counted.clone()))));
@@ -219,8 +219,7 @@ fn a_hash_that_panics_while_a_table_shrinks_is_nobody_s() {
     assert!(store.capacity() < before, "shrunk at the next chance");
 }
 
-/// What the hasher panics with there is dropped all the same, and may use the store: also where the store knows
-/// that keys and values call nothing, and has not marked the thread.
+/// The payload of that panic is dropped, and its `Drop` may use the store.
 #[test]
 fn what_a_hash_panics_with_while_a_table_shrinks_is_dropped_outside_of_the_lock() {
     type Numbers = Store<u32, u32, Thrower>;
@@ -233,7 +232,7 @@ fn what_a_hash_panics_with_while_a_table_shrinks_is_dropped_outside_of_the_lock(
     thread_local! {
         static THROWN: RefCell<Option<UsesStore>> = const { RefCell::new(None) };
     }
-    /// Throws when it is asked so many times from now.
+    /// Panics when it has been used so many more times.
     struct Thrower(RandomState, AtomicUsize);
     impl BuildHasher for Thrower {
         type Hasher = DefaultHasher;
@@ -255,7 +254,7 @@ fn what_a_hash_panics_with_while_a_table_shrinks_is_dropped_outside_of_the_lock(
                 });
             },
             |it| {
-                // It hashes no key that is looked for: as if it had.
+                // It isn't given a key, and hashes none before.
                 it.hasher().1.store(1, SeqCst);
                 it.retain(|key, _| *key != 5);
             },
@@ -264,7 +263,7 @@ fn what_a_hash_panics_with_while_a_table_shrinks_is_dropped_outside_of_the_lock(
             let thrower = Thrower(RandomState::new(), AtomicUsize::new(0));
             let store = Arc::new(Store::with_shards_and_hasher(1, thrower));
             (0..100).for_each(|key| assert_eq!(store.insert(key, key), None));
-            // One more removal, and less than an eighth of the places is used.
+            // After one more removal less than an eighth of the buckets is used.
             for key in (0..100).rev().take_while(|_| store.len() > store.capacity() / 7) {
                 assert_eq!(store.remove(&key), Some(key));
             }
@@ -312,7 +311,7 @@ fn a_closure_that_panics_leaves_its_key_as_it_was() {
 }
 
 #[test]
-fn a_retain_that_panics_keeps_what_it_has_not_let_go() {
+fn a_retain_that_panics_keeps_all_that_it_has_not_refused() {
     watchdog(|| {
         let (counted, drops) = Counted::new();
         let store: Store<u32, Counted> = (0..100).map(|key| (key, counted.clone())).collect();
@@ -325,15 +324,14 @@ fn a_retain_that_panics_keeps_what_it_has_not_let_go() {
             });
         });
         assert_eq!(panicked.message, "enough");
-        // Of 49, every other one was let go.
+        // Of 49, every other one was removed.
         assert_eq!((store.len(), drops.load(SeqCst)), (75, 25));
         store.retain(|_, _| true);
         assert_eq!(store.len(), 75);
     });
 }
 
-/// A copy that panics half way: what was copied is dropped when the locks are gone, the key whose value can't be
-/// copied among it.
+/// The clones before the panic are dropped after the unlock, and so is that of the key whose value can't be cloned.
 #[test]
 fn a_snapshot_that_panics_drops_its_copies_outside_of_the_locks() {
     type Users = Store<UsesStore, UsesStore>;
@@ -367,7 +365,7 @@ fn a_snapshot_that_panics_drops_its_copies_outside_of_the_locks() {
         let copies: [fn(&Users); 3] =
             [|it| ignore(it.snapshot()), |it| ignore(it.keys()), |it| ignore(it.values())];
         for copies in copies {
-            // By turns a key's and a value's, in a snapshot.
+            // In a snapshot, keys and values are cloned by turns.
             for at in [0, 1, 10, 11] {
                 assert!(with_fuse(at, || copies(&store)));
                 assert_eq!(store.len(), 20);
@@ -376,11 +374,11 @@ fn a_snapshot_that_panics_drops_its_copies_outside_of_the_locks() {
     });
 }
 
-/// The leader's key panics as it is dropped, because somebody else's is in the store: those who wait are
-/// woken first.
+/// The leader's key, which isn't inserted because another call's is in the store, panics as it is dropped: after the
+/// waiters are woken.
 #[test]
-fn a_key_whose_drop_panics_leaves_no_one_waiting() {
-    /// Whether its drop panics makes no difference to the store.
+fn a_key_whose_drop_panics_leaves_no_waiter_behind() {
+    /// Whether its drop panics. Keys that differ in this are equal.
     struct Key(u32, bool);
     impl Hash for Key {
         fn hash<H: Hasher>(&self, hasher: &mut H) {

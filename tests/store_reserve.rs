@@ -1,4 +1,4 @@
-//! Room that is asked for: too much of it is an error or a panic, and the store goes on.
+//! Reserved capacity: too much of it is an error or a panic, and the store stays usable.
 
 mod common;
 
@@ -15,7 +15,7 @@ use std::sync::atomic::Ordering::SeqCst;
 /// More than any address space holds, in entries and in bytes.
 const TOO_MUCH: [usize; 5] =
     [usize::MAX, usize::MAX - 1, usize::MAX / 2, isize::MAX as usize, usize::MAX / 8];
-/// What may be asked for, and no machine has: thousands of terabytes.
+/// A valid request that no machine can grant: thousands of terabytes.
 #[cfg(target_pointer_width = "64")]
 const MORE_THAN_THERE_IS: [usize; 3] = [1 << 50, 1 << 54, 1 << 56];
 
@@ -43,9 +43,9 @@ fn reserving_too_much_panics_as_a_hash_map_does_and_loses_nothing() {
     assert_eq!(drops.load(SeqCst), 101);
 }
 
-/// Whatever the size of an entry, and in few shards as in many.
+/// For entries of any size, in few shards and in many.
 #[test]
-fn every_kind_of_store_refuses_what_is_too_much() {
+fn every_kind_of_store_refuses_too_large_a_capacity() {
     fn check<K: std::hash::Hash + Eq, V>() {
         for shards in [1, 2, 64, 65_536] {
             let store = Store::<K, V>::with_shards(shards);
@@ -93,7 +93,7 @@ fn what_the_allocator_refuses_is_an_error_and_no_abort() {
 }
 
 #[test]
-fn the_room_that_was_made_is_there() {
+fn reserved_capacity_is_there() {
     let store = Store::<u32, u32>::with_shards(8);
     assert_eq!(store.try_reserve(1000), Ok(()));
     let capacity = store.capacity();
@@ -111,9 +111,9 @@ fn the_room_that_was_made_is_there() {
     assert_eq!(TryReserveError::OutOfMemory.to_string(), "out of memory");
 }
 
-/// A key's hash is asked for while a table grows.
+/// Keys are hashed while a table grows.
 #[test]
-fn a_hasher_that_panics_while_room_is_made_loses_nothing() {
+fn a_hasher_that_panics_in_a_reservation_loses_nothing() {
     thread_local! {
         static LEFT: Cell<u32> = const { Cell::new(u32::MAX) };
     }
@@ -137,7 +137,7 @@ fn a_hasher_that_panics_while_room_is_made_loses_nothing() {
     assert!(store.capacity() >= 10_100);
 }
 
-/// The panic of a call that isn't caught by a wrapper: `Store` is unwind safe by itself.
+/// `Store` is unwind safe, without an `AssertUnwindSafe`.
 #[test]
 fn a_store_is_used_again_after_a_panic_without_a_wrapper() {
     let store = Store::from([(1, 1)]);

@@ -1,5 +1,5 @@
-//! What a call of a store was given, and has not used, is dropped without a lock: also if user code panics under it.
-//! A `Drop` that calls the store there would panic during the unwinding, and end the process.
+//! What a call was given and hasn't used is dropped without a lock, also if user code panics under the lock. Otherwise a
+//! `Drop` that calls the store would panic during the unwinding, and abort the process.
 
 mod common;
 
@@ -22,7 +22,7 @@ thread_local! {
     /// How many [`Uses`] there are, and how many drops of them the store has refused.
     static LIVE: Cell<usize> = const { Cell::new(0) };
     static REFUSED: Cell<usize> = const { Cell::new(0) };
-    /// What closures that are called let out of the lock.
+    /// What called closures moved out of the lock.
     static KEPT: RefCell<Vec<Uses>> = const { RefCell::new(Vec::new()) };
     /// Whether owned keys differ from the names they are made of.
     static LIES: Cell<bool> = const { Cell::new(false) };
@@ -91,7 +91,7 @@ impl Eq for Name {}
 #[derive(Clone, Debug, Hash, PartialEq, Eq)]
 struct Key(Name, Pad);
 
-/// So that keys call the store too.
+/// Makes keys call the store too.
 #[derive(Clone, Debug)]
 struct Pad(Uses);
 
@@ -131,7 +131,7 @@ fn key(n: u32) -> Key {
     Key(Name(n), Pad(Uses::new()))
 }
 
-/// A closure that owns a [`Uses`], and lets it out when it is called.
+/// A closure that owns a [`Uses`], and moves it out of the lock when it is called.
 macro_rules! owner {
     (|$argument:pat_param| $result:expr) => {{
         let uses = Uses::new();
@@ -143,7 +143,7 @@ macro_rules! owner {
     }};
 }
 
-/// One that is called any number of times.
+/// A closure that can be called any number of times.
 macro_rules! visitor {
     ($result:expr) => {{
         let uses = Uses::new();
@@ -155,13 +155,13 @@ macro_rules! visitor {
     }};
 }
 
-/// One that makes a value.
+/// A closure that makes a value.
 fn maker() -> impl FnOnce() -> Uses {
     let make = owner!(|()| Uses::new());
     move || make(())
 }
 
-/// Runs a call with each user code in it panicking in turn, on a store with one shard that has no room left.
+/// Makes a call with each user code in it panicking in turn, on a store with one full shard.
 fn is_clean(name: &str, reads: u32, call: &dyn Fn(&Users, u32)) {
     for (is_there, n) in [(true, 3), (false, 1000)] {
         for at in 0.. {
@@ -281,9 +281,9 @@ fn what_a_panicking_call_has_not_used_is_dropped_outside_of_the_lock() {
     });
 }
 
-/// The same, where readers pass the lock by.
+/// The same with biased reads.
 #[test]
-fn what_a_panicking_read_past_the_lock_has_not_used_is_dropped_outside_of_it() {
+fn what_a_panicking_biased_read_has_not_used_is_dropped_outside_of_the_lock() {
     watchdog(|| {
         for (name, call) in ON_OWNED_KEYS.into_iter().chain(ON_BORROWED_KEYS) {
             if ["get_or_compute", "get_or_insert_with", "get", "with"].contains(&name) {
@@ -293,7 +293,7 @@ fn what_a_panicking_read_past_the_lock_has_not_used_is_dropped_outside_of_it() {
     });
 }
 
-/// The value that was to be inserted with it, and the owned key itself.
+/// The owned key itself, and the value that was to be inserted with it.
 #[test]
 fn what_goes_with_an_unequal_owned_key_is_dropped_outside_of_the_lock() {
     watchdog(|| {

@@ -4,7 +4,10 @@
 //! With a hint all three are fetched at once. The hint is kept outside of the lock, and written only under it. It may
 //! be out of date or wrong, for nothing is read through it.
 //!
-//! What it brings, on 2 Intel cores, `u64` keys and values: TODO
+//! Without hints a call takes 1.2 to 1.3 times as long: the geometric mean over `u64` keys and values, 100,000 and
+//! 1,000,000 of them, 100 and 50 % reads, 1 to 8 threads on 2 Intel cores (the work of the group `stores` of
+//! `benches/peers`, both builds taking turns in one process). With 10,000 keys, which fit in a core's own cache, they make
+//! no difference to one thread; half writes by 2 to 8 threads take 1.2 to 1.4 times as long without.
 
 use super::error::TryReserveError;
 use super::table::Table;
@@ -14,23 +17,26 @@ use hashbrown::HashTable;
 use std::ptr;
 
 /// Where a table's memory is: the address at which its tags begin and its entries end, and the binary logarithm of the
-/// number of its buckets; or 0, from a change of these to the next insertion.
+/// number of its buckets. Or [`UNKNOWN`], from a change of these to the next insertion.
 #[derive(Debug)]
 pub(super) struct PrefetchHint(AtomicU64);
 
+/// Nothing is prefetched, and the next insertion computes the hint.
+const UNKNOWN: u64 = 0;
+
 impl PrefetchHint {
     pub(super) fn new() -> Self {
-        PrefetchHint(AtomicU64::new(0))
+        PrefetchHint(AtomicU64::new(UNKNOWN))
     }
 
     fn is_unknown(&self) -> bool {
         // ORDERING: Relaxed: only written under the shard's lock, which is held.
-        self.0.load(Ordering::Relaxed) == 0
+        self.0.load(Ordering::Relaxed) == UNKNOWN
     }
 
     fn forget(&self) {
         // ORDERING: Relaxed: nothing is read through it.
-        self.0.store(0, Ordering::Relaxed);
+        self.0.store(UNKNOWN, Ordering::Relaxed);
     }
 
     /// Computes the hint from an entry and the number of its bucket, as hashbrown 0.17 lays out its tables.
@@ -44,27 +50,32 @@ impl PrefetchHint {
     /// Prefetches the tags of the hash's first group, and the entry of the first tag.
     #[inline]
     pub(super) fn prefetch<T>(&self, hash: u64) {
-        let (tag, entry) = self.addresses::<T>(hash);
-        prefetch(tag);
-        prefetch(entry);
+        if let Some((tag, entry)) = self.addresses::<T>(hash) {
+            prefetch(tag);
+            prefetch(entry);
+        }
     }
 
     /// [`prefetch`](PrefetchHint::prefetch), with the entry to be written.
     #[inline]
     pub(super) fn prefetch_to_write<T>(&self, hash: u64) {
-        let (tag, entry) = self.addresses::<T>(hash);
-        prefetch(tag);
-        prefetch_to_write(entry);
+        if let Some((tag, entry)) = self.addresses::<T>(hash) {
+            prefetch(tag);
+            prefetch_to_write(entry);
+        }
     }
 
     #[inline]
-    fn addresses<T>(&self, hash: u64) -> (usize, usize) {
+    fn addresses<T>(&self, hash: u64) -> Option<(usize, usize)> {
         // ORDERING: Relaxed: nothing is read through it.
         let hint = self.0.load(Ordering::Relaxed);
+        if hint == UNKNOWN {
+            return None;
+        }
         let (tags, buckets) = (hint >> 8, hint & 0x3f);
         let bucket = hash & ((1 << buckets) - 1);
         let entry = tags.wrapping_sub((bucket + 1).wrapping_mul(size_of::<T>() as u64));
-        ((tags + bucket) as usize, entry as usize)
+        Some(((tags + bucket) as usize, entry as usize))
     }
 }
 
@@ -121,5 +132,24 @@ impl<'a, K, V> HintedTable<'a, K, V> {
     pub(super) fn take(&mut self) -> HashTable<(K, V)> {
         self.hint.forget();
         self.table.take()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A hint that is wrong changes no result, so nothing else fails if hashbrown changes its layout.
+    #[test]
+    fn a_hint_learnt_from_one_entry_leads_to_another() {
+        let mut table = Table::<u64, u64>::try_with_capacity(1000).unwrap();
+        let hint = PrefetchHint::new();
+        for hash in [0x0123_4567_89ab_cd10, 0x0fed_cba9_8765_4321] {
+            let hinted = HintedTable { table: &mut table, hint: &hint };
+            let entry = ptr::from_ref(hinted.insert_new(hash, (hash, 0))).addr();
+            assert_eq!(hint.addresses::<(u64, u64)>(hash).map(|(_, entry)| entry), Some(entry));
+        }
+        HintedTable { table: &mut table, hint: &hint }.take();
+        assert!(hint.is_unknown() && hint.addresses::<(u64, u64)>(0).is_none());
     }
 }

@@ -120,14 +120,11 @@ impl<K, V> Shards<K, V> {
     pub(super) fn read_fast(&self, hash: u64) -> Option<ReadGuard<'_, K, V>> {
         let index = self.index_of(hash);
         self.hints[index].prefetch::<(K, V)>(hash);
-        if !reentrancy::is_unmarked() {
+        let decision = self.ratio.decision();
+        if !decision.favours_reads() || !reentrancy::is_unmarked() {
             return None;
         }
         let lock = &self.locks[index].0;
-        let decision = self.ratio.decision();
-        if !decision.favours_reads() {
-            return None;
-        }
         let pass = raw(lock).try_read_fast()?;
         self.ratio.note_read(decision);
         // SAFETY: the pass is that of a read of this lock, which the guard ends.
@@ -184,14 +181,15 @@ impl<K, V> Shards<K, V> {
     #[track_caller]
     pub(super) fn lock(&self, index: usize) -> WriteGuard<'_, K, V> {
         let decision = self.ratio.decision();
-        let guard = self.lock_steered(index, decision.favours_reads());
+        let guard = self.lock_exclusive(index, decision.favours_reads());
         self.ratio.note_write(decision);
         guard
     }
 
+    /// Locks for writing, without counting it. If the bias isn't kept it ends, if there is one.
     #[inline]
     #[track_caller]
-    fn lock_steered(&self, index: usize, keeps_bias: bool) -> WriteGuard<'_, K, V> {
+    fn lock_exclusive(&self, index: usize, keeps_bias: bool) -> WriteGuard<'_, K, V> {
         let lock = &self.locks[index].0;
         let guard = lock.write();
         if !keeps_bias {
@@ -212,7 +210,11 @@ impl<K, V> Shards<K, V> {
     #[track_caller]
     pub(super) fn write_at(&self, index: usize) -> Writing<'_, K, V> {
         let inside = Inside::enter(&self.identity);
-        Writing { guard: self.lock_steered(index, true), hint: &self.hints[index], _inside: inside }
+        Writing {
+            guard: self.lock_exclusive(index, true),
+            hint: &self.hints[index],
+            _inside: inside,
+        }
     }
 
     /// Locks all shards for reading, in their order (invariant S3).

@@ -1,10 +1,10 @@
-//! Calls on a store from code of the user's that the store runs: refused where it runs under a lock, never
-//! hanging, and welcome where it doesn't.
+//! Reentrant calls: from user code that a store runs. Under a lock they are refused and never hang; without one they are
+//! allowed.
 //!
 //! | told in | the bug | test |
 //! | --- | --- | --- |
-//! | dashmap#304 (LITMUS 37) | `len()` inside one's own write lock deadlocks | `every_call_from_a_closure_is_refused` |
-//! | dashmap#74, #369 (LITMUS 37) | holding a reference while inserting deadlocks | the same |
+//! | dashmap#304 | `len()` inside one's own write lock deadlocks | `every_call_from_a_closure_is_refused` |
+//! | dashmap#74, #369 | holding a reference while inserting deadlocks | the same |
 
 mod common;
 
@@ -21,7 +21,7 @@ use std::thread;
 
 const RULE: &str = "Store: called from inside the same store";
 
-/// Reads before the calls: by a lock's word, or past it.
+/// The number of reads before the calls: reads are then unbiased, or biased.
 const READS: [u32; 2] = [0, 20_000];
 
 type Call<K, V, S> = (&'static str, fn(&Store<K, V, S>));
@@ -85,7 +85,7 @@ where
     every_call_on_a_key().into_iter().chain(every_call_on_all())
 }
 
-/// Calls that don't wait tell it instead, and have run nothing.
+/// Calls that don't block return an error instead, and have called nothing.
 fn are_busy(store: &Store<u32, u32>) {
     let never = || unreachable!("is inside");
     assert_eq!(store.try_get(&1), Err(Busy));
@@ -121,7 +121,10 @@ fn every_call_from_a_closure_is_refused() {
                     outer(&store, &|| {
                         let seen = panic_of(|| call(&store));
                         assert!(seen.message.starts_with(RULE), "{name}: {seen:?}");
-                        assert!(seen.file.ends_with("tests/store_inside.rs"), "{name}: {seen:?}");
+                        assert!(
+                            seen.file.ends_with("tests/store_reentrancy.rs"),
+                            "{name}: {seen:?}"
+                        );
                         // And from within another store's closure.
                         let other = Store::from([(1, 1)]);
                         let refused = |_: &u32| {
@@ -140,9 +143,9 @@ fn every_call_from_a_closure_is_refused() {
     });
 }
 
-/// The closure may call another store, and that one's a third, and so on back and forth.
+/// A closure may call another store, whose closure may call a third one, and so on.
 #[test]
-fn calls_on_other_stores_are_welcome() {
+fn calls_on_other_stores_are_allowed() {
     let [one, two, three] = [1, 2, 3].map(|n| Store::from([(n, n)]));
     let sum = one.with(&1, |a| {
         two.update(&2, |b| *b += three.with(&3, |c| a + c).unwrap());
@@ -152,7 +155,7 @@ fn calls_on_other_stores_are_welcome() {
     assert_eq!(one.get(&1), Some(1));
 }
 
-/// What of a user's a store runs.
+/// User code that a store runs.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Code {
     Hash,
@@ -164,7 +167,7 @@ enum Code {
 
 struct Trap {
     code: Code,
-    /// How often that code runs before.
+    /// How often that code runs first.
     passes: Cell<usize>,
     /// What it does from then on.
     f: Box<dyn Fn()>,
@@ -176,7 +179,7 @@ thread_local! {
 }
 
 fn runs(code: Code) {
-    // Taken out meanwhile: what it does runs such code as well.
+    // Taken out meanwhile, because it runs such code too.
     let Some(trap) = TRAP.take() else { return };
     let is_due = trap.code == code
         && trap.passes.get().checked_sub(1).map(|left| trap.passes.set(left)).is_none();
@@ -190,7 +193,7 @@ fn runs(code: Code) {
     }
 }
 
-/// How often `f` has run, which that code runs in `call`, but for the first so many times.
+/// Runs `f` each time that code runs in `call`, except for the first so many times, and returns how often that was.
 fn with_trap(code: Code, passes: usize, f: impl Fn() + 'static, call: impl FnOnce()) -> usize {
     let (passes, sprung) = (Cell::new(passes), Cell::new(0));
     TRAP.set(Some(Trap { code, passes, f: Box::new(f), sprung }));
@@ -262,7 +265,7 @@ impl BuildHasher for Hashers {
     }
 }
 
-/// A call that has the store run such code.
+/// A call in which the store runs such code.
 type Runs<K, V> = fn(&Store<K, V, Hashers>);
 
 /// A key that isn't there.
@@ -270,7 +273,7 @@ const NEW: u32 = 1000;
 
 #[derive(Clone, Copy, Debug)]
 enum Filled {
-    /// To the brim: the next key makes the table grow.
+    /// Full: the next key makes the table grow.
     Full,
     /// So little that the next removal makes it shrink.
     Sparse,
@@ -290,7 +293,7 @@ where
         }
         next += 1;
     }
-    // An eighth of the places, of which seven eighths are the capacity.
+    // An eighth of the buckets; the capacity is seven eighths of them.
     while matches!(filled, Filled::Sparse) && store.len() > store.capacity() / 7 {
         next -= 1;
         assert!(store.remove(&K::from(next)).is_some());
@@ -299,8 +302,8 @@ where
     Arc::new(store)
 }
 
-/// Has a store run such code under a lock, but for the first so many times: whatever is called there is
-/// refused, and the store goes on.
+/// Runs every call from user code that runs under a lock, except for the first so many times: each is refused, and the
+/// store stays usable.
 fn refuses<K, V>(code: Code, passes: usize, how: Filled, call: Runs<K, V>)
 where
     K: Hash + Eq + Clone + From<u32> + 'static,
@@ -313,7 +316,7 @@ where
             for (name, call) in every_call() {
                 let seen = panic_of(|| call(&inner));
                 assert!(seen.message.starts_with(RULE), "{code:?}, {name}: {seen:?}");
-                assert!(seen.file.ends_with("tests/store_inside.rs"), "{name}: {seen:?}");
+                assert!(seen.file.ends_with("tests/store_reentrancy.rs"), "{name}: {seen:?}");
             }
         };
         let sprung = with_trap(code, passes, refused, || call(&store));
@@ -322,7 +325,7 @@ where
     }
 }
 
-/// The same, where the code doesn't catch the panic: it goes through to the caller.
+/// The same, where that code doesn't catch the panic, which then reaches the caller.
 fn passes_on<K, V>(code: Code, passes: usize, how: Filled, call: Runs<K, V>)
 where
     K: Hash + Eq + Clone + From<u32> + 'static,
@@ -339,7 +342,7 @@ where
     }
 }
 
-/// Nothing is locked any more, and this thread is not taken to be inside.
+/// No lock is held, and this thread is not marked as inside.
 fn is_usable<K, V>(store: &Store<K, V, Hashers>)
 where
     K: Hash + Eq + Clone + From<u32>,
@@ -350,7 +353,7 @@ where
     assert!(store.is_empty());
 }
 
-/// Finds, when it has computed a value, that another one has been put in.
+/// Computes a value while another one is inserted.
 fn computes_for_nothing(store: &Store<Key, Value, Hashers>) {
     let value = store.get_or_compute(Key(NEW), |_| {
         store.insert(Key(NEW), Value(1));
@@ -404,7 +407,7 @@ fn a_clone_is_refused_every_call() {
         }
         // The first is that of the computed value, without a lock.
         refuses(Code::CloneValue, 1, Filled::Full, computes_for_nothing);
-        // A value's, where the key is known to call nothing.
+        // A value's, with a plain key.
         let get = |it: &Store<u32, Value, Hashers>| ignore(it.get(&3));
         refuses(Code::CloneValue, 0, Filled::Full, get);
         passes_on(Code::CloneValue, 0, Filled::Full, get);
@@ -419,7 +422,7 @@ fn a_hash_is_refused_every_call_while_a_table_grows_or_shrinks() {
         K: Hash + Eq + Clone + From<u32> + 'static,
         V: Clone + From<u32> + PartialEq + Debug + 'static,
     {
-        // The first is that of the key that is looked for, without a lock.
+        // The first is that of the key that is given, without a lock.
         let grow: [Runs<K, V>; 5] = [
             |it| ignore(it.insert(K::from(NEW), V::from(3))),
             |it| it.upsert(K::from(NEW), || V::from(3), |_| ()),
@@ -437,7 +440,7 @@ fn a_hash_is_refused_every_call_while_a_table_grows_or_shrinks() {
         let shrink = |it: &Store<K, V, Hashers>| it.shrink_to_fit();
         refuses(code, 0, Filled::Sparse, shrink);
         passes_on(code, 0, Filled::Sparse, shrink);
-        // These give their result in any case: see `store_panics.rs`.
+        // These return their result even so: see `store_panics.rs`.
         let remove: [Runs<K, V>; 4] = [
             |it| assert!(it.remove(&K::from(3)).is_some()),
             |it| assert!(it.remove_if(&K::from(3), |_| true).is_some()),
@@ -460,14 +463,14 @@ fn a_hash_is_refused_every_call_while_a_table_grows_or_shrinks() {
     watchdog(|| {
         all::<Key, Value>(Code::Hash);
         all::<Key, Value>(Code::BuildHasher);
-        // Where a call with such keys says of itself that it calls nothing of a user's.
+        // Calls that run no user code but the keys'.
         all::<u32, u32>(Code::BuildHasher);
     });
 }
 
-/// The key that is looked for is hashed before there is a lock.
+/// The key that is given is hashed before the shard is locked.
 #[test]
-fn the_hash_of_a_key_that_is_looked_for_may_call_the_store() {
+fn the_hash_of_a_key_that_is_given_may_call_the_store() {
     fn all<K, V>(code: Code)
     where
         K: Hash + Eq + Clone + From<u32> + 'static,
@@ -477,7 +480,7 @@ fn the_hash_of_a_key_that_is_looked_for_may_call_the_store() {
             for (name, outer) in every_call_on_a_key::<K, V, Hashers>() {
                 let store = filled::<K, V>(Filled::Full, reads);
                 let inner = store.clone();
-                // Among them one that empties the store: so no key is hashed under a lock afterwards.
+                // One of them clears the store, so no key is hashed under a lock afterwards.
                 let welcome = move || every_call().for_each(|(_, call)| call(&inner));
                 let sprung = with_trap(code, 0, welcome, || outer(&store));
                 assert!(sprung > 0, "{name}: no key was hashed");

@@ -2,10 +2,11 @@
 //!
 //! | told in | the bug | test |
 //! | --- | --- | --- |
-//! | guava#1881, greptimedb#7825 | a value computed from before a removal is put in after it | `a_key_removed_while_it_is_computed_stays_away` |
+//! | guava#1881, greptimedb#7825 | a value computed from before a removal is inserted after it | `a_key_removed_while_it_is_computed_stays_away` |
 
 mod common;
 
+use common::stress::for_about_a_second;
 use common::{ignore, panic_of, watchdog};
 use phalanx::store::{Entry, EntryRef};
 use phalanx::{Store, WaitGroup};
@@ -19,7 +20,7 @@ use std::thread;
 fn one_computes_and_the_others_wait() {
     watchdog(|| {
         const THREADS: usize = 8;
-        for key in 0..200 {
+        for_about_a_second(|key| {
             let store = Store::new();
             let (computed, start) = (AtomicUsize::new(0), Barrier::new(THREADS));
             thread::scope(|s| {
@@ -36,11 +37,11 @@ fn one_computes_and_the_others_wait() {
                 }
             });
             assert_eq!(computed.load(SeqCst), 1);
-        }
+        });
     });
 }
 
-/// While one computes, the store is free: for other keys, for the same one, and for its own function.
+/// While a value is computed the store can be called, for other keys and for the same one, also by the function.
 #[test]
 fn nothing_is_locked_while_a_value_is_computed() {
     watchdog(|| {
@@ -56,7 +57,7 @@ fn nothing_is_locked_while_a_value_is_computed() {
 }
 
 #[test]
-fn a_value_put_in_meanwhile_stays() {
+fn a_value_inserted_meanwhile_stays() {
     let store = Store::new();
     let value = store.get_or_compute("key", |key| {
         store.insert(key, "inserted");
@@ -67,7 +68,7 @@ fn a_value_put_in_meanwhile_stays() {
 
 type Removal = (&'static str, fn(&Store<String, u32>));
 
-/// Those that remove whatever is there.
+/// Calls that are removals whether there is a value or not.
 const REMOVALS: [Removal; 5] = [
     ("remove", |it| ignore(it.remove("key"))),
     ("remove_entry", |it| ignore(it.remove_entry("key"))),
@@ -76,7 +77,7 @@ const REMOVALS: [Removal; 5] = [
     ("retain", |it| it.retain(|_, _| false)),
 ];
 
-/// Those that remove what they find.
+/// Calls that are removals if there is a value.
 const REMOVALS_OF_A_VALUE: [Removal; 6] = [
     ("remove_if", |it| assert!(it.remove_if("key", |_| true).is_some())),
     ("entry, remove", |it| {
@@ -126,7 +127,7 @@ fn stays_away(name: &str, remove: impl Fn(&Store<String, u32>)) {
     assert_eq!((computed, store.get("key"), store.len()), (1, None, 0), "{name}");
     assert_eq!(store.get_or_compute("key".to_owned(), |_| 2), 2, "{name}");
     assert_eq!(store.get("key"), Some(2), "{name}");
-    // Asked for again before the function is done: not taken to wait for itself, and its value stays.
+    // The function asks for the key again after the removal: no cycle, and the value of that call stays.
     store.clear();
     let computed = store.get_or_compute("key".to_owned(), |_| {
         remove(&store);
@@ -177,7 +178,7 @@ fn what_removes_nothing_of_a_key_leaves_its_flight_alone() {
             });
             assert_eq!((computed, store.get("key")), (7, Some(7)), "{name}");
         }
-        // A refused removal of a value that was inserted meanwhile.
+        // A removal whose closure returns `false`, of a value that was inserted in the meantime.
         let store = Store::new();
         let computed = store.get_or_compute("key", |_| {
             store.insert("key", 5);
@@ -214,7 +215,7 @@ fn after_a_panic_the_next_one_computes() {
             let first = s.spawn(|| {
                 store.get_or_compute(1, |_| {
                     computing.send(()).unwrap();
-                    // Once the others are on their way; they may be late, and compute at once.
+                    // Gives the others time to wait. If they come later they compute at once.
                     (0..100).for_each(|_| thread::yield_now());
                     resume_unwind(Box::new("no value"))
                 })
@@ -250,8 +251,8 @@ fn a_value_that_needs_itself_is_refused() {
             "Store: the function of get_or_compute asks, itself or through other threads, for the value that it \
              computes"
         );
-        assert!(seen.file.ends_with("store_compute.rs"), "{seen:?}");
-        // By a detour.
+        assert!(seen.file.ends_with("store_single_flight.rs"), "{seen:?}");
+        // Through another key.
         let seen = panic_of(|| {
             store.get_or_compute(1, |_| store.get_or_compute(2, |_| store.get_or_compute(1, |_| 1)))
         });
@@ -261,11 +262,11 @@ fn a_value_that_needs_itself_is_refused() {
     });
 }
 
-/// Three threads in a circle, over two stores: one of them at least is refused, and all end.
+/// Three threads in a cycle, over two stores: at least one panics, and all end.
 #[test]
-fn threads_that_wait_for_one_another_in_a_circle_are_refused() {
+fn threads_that_wait_for_one_another_in_a_cycle_are_refused() {
     watchdog(|| {
-        for _ in 0..100 {
+        for_about_a_second(|_| {
             let stores: [Store<usize, usize>; 2] = [Store::new(), Store::new()];
             let all_compute = Barrier::new(3);
             let refused = AtomicUsize::new(0);
@@ -282,7 +283,7 @@ fn threads_that_wait_for_one_another_in_a_circle_are_refused() {
                             })
                         }));
                         match asked {
-                            // Another was refused, and its key computed anew.
+                            // Another one panicked, and its key was computed anew.
                             Ok(value) => assert_eq!(value, 100),
                             Err(payload) => {
                                 let message = payload.downcast_ref::<&str>().unwrap();
@@ -294,28 +295,28 @@ fn threads_that_wait_for_one_another_in_a_circle_are_refused() {
                 }
             });
             assert!(refused.load(SeqCst) >= 1);
-        }
+        });
     });
 }
 
-/// Waiting for one that in turn waits for a third is no circle, and waits that are over are none either.
+/// A chain of waits is no cycle, and neither are waits that are over.
 #[test]
-fn chains_of_waits_are_welcome() {
+fn chains_of_waits_are_allowed() {
     watchdog(|| {
-        for _ in 0..200 {
+        for_about_a_second(|_| {
             let (store, group) = (Arc::new(Store::<usize, usize>::new()), WaitGroup::new());
             for thread in 0..4 {
                 let store = store.clone();
                 group.go(move || {
                     for key in 0..8 {
-                        // Each needs the next higher one; threads begin at different places.
+                        // Each key needs the next higher one; each thread begins with another key.
                         let value = compute(&store, (key + 2 * thread) % 8);
                         assert_eq!(value, 8 - (key + 2 * thread) % 8);
                     }
                 });
             }
             group.wait();
-        }
+        });
     });
 
     fn compute(store: &Store<usize, usize>, key: usize) -> usize {
@@ -323,7 +324,7 @@ fn chains_of_waits_are_welcome() {
     }
 }
 
-/// No circle: what it finds then is not its own computation.
+/// That is no cycle: the call doesn't find its own computation.
 #[test]
 fn a_function_that_has_removed_its_key_may_ask_for_it() {
     watchdog(|| {
