@@ -30,10 +30,10 @@ pub(super) fn describe(mut list: List) -> String {
 /// Adds the holders of the lock that a thread waits for.
 fn holders(text: &mut String, list: &List, waiting: &Waiting) {
     for holder in list.holders.iter().filter(|holder| holder.lock == waiting.address) {
-        let is_itself = holder.thread == waiting.thread;
-        let who = if is_itself { "itself".to_owned() } else { thread(list, holder.thread) };
+        let is_same = holder.thread == waiting.thread;
+        let who = if is_same { "this thread".to_owned() } else { thread(list, holder.thread) };
         let _ = match holder.is_pending {
-            true if is_itself => Ok(()),
+            true if is_same => Ok(()),
             true => write!(text, "\n    behind {who}, a writer that waits for readers"),
             false => write!(text, "\n    held by {who} since {}", holder.at),
         };

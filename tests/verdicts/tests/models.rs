@@ -65,7 +65,7 @@ fn two_rw_mutexes() {
 // expects recursive_read: thread 0 (the closure's own) waits in RwMutex::read at
 // expects recursive_read: behind thread 1, a writer that waits for readers
 // expects recursive_read: thread 1 waits in RwMutex::write at
-// expects recursive_read: held by itself since
+// expects recursive_read: held by this thread since
 // expects recursive_read: held by thread 0 (the closure's own) since
 fn recursive_read() {
     model(|| {
@@ -80,7 +80,7 @@ fn recursive_read() {
 }
 
 #[test]
-// expects locked_twice: held by itself since
+// expects locked_twice: held by this thread since
 fn locked_twice() {
     model(|| {
         let lock = Mutex::new(0);
