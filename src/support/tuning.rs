@@ -1,20 +1,21 @@
 //! The figures by which threads wait: for how long awake, when to sleep, when to overtake no more.
 //!
 //! None of them decides what is right, only what is fast. In a model waiting awake never helps, and every wait has
-//! been long enough (see `sys`). Each was found by the command beside it; run it before and after a change.
-//! `benches/peers/README.md` has what else was tried.
+//! been long enough (see `sys`). Each was found by the command beside it, where `measure` stands for
+//! `cargo run --release -p phalanx-peers -- measure`; run it before and after a change. `benches/peers/README.md` has
+//! what else was tried.
 
 use crate::sys::{IS_MODEL, Stopwatch, uptime};
 use std::time::Duration;
 
 /// Polls of a brief spin: a few microseconds, in which the other side may arrive.
 ///
-/// `phalanx-peers measure wait_groups`
+/// `measure wait_groups`
 pub(super) const BRIEF_POLLS: u32 = 120;
 
 /// The longest spin: sleeping and being woken costs the scheduler twice, some 10 to 30 µs on a virtual machine.
 ///
-/// `phalanx-peers measure pools wait_groups`, and `measure mutexes --rows "Beside three hogs"` for a mutex's claim
+/// `measure pools wait_groups`, and `measure mutexes --rows "Beside three hogs"` for a mutex's claim
 pub(super) const WAKE_UP: Duration = Duration::from_micros(25);
 
 /// Polls between two readings of the clock.
@@ -23,12 +24,12 @@ pub(super) const POLLS_PER_READING: u32 = 16;
 /// Checks of a lock before a waiter sleeps. All pauses between them take about as long as a wake-up, some 20 µs
 /// where the processor's pause is 28 ns.
 ///
-/// `phalanx-peers measure mutexes rwlocks`
+/// `measure mutexes rwlocks`
 pub(super) const MOST_CHECKS: u32 = 12;
 
 /// The longest pause between two checks, as a power of two of the processor's.
 ///
-/// `phalanx-peers measure mutexes rwlocks`
+/// `measure mutexes rwlocks`
 pub(super) const LONGEST_PAUSE: u32 = 7;
 
 /// Pauses between two checks for the end of a long section.
@@ -38,17 +39,17 @@ pub(super) const WATCHING_PAUSES: u32 = 4;
 
 /// Checks, within half a microsecond, after which a waiter knows what it waits for.
 ///
-/// `phalanx-peers measure rwlocks --rows "Read or write"`
+/// `measure rwlocks --rows "Read or write"`
 pub(super) const EARLY_CHECKS: u32 = 4;
 
 /// The check that a thread begins with after it has slept: hurrying didn't help before.
 ///
-/// `phalanx-peers measure mutexes rwlocks`
+/// `measure mutexes rwlocks`
 pub(super) const RESTED_CHECK: u32 = 6;
 
 /// How long a waiter lets others overtake it: Go's figure.
 ///
-/// `phalanx-peers measure mutexes rwlocks --rows "hogs"`
+/// `measure mutexes rwlocks --rows "hogs"`
 const STARVATION: Duration = Duration::from_millis(1);
 
 /// Measures how long others have overtaken a waiter, which starves when that is too long.
@@ -85,7 +86,7 @@ impl StarvationTimer {
 /// How long a woken thread may be overtaken before it is handed what it waits for, on a clock of so few bits that
 /// a lock's word has room for them.
 ///
-/// `phalanx-peers measure mutexes --rows "hogs"`
+/// `measure mutexes --rows "hogs"`
 #[derive(Debug)]
 pub(crate) struct Grace;
 
