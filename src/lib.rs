@@ -166,8 +166,11 @@ mod testing;
 mod wait_group;
 mod worker_pool;
 
-pub use condvar::{Condvar, WaitTimeoutResult};
+#[doc(alias = "Cond")]
+pub use condvar::Condvar;
+pub use condvar::WaitTimeoutResult;
 pub use error::WaitTimeout;
+/// The generic types behind [`Mutex`] and [`RwMutex`], and their traits.
 pub use lock_api;
 pub use model::{Model, model};
 #[doc(inline)]
@@ -177,12 +180,20 @@ pub use rw_mutex::{
     MappedRwMutexReadGuard, MappedRwMutexWriteGuard, RawRwMutex, RwMutex, RwMutexReadGuard,
     RwMutexUpgradableReadGuard, RwMutexWriteGuard,
 };
+#[doc(alias = "AtomicI64")]
+#[doc(alias = "LongAdder")]
 pub use safe_counter::SafeCounter;
 #[doc(inline)]
+#[doc(alias = "ConcurrentHashMap")]
+#[doc(alias = "DashMap")]
+#[doc(alias = "singleflight")]
 pub use store::Store;
 pub use sys::{atomic, cell, hint, thread};
 pub use wait_group::{WaitFuture, WaitGroup, WaitGuard};
-pub use worker_pool::{WorkerPool, WorkerPoolBuilder};
+#[doc(alias = "ThreadPool")]
+#[doc(alias = "errgroup")]
+pub use worker_pool::WorkerPool;
+pub use worker_pool::WorkerPoolBuilder;
 #[cfg(feature = "arc_lock")]
 pub use {
     mutex::ArcMutexGuard,

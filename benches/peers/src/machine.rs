@@ -43,9 +43,14 @@ fn date() -> String {
 
 /// The command that repeats this run, wherever the binary is.
 fn command() -> String {
-    let arguments: Vec<_> = std::env::args().skip(1).collect();
+    let arguments: Vec<_> = std::env::args().skip(1).map(quoted).collect();
     let run = "cargo run --release -p phalanx-peers --";
     format!("{run} {}", arguments.join(" "))
+}
+
+/// An argument as it is written in a shell.
+fn quoted(argument: String) -> String {
+    if argument.contains(' ') { format!("\"{argument}\"") } else { argument }
 }
 
 fn processor() -> String {

@@ -17,7 +17,8 @@ pub type Group<'a> = (&'a Run, &'a [Table]);
 pub fn section(name: &str, groups: &[Group<'_>]) -> String {
     let (begin, end) = ends(name);
     let mut text = format!("{begin}\n## Machine {name}");
-    if let Some((run, _)) = groups.first() {
+    // A group may be measured on fewer cores than the machine has.
+    if let Some((run, _)) = groups.iter().max_by_key(|(run, _)| run.machine.cores) {
         let machine = &run.machine;
         text += &format!(
             ", {}\n\n{} × {}, Linux {}, {}, {}.\n",
@@ -54,7 +55,7 @@ fn ends(name: &str) -> (String, String) {
 
 fn of_group(run: &Run, tables: &[Table]) -> String {
     let text = format!(
-        "\n### {}\n\n`{}`: {} rounds of {} ms, {} cores.\n\n\
+        "\n### {}\n\n`{}`: {} rounds of {} ms, cores: {}.\n\n\
          | row | threads | ours | best peer | ratio |\n| --- | --- | --- | --- | --- |\n",
         run.title,
         run.machine.command,
