@@ -3,6 +3,7 @@
 use super::Drawing;
 use super::colours::Key;
 use crate::markdown::number;
+use plotters::coord::cartesian::Cartesian2d;
 use plotters::coord::ranged1d::{KeyPointHint, Ranged};
 use plotters::prelude::*;
 use plotters::style::Color;
@@ -207,45 +208,76 @@ where
         .y_label_style(text(12, Key::Muted))
         .draw()
         .map_err(failed)?;
+    for at in 0..chart.series.len() {
+        draw_series(chart, at, &mut context, up)?;
+    }
+    label_bottom(chart, area, &context, bounds.start)
+}
+
+/// A plot with the chart's labels along the bottom.
+type Plot<'a, Y> = ChartContext<'a, SVGBackend<'a>, Cartesian2d<Linear, Y>>;
+
+/// Draws the series with this index: its points with their spread, and the lines between them.
+fn draw_series<Y>(
+    chart: &Chart,
+    at: usize,
+    plot: &mut Plot<'_, Y>,
+    up: fn(f64) -> f64,
+) -> Result<(), Failed>
+where
+    Y: Ranged<ValueType = f64>,
+{
+    let series = &chart.series[at];
+    let bounds = plot.y_range();
     let inside = |value: f64| value.clamp(bounds.start, bounds.end);
-    for (at, series) in chart.series.iter().enumerate() {
-        // Dots of different contenders at one value are drawn side by side.
-        let shift = if chart.joined {
-            0.0
-        } else {
-            let middle = (chart.series.len() as f64 - 1.0) / 2.0;
-            0.6 * (at as f64 - middle) / chart.series.len() as f64
-        };
-        let mine = |n: usize| n as f64 + shift;
-        let colour = series.key.rgb();
-        let strong = matches!(series.key, Key::Ours(_));
-        let width = if strong { 3 } else { 2 };
-        if chart.joined {
-            for (n, pair) in series.points.windows(2).enumerate() {
-                let [Some(a), Some(b)] = pair else { continue };
-                let ends = vec![(mine(n), up(a.0)), (mine(n + 1), up(b.0))];
-                let line = PathElement::new(ends, colour.stroke_width(width));
-                context.draw_series([line]).map_err(failed)?;
-            }
-        }
-        for (n, point) in series.points.iter().enumerate() {
-            let &Some((median, low, high)) = point else {
-                continue;
-            };
-            let ends = vec![(mine(n), inside(up(low))), (mine(n), inside(up(high)))];
-            let spread = PathElement::new(ends, colour.mix(0.45).stroke_width(5));
-            context.draw_series([spread]).map_err(failed)?;
-            let size = if strong { 5 } else { 4 };
-            let dot = Circle::new((mine(n), up(median)), size, colour.filled());
-            context.draw_series([dot]).map_err(failed)?;
+    // Dots of different contenders at one value are drawn side by side.
+    let shift = if chart.joined {
+        0.0
+    } else {
+        let middle = (chart.series.len() as f64 - 1.0) / 2.0;
+        0.6 * (at as f64 - middle) / chart.series.len() as f64
+    };
+    let across = |n: usize| n as f64 + shift;
+    let colour = series.key.rgb();
+    let strong = matches!(series.key, Key::Ours(_));
+    let width = if strong { 3 } else { 2 };
+    if chart.joined {
+        for (n, pair) in series.points.windows(2).enumerate() {
+            let [Some(a), Some(b)] = pair else { continue };
+            let ends = vec![(across(n), up(a.0)), (across(n + 1), up(b.0))];
+            let line = PathElement::new(ends, colour.stroke_width(width));
+            plot.draw_series([line]).map_err(failed)?;
         }
     }
-    // The horizontal axis has words for values, so it is labelled here. Two parts of a long label are
-    // written below each other.
+    for (n, point) in series.points.iter().enumerate() {
+        let &Some((median, low, high)) = point else {
+            continue;
+        };
+        let ends = vec![(across(n), inside(up(low))), (across(n), inside(up(high)))];
+        let spread = PathElement::new(ends, colour.mix(0.45).stroke_width(5));
+        plot.draw_series([spread]).map_err(failed)?;
+        let size = if strong { 5 } else { 4 };
+        let dot = Circle::new((across(n), up(median)), size, colour.filled());
+        plot.draw_series([dot]).map_err(failed)?;
+    }
+    Ok(())
+}
+
+/// Labels the horizontal axis, whose values are words. Two parts of a long label are written below
+/// each other.
+fn label_bottom<Y>(
+    chart: &Chart,
+    area: &Area<'_>,
+    plot: &Plot<'_, Y>,
+    bottom: f64,
+) -> Result<(), Failed>
+where
+    Y: Ranged<ValueType = f64>,
+{
     let style = text(12, Key::Muted).pos(Pos::new(HPos::Center, VPos::Top));
     let (left, top) = area.get_base_pixel();
     let write = |words: &str, at: f64, line: i32| {
-        let (x, y) = context.backend_coord(&(at, bounds.start));
+        let (x, y) = plot.backend_coord(&(at, bottom));
         let place = (x - left, y - top + 7 + 15 * line);
         area.draw_text(words, &style, place).map_err(failed)
     };
@@ -255,7 +287,7 @@ where
         }
     }
     let lines = if chart.labels.iter().any(|l| l.contains(", ")) { 2 } else { 1 };
-    write(&chart.x, (count - 1.0) / 2.0, lines)
+    write(&chart.x, (chart.labels.len() as f64 - 1.0) / 2.0, lines)
 }
 
 /// Names in the order of the lines' last points.
