@@ -230,16 +230,16 @@ func (q *queue) leave() {
 
 func boundedQueue(capacity int, s span) reply {
 	const producers, consumers = 2, 2
-	const timed, room = 8, 1 << 15
+	const timed, maxSamples = 8, 1 << 15
 	q := queue{messages: make([]uint64, capacity), producers: producers}
 	q.notFull, q.notEmpty = sync.NewCond(&q.Mutex), sync.NewCond(&q.Mutex)
 	took := make([][]uint32, producers+consumers)
 	var sent, sentSum, received, receivedSum atomic.Uint64
 	got := run(producers+consumers, s, func(w *worker) {
-		own := make([]uint32, 0, room)
+		own := make([]uint32, 0, maxSamples)
 		var sum uint64
 		for more := true; more; {
-			now := w.count%timed == 0 && len(own) < room
+			now := w.count%timed == 0 && len(own) < maxSamples
 			var start time.Time
 			if now {
 				start = time.Now()

@@ -25,7 +25,7 @@ func mutexes(r *request) reply {
 	if t.Kind == "beside_hogs" {
 		return mutexBesideHogs(r, t)
 	}
-	const batch, room = 16, 1 << 16
+	const batch, maxSamples = 16, 1 << 16
 	inside, outside := stepsFor(t.Inside), stepsFor(t.Outside)
 	latency := t.Kind == "latency"
 	var lock counted
@@ -34,10 +34,10 @@ func mutexes(r *request) reply {
 	got := run(t.Threads, r.span(), func(w *worker) {
 		var own []uint32
 		if latency {
-			own = make([]uint32, 0, room)
+			own = make([]uint32, 0, maxSamples)
 		}
 		for w.more() {
-			if latency && len(own) < room {
+			if latency && len(own) < maxSamples {
 				asked := time.Now()
 				lock.Lock()
 				held := time.Since(asked)

@@ -141,14 +141,14 @@ func besideWriter(r *request, t rwlockTask) reply {
 
 // readOn reads until told to stop, and returns the times of some reads.
 func readOn(lock *guarded, w *worker, all *tally, timed bool) []uint32 {
-	const batch, room, timedBatches = 32, 1 << 18, 8
+	const batch, maxSamples, timedBatches = 32, 1 << 18, 8
 	var own []uint32
 	if timed {
-		own = make([]uint32, 0, room)
+		own = make([]uint32, 0, maxSamples)
 	}
 	var torn uint64
 	for n := 0; w.more(); n++ {
-		if timed && n%timedBatches == 0 && len(own) < room {
+		if timed && n%timedBatches == 0 && len(own) < maxSamples {
 			start := time.Now()
 			if !lock.intact() {
 				torn++

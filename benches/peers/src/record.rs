@@ -1,6 +1,6 @@
 //! Raw samples as they are kept: one JSON file for each group measured.
 //!
-//! Every table and chart is computed from these files. They hold all passes; those that were repeated
+//! Every table and chart is computed from these files. They hold all passes; the passes that were repeated
 //! because of noise are marked.
 
 use crate::entry::{Outcome, Params, Role};

@@ -74,7 +74,7 @@ fn round<C: Channel>(task: &Task, context: &mut Context) -> Result<Outcome, Fail
     let ends: Vec<_> = ends.map(|end| Mutex::new(Some(end))).collect();
     let threads = producers + consumers;
     let (done, rate) = window::run(threads, context.span(), |worker| {
-        let end = ends[worker.index].lock().expect("nobody panicked").take();
+        let end = ends[worker.index].lock().expect("no thread panicked").take();
         let (mut count, mut sum) = (0usize, 0usize);
         match end.expect("an end for each thread") {
             End::Send(mut sender) => {

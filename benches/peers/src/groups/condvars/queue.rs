@@ -16,7 +16,7 @@ pub const THREADS: usize = PRODUCERS + CONSUMERS;
 const TIMED: u64 = 8;
 
 /// Samples that a thread takes in one round at most, and samples kept of a kind.
-const ROOM: usize = 1 << 15;
+const MAX_SAMPLES: usize = 1 << 15;
 const KEPT: usize = 4096;
 
 struct Queue<K: Kit> {
@@ -81,7 +81,7 @@ struct Done {
 impl Done {
     /// Makes a call, and times it if it is one of those to be timed.
     fn call<R>(&mut self, number: u64, call: impl FnOnce() -> R) -> R {
-        if !number.is_multiple_of(TIMED) || self.took.len() == ROOM {
+        if !number.is_multiple_of(TIMED) || self.took.len() == MAX_SAMPLES {
             return call();
         }
         let start = Instant::now();
@@ -94,7 +94,7 @@ impl Done {
 pub fn round<K: Kit>(capacity: usize, span: Span) -> Result<Outcome, Failure> {
     let queue = Queue::<K>::new(capacity);
     let (done, rate) = window::run(THREADS, span, |worker| {
-        let mut done = Done { sum: 0, took: Vec::with_capacity(ROOM) };
+        let mut done = Done { sum: 0, took: Vec::with_capacity(MAX_SAMPLES) };
         if worker.index < PRODUCERS {
             produce(&queue, worker, &mut done);
         } else {

@@ -23,7 +23,7 @@ const BATCH: u64 = 16;
 const WORK: [(u64, u64); 4] = [(0, 0), (10, 10), (10, 100), (100, 100)];
 
 /// Samples that a thread takes in one round at most, and samples kept of all.
-const ROOM: usize = 1 << 16;
+const MAX_SAMPLES: usize = 1 << 16;
 const KEPT: usize = 4096;
 
 /// Microseconds that hogs hold the lock.
@@ -106,10 +106,10 @@ fn round<L: Lock<u64>>(task: &Task, context: &mut Context) -> Result<Outcome, Fa
     let latency = task.kind == Kind::Latency;
     let lock = CachePadded::new(L::of(0));
     let (done, rate) = window::run(task.threads, context.span(), |worker| {
-        let mut latencies = Vec::with_capacity(if latency { ROOM } else { 0 });
+        let mut latencies = Vec::with_capacity(if latency { MAX_SAMPLES } else { 0 });
         while worker.more() {
             // One acquisition in a batch is timed, so that the clock's cost stays a small part.
-            if latency && latencies.len() < ROOM {
+            if latency && latencies.len() < MAX_SAMPLES {
                 let asked = Instant::now();
                 let held = lock.write(|count| {
                     let held = asked.elapsed();

@@ -17,7 +17,7 @@ const PERIOD: Duration = Duration::from_micros(5);
 const TIMED: u64 = 8;
 
 /// Samples that a reader takes in one round at most, and samples kept of a kind.
-const ROOM: usize = 1 << 18;
+const MAX_SAMPLES: usize = 1 << 18;
 const KEPT: usize = 4096;
 
 pub fn writer<L: RwLock>(task: &Task, context: &mut Context) -> Result<Outcome, Failure> {
@@ -60,12 +60,12 @@ pub fn writer<L: RwLock>(task: &Task, context: &mut Context) -> Result<Outcome, 
 /// Reads until told to stop. Returns the number of torn reads, and the times of some reads.
 fn read<L: RwLock>(lock: &L, worker: &mut Worker<'_>, timed: bool) -> (u64, Vec<u32>) {
     let mut torn = 0;
-    let mut took = Vec::with_capacity(if timed { ROOM } else { 0 });
+    let mut took = Vec::with_capacity(if timed { MAX_SAMPLES } else { 0 });
     for batch in 0u64.. {
         if !worker.more() {
             break;
         }
-        if timed && batch.is_multiple_of(TIMED) && took.len() < ROOM {
+        if timed && batch.is_multiple_of(TIMED) && took.len() < MAX_SAMPLES {
             let start = Instant::now();
             torn += u64::from(!lock.read(intact));
             took.push(nanos(start.elapsed()));

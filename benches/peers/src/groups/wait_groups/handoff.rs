@@ -92,7 +92,7 @@ pub fn latency<W: WaitGroup>(samples: usize, waited: Duration) -> Result<Outcome
     let took = std::thread::scope(|scope| {
         scope.spawn(|| {
             for (at, (group, token)) in groups.iter().zip(&tokens).enumerate() {
-                let token = token.lock().expect("nobody panicked").take();
+                let token = token.lock().expect("no thread panicked").take();
                 let token = token.expect("each token is used once");
                 // ORDERING: Acquire: pairs with the waiter's Release; its last sample is over.
                 while arrived.load(Ordering::Acquire) <= at {

@@ -130,7 +130,7 @@ fn guard_round<G: Guarded>(task: &Task, context: &mut Context) -> Result<Outcome
     let own: Vec<_> =
         (0..task.threads).map(|_| std::sync::Mutex::new(Some(guard.clone()))).collect();
     let (_, rate) = window::run(task.threads, context.span(), |worker| {
-        let mut slot = own[worker.index].lock().expect("nobody panicked");
+        let mut slot = own[worker.index].lock().expect("no thread panicked");
         let guard = slot.take().expect("one guard for each thread");
         while worker.more() {
             for _ in 0..BATCH {
