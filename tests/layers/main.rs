@@ -45,7 +45,7 @@ const MACHINE: [&str; 8] = [
 const CIRCLES: [&str; 0] = [];
 
 /// The files of a module from the lowest up, where an order is promised: each uses only those before it.
-const ORDERS: [(&str, &[&str]); 3] = [
+const ORDERS: &[(&str, &[&str])] = &[
     ("mutex", &["state", "core", "raw", "spec"]),
     ("wait_group", &["word", "shared", "guard", "group", "future"]),
     (
