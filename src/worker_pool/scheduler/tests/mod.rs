@@ -122,6 +122,16 @@ fn seats_reserved_for_an_exhausted_batch_go_to_the_next_caller() {
 }
 
 #[test]
+fn any_step_dispatches_the_seats_reserved_for_an_exhausted_batch() {
+    let (batch, first, second) = (run(2), CallerWaiter::new(), CallerWaiter::new());
+    let mut scheduler = Scheduler::new(2);
+    assert!(signals(&scheduler.try_enter(gang(&batch)).unwrap()));
+    assert!(granted(scheduler.enqueue(one(false), &first)).is_empty());
+    assert_eq!(batch.claim_and_run(2), 2);
+    assert_eq!(granted(scheduler.enqueue(one(false), &second)), [NonNull::from(&first)]);
+}
+
+#[test]
 fn a_call_that_comes_when_a_batch_is_exhausted_gets_its_reserved_seats() {
     let batch = run(2);
     let mut scheduler = Scheduler::new(2);
