@@ -1,6 +1,7 @@
 //! The wait group beside crossbeam-utils' and what std offers. `cargo bench --bench wait_group`
 //!
-//! A quick look, on this machine, at this moment; ids are `wait_group/WORK/THREADS/WHOSE`.
+//! For a quick check of a change; the comparison for claims is in `benches/peers`. Ids are
+//! `wait_group/WORK/THREADS/LIBRARY`.
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use phalanx::WaitGroup;
@@ -9,7 +10,7 @@ use std::sync::{Arc, Barrier, Condvar, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// What one would write with std: a count under a mutex, and a condition variable.
+/// A wait group made of std's parts: a count under a mutex, and a condition variable.
 #[derive(Default)]
 struct StdGroup {
     count: Mutex<usize>,
@@ -60,7 +61,7 @@ fn count_one(criterion: &mut Criterion) {
     bench.finish();
 }
 
-/// Time for `iterations` of `work` in each of `threads`, all of them running.
+/// Returns the time that `threads` threads take for `iterations` of `work` each.
 fn together(threads: usize, iterations: u64, work: impl Fn() + Sync) -> Duration {
     let start = Barrier::new(threads + 1);
     thread::scope(|scope| {
@@ -112,7 +113,7 @@ fn count_together(criterion: &mut Criterion) {
     bench.finish();
 }
 
-/// Three threads report, a fourth waits: with the threads' start inside.
+/// Starts three threads, and waits until they have called `done`.
 fn fork_join(criterion: &mut Criterion) {
     let mut bench = criterion.benchmark_group("wait_group/fork_join/3t");
     bench.bench_function("phalanx", |b| {

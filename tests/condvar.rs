@@ -1,14 +1,15 @@
-//! What the condition variable promises, on real threads.
+//! The condition variable's promises, on real threads.
 //!
-//! Bugs that other ones had, and what would show them here:
+//! Bugs that other condition variables had, and the tests that would show them here:
 //!
 //! | told in | the bug | test |
 //! | --- | --- | --- |
 //! | golang#37852, parking_lot#466 | a waiter that times out takes a notification with it | `every_notification_reaches_one_waiter_beside_time_outs` |
 //! | rayon#992 | a notification between the check and the sleep is lost | `a_notification_right_after_the_unlock_is_not_lost`, `a_bounded_queue_loses_nothing` |
-//! | rust#39364 | a notification at the moment of the time-out upsets the next wait | `a_wait_that_timed_out_leaves_the_next_one_whole` |
+//! | rust#39364 | a notification at the moment of the time-out upsets the next wait | `a_wait_that_timed_out_does_not_disturb_the_next` |
 //!
-//! That it goes with any mutex of lock_api's is in `condvar_any_mutex.rs`.
+//! Tests with other mutexes are in `condvar_any_mutex.rs`, those of panics and of the queue's order in
+//! `condvar_faults.rs`.
 
 mod common;
 
@@ -22,10 +23,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// A far limit.
+/// Longer than any test.
 const HOUR: Duration = Duration::from_secs(3_600);
 
-/// How many threads began to wait, and how many of them came back.
+/// How many threads have begun to wait, and how many of them have returned.
 #[derive(Debug, Default)]
 struct Waiters {
     waiting: usize,
@@ -41,7 +42,7 @@ impl Waiters {
         guard.woken += 1;
     }
 
-    /// Returns with the lock held when `ready` holds.
+    /// Locks, and returns as soon as `ready` is `true`.
     fn when(waiters: &Mutex<Waiters>, ready: impl Fn(&Waiters) -> bool) -> MutexGuard<'_, Waiters> {
         loop {
             let guard = waiters.lock();
@@ -55,11 +56,11 @@ impl Waiters {
 }
 
 #[test]
-fn nobody_is_notified_when_nobody_waits() {
+fn no_thread_is_notified_when_none_waits() {
     let condvar = Condvar::new();
     assert!(!condvar.notify_one());
     assert_eq!(condvar.notify_all(), 0);
-    // And nothing is kept for those who come later.
+    // The notifications are not kept for a later waiter.
     let lock = Mutex::new(());
     assert!(condvar.wait_for(&mut lock.lock(), Duration::from_micros(10)).timed_out());
 }
@@ -87,7 +88,7 @@ fn notify_one_wakes_exactly_one() {
                     assert!(condvar.notify_one());
                     drop(guard);
                     let guard = Waiters::when(&waiters, |waiters| waiters.woken >= notified);
-                    // A second one would come now, or in one of the rounds to come.
+                    // A second thread would return now, or in a later round.
                     assert_eq!(guard.woken, notified);
                     drop(guard);
                     thread::yield_now();
@@ -100,7 +101,7 @@ fn notify_one_wakes_exactly_one() {
 }
 
 #[test]
-fn notify_all_wakes_all_who_wait() {
+fn notify_all_wakes_all_waiters() {
     const THREADS: usize = 6;
     watchdog(|| {
         let (waiters, condvar) = (Mutex::new(Waiters::default()), Condvar::new());
@@ -138,7 +139,7 @@ fn a_notification_right_after_the_unlock_is_not_lost() {
                 scope.spawn(move || {
                     let mut guard = turn.lock();
                     for _ in 0..2_000 {
-                        // Of two threads, each waits for nothing but the other's notification.
+                        // Each of the two threads is woken by the other's notification alone.
                         while *guard % 2 != id {
                             condvar.wait(&mut guard);
                         }
@@ -218,7 +219,7 @@ fn every_notification_reaches_one_waiter_beside_time_outs() {
                     woken.fetch_add(1, SeqCst);
                 }
             });
-            // Who was said to be notified must come back notified.
+            // Each notification that found a waiter must be seen by that waiter.
             while !patient.is_finished() {
                 if condvar.notify_one() {
                     notified += 1;
@@ -246,7 +247,7 @@ fn a_wait_times_out_not_before_its_limit_and_with_the_lock_held() {
             let end = Instant::now() + limit;
             assert!(condvar.wait_until(&mut guard, end).timed_out());
             assert!(Instant::now() >= end);
-            // A limit that has passed by now.
+            // A deadline that has passed already.
             assert!(condvar.wait_until(&mut guard, start).timed_out());
             assert!(condvar.wait_while_until(&mut guard, |_| true, start).timed_out());
             assert!(lock.is_locked());
@@ -258,7 +259,7 @@ fn a_wait_times_out_not_before_its_limit_and_with_the_lock_held() {
 }
 
 #[test]
-fn a_wait_that_times_out_lets_the_lock_go_meanwhile() {
+fn a_wait_that_times_out_has_unlocked_the_mutex_meanwhile() {
     watchdog(|| {
         let (lock, condvar) = (Mutex::new(0), Condvar::new());
         thread::scope(|scope| {
@@ -273,7 +274,7 @@ fn a_wait_that_times_out_lets_the_lock_go_meanwhile() {
 }
 
 #[test]
-fn a_wait_that_timed_out_leaves_the_next_one_whole() {
+fn a_wait_that_timed_out_does_not_disturb_the_next() {
     watchdog(|| {
         let (turns, condvar) = (Mutex::new(0), Condvar::new());
         thread::scope(|scope| {
@@ -289,7 +290,7 @@ fn a_wait_that_timed_out_leaves_the_next_one_whole() {
             for _ in 0..1_000 {
                 let mut guard = turns.lock();
                 while *guard == 0 {
-                    // Timed and untimed waits of one thread in turn.
+                    // Waits with and without a limit alternate.
                     let limit = Duration::from_micros(dice.roll(60));
                     if condvar.wait_for(&mut guard, limit).timed_out() && *guard == 0 {
                         condvar.wait(&mut guard);
@@ -309,7 +310,7 @@ fn wait_while_checks_before_it_waits_and_after() {
     watchdog(|| {
         let (lock, condvar) = (Mutex::new(5), Condvar::new());
         let mut guard = lock.lock();
-        // Nobody notifies: a condition that doesn't hold is not waited for.
+        // No thread notifies: the condition is `false` at once.
         condvar.wait_while(&mut guard, |value| *value != 5);
         let nothing = Duration::ZERO;
         assert!(!condvar.wait_while_for(&mut guard, |value| *value != 5, nothing).timed_out());
@@ -358,7 +359,7 @@ fn a_condition_that_panics_leaves_the_guard_locked() {
         assert!(catch_unwind(panics).is_err());
         assert!(lock.is_locked());
         *guard += 1;
-        // A time-out in between, and the guard was let go and taken again.
+        // With a wait before the panic, which unlocks the mutex and locks it again.
         let mut checks = 0;
         let panics = AssertUnwindSafe(|| {
             let condition = |value: &mut i32| {
@@ -373,7 +374,7 @@ fn a_condition_that_panics_leaves_the_guard_locked() {
         assert_eq!((*guard, checks), (3, 2));
         drop(guard);
         assert!(!lock.is_locked());
-        // Nobody is left waiting, and the next wait is none the worse.
+        // No waiter is left behind, and the next wait works.
         assert!(!condvar.notify_one());
         thread::scope(|scope| {
             scope.spawn(|| condvar.wait_while(&mut lock.lock(), |value| *value < 10));

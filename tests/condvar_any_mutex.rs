@@ -1,5 +1,4 @@
-//! The condition variable with mutexes that aren't this crate's: it asks for a `lock_api::RawMutex`
-//! and nothing else.
+//! The condition variable with mutexes of other crates: it works with any `lock_api::RawMutex`.
 
 mod common;
 
@@ -10,11 +9,11 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Acquire, Ordering::Re
 use std::thread;
 use std::time::Duration;
 
-/// The least that a mutex can be; its guards stay in their thread.
+/// The smallest mutex possible. Its guards aren't `Send`.
 struct Spin(AtomicBool);
 
-// SAFETY: of all who swap `true` in, one finds `false`, until that one stores `false` again; the
-// Acquire of its successor pairs with that Release.
+// SAFETY: of all threads that swap `true` in, one finds `false`, until it stores `false` again. The Acquire of the
+// next one pairs with that Release.
 unsafe impl RawMutex for Spin {
     const INIT: Self = Spin(AtomicBool::new(false));
 
@@ -42,12 +41,12 @@ unsafe impl RawMutex for Spin {
     }
 }
 
-/// parking_lot's mutex, whose unlock sleeps on another one now and then.
+/// parking_lot's mutex, with an unlock that also locks another mutex, and sleeps if that is locked.
 struct Logged(parking_lot::RawMutex);
 
 static LOG: parking_lot::Mutex<u64> = parking_lot::Mutex::new(0);
 
-// SAFETY: parking_lot's; what an unlock does besides has nothing to do with the lock.
+// SAFETY: parking_lot's. What an unlock does besides doesn't touch the lock.
 unsafe impl RawMutex for Logged {
     const INIT: Self = Logged(<parking_lot::RawMutex as RawMutex>::INIT);
 
@@ -72,8 +71,8 @@ unsafe impl RawMutex for Logged {
     }
 }
 
-/// Found in a review: a wait that unlocked the mutex inside parking_lot_core's queues, where nothing
-/// may sleep, tore those queues.
+/// A wait once unlocked the mutex in a callback of parking_lot_core's, where nothing may sleep. That corrupted its
+/// queues.
 #[test]
 fn a_mutex_may_sleep_as_it_is_unlocked_by_a_wait() {
     watchdog(|| {
@@ -83,11 +82,11 @@ fn a_mutex_may_sleep_as_it_is_unlocked_by_a_wait() {
                 scope.spawn(|| {
                     while !done.load(Acquire) {
                         let mut log = LOG.lock();
-                        // Long enough that whoever else wants the log goes to sleep.
+                        // Long enough for others that want the log to fall asleep.
                         for _ in 0..20_000 {
                             *log = std::hint::black_box(*log + 1);
                         }
-                        // Else the two would keep it between them.
+                        // Otherwise these two threads would keep the log between them.
                         parking_lot::MutexGuard::unlock_fair(log);
                     }
                 });
@@ -98,7 +97,7 @@ fn a_mutex_may_sleep_as_it_is_unlocked_by_a_wait() {
     });
 }
 
-/// Threads take turns under a mutex of kind `R`, with no wake-up but each other's.
+/// Threads take turns under a mutex of kind `R`, woken by each other alone.
 fn take_turns<R: RawMutex + Sync>(rounds: usize) {
     let (turn, condvar) = (Mutex::<R, usize>::new(0), Condvar::new());
     let timed_out = AtomicUsize::new(0);
@@ -137,7 +136,7 @@ fn take_turns<R: RawMutex + Sync>(rounds: usize) {
 }
 
 #[test]
-fn a_condvar_goes_with_any_mutex_of_lock_apis() {
+fn a_condvar_works_with_any_mutex_of_lock_api() {
     watchdog(|| {
         take_turns::<phalanx::RawMutex>(500);
         take_turns::<parking_lot::RawMutex>(500);
@@ -146,7 +145,7 @@ fn a_condvar_goes_with_any_mutex_of_lock_apis() {
 }
 
 #[test]
-fn a_time_out_takes_a_foreign_mutex_again() {
+fn a_time_out_locks_a_foreign_mutex_again() {
     let (lock, condvar) = (Mutex::<Spin, _>::new(1), Condvar::new());
     let mut guard = lock.lock();
     assert!(condvar.wait_for(&mut guard, Duration::from_millis(1)).timed_out());

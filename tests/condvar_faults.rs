@@ -1,4 +1,4 @@
-//! What the condition variable does where its caller, or the time, goes wrong.
+//! The condition variable when its mutex panics, and when a waiter times out beside others.
 
 mod common;
 
@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 use std::{env, thread};
 
-/// A mutex of one thread whose second `lock` panics, or whose `unlock` does.
+/// A mutex for one thread. Its second `lock` panics, or its `unlock`.
 struct Faulty {
     was_locked: AtomicBool,
     unlocks: bool,
@@ -40,10 +40,10 @@ unsafe impl lock_api::RawMutex for Faulty {
     }
 }
 
-/// Set in the process that is to abort.
+/// The environment variable of the process that is to abort.
 const CHILD: &str = "PHALANX_TEST_ABORTS";
 
-/// What a wait ends with that unwound.
+/// The exit code of a process whose wait has unwound.
 const UNWOUND: i32 = 7;
 
 #[test]
@@ -81,7 +81,7 @@ fn a_mutex_that_panics_during_a_wait_aborts_the_process() {
 struct Line {
     waiting: usize,
     woken: Vec<usize>,
-    /// How many were waiting when the second one left.
+    /// How many threads had begun to wait when the second one timed out.
     left_behind: usize,
 }
 
@@ -93,8 +93,8 @@ impl Line {
     }
 }
 
-/// Four wait in order, the second of them for `limit`. When that is over the others are notified. Returns
-/// how many were waiting by then.
+/// Four threads wait in order, the second of them for `limit`. When it has timed out, the others are notified one by
+/// one. Returns how many threads had begun to wait when it timed out.
 fn second_leaves(limit: Duration) -> usize {
     const FOR_EVER: Duration = Duration::MAX;
     let shared = Arc::new((Mutex::new(Line::default()), Condvar::new()));
@@ -111,7 +111,7 @@ fn second_leaves(limit: Duration) -> usize {
                 line.woken.push(id);
             }
         });
-        // It is in the queue as soon as it has let the lock go.
+        // It is in the queue as soon as it has unlocked.
         Line::until(line, |line| line.waiting == id + 1);
         waiter
     });
@@ -132,7 +132,7 @@ fn second_leaves(limit: Duration) -> usize {
 fn a_wait_that_times_out_leaves_the_others_in_their_order() {
     watchdog(|| {
         let mut limit = Duration::from_millis(5);
-        // Until it leaves from among the others.
+        // Until the second times out with others on both sides in the queue.
         while second_leaves(limit) < 4 {
             limit *= 2;
         }

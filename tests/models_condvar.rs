@@ -3,7 +3,7 @@
 //!
 //! | told in | the bug | model |
 //! | --- | --- | --- |
-//! | golang#37852, rust#39364 | one whose time is over takes a notification with it | `a_condvar_s_notification_goes_to_one_that_waits_on`, `a_condvar_s_wait_times_out_or_is_notified` |
+//! | golang#37852, rust#39364 | a waiter that times out takes a notification with it | `a_condvar_s_notification_goes_to_a_waiter_that_has_not_timed_out`, `a_condvar_s_wait_times_out_or_is_notified` |
 //! | – | a notification between unlocking and sleeping is lost | `a_condvar_loses_no_notification` |
 
 #[path = "common/models.rs"]
@@ -31,7 +31,7 @@ impl Stock {
         *count -= 1;
     }
 
-    /// 1 if it got one.
+    /// Returns 1 if it has taken one, 0 if it has timed out.
     fn take_in_time(&self) -> u32 {
         let mut count = self.count.lock();
         let limit = Duration::from_secs(60);
@@ -82,10 +82,10 @@ fn a_condvar_s_notify_all_wakes_all() {
     });
 }
 
-/// A hasty taker may time out just as it is notified; then it has taken one, or the patient one
-/// has been notified by the second.
+/// The hasty taker may time out while it is notified. Then it has taken one, or the second notification goes to the
+/// patient taker.
 #[test]
-fn a_condvar_s_notification_goes_to_one_that_waits_on() {
+fn a_condvar_s_notification_goes_to_a_waiter_that_has_not_timed_out() {
     model(|| {
         let stock = Arc::new(Stock::default());
         let hasty = spawn(&stock, Stock::take_in_time);
@@ -107,10 +107,10 @@ fn a_condvar_s_wait_times_out_or_is_notified() {
         let waiter = spawn(&stock, |stock| {
             let mut count = stock.count.lock();
             *count = 1;
-            // In a model as long as any; outside, nobody may come who notifies.
+            // In a model a deadline may pass at any moment. Outside of one there may be no notification.
             stock.came.wait_for(&mut count, Duration::from_millis(1)).timed_out()
         });
-        // Only once the waiter is in the queue, or in its critical section.
+        // Only if the waiter is in the queue already.
         let notified = *stock.count.lock() == 1 && stock.came.notify_one();
         assert_eq!(waiter.join().unwrap(), !notified);
     });

@@ -1,15 +1,15 @@
 //! Models of the wait group. In a plain build each runs once, on real threads; with
 //! `--cfg phalanx_loom` loom explores its interleavings.
 //!
-//! Bugs that other wait groups and latches had, and what would show them here:
+//! Bugs that other wait groups and latches had, and the models that would show them here:
 //!
 //! | told in | the bug | model |
 //! | --- | --- | --- |
-//! | rust#98498, rayon#929, stdexec#1765 | the last one to leave touches what the waiter has freed | `a_waiter_may_drop_the_group_while_the_last_guard_is_leaving`, `the_last_guard_and_the_group_agree_on_who_frees` |
+//! | rust#98498, rayon#929, stdexec#1765 | the last leave uses what the waiter has freed already | `a_waiter_may_drop_the_group_while_the_last_guard_is_leaving`, `the_last_guard_and_the_group_agree_on_who_frees` |
 //! | golang#76126, golang#74702 | `wait` returns before the panic is visible | `a_panic_of_go_arrives_in_exactly_one_wait`, `of_two_waves_that_panic_both_are_heard` |
-//! | golang#39013 | reuse while a waiter is still leaving | `a_group_is_reused_while_a_waiter_is_leaving`, `a_leaving_waiter_forgets_nobody_of_the_next_wave` |
-//! | raven#563 | a count below zero lets a waiter go, or holds one up | `a_done_below_zero_holds_up_no_waiter`, `a_done_below_zero_puts_no_innocent_waiter_to_sleep` |
-//! | parking_lot#466, llvm#201937 | a time-out swallows a wake-up | `a_time_out_and_the_last_done_leave_no_one_asleep`, `a_timed_waiter_is_woken_before_its_deadline` |
+//! | golang#39013 | the group is used again while a waiter still returns | `a_group_is_reused_while_a_waiter_is_leaving`, `a_waiter_that_returns_late_forgets_no_waiter_of_the_next_wave` |
+//! | raven#563 | a count below zero lets a waiter return too early, or never | `a_done_below_zero_holds_up_no_waiter`, `a_done_below_zero_puts_no_innocent_waiter_to_sleep` |
+//! | parking_lot#466, llvm#201937 | a waiter that times out takes another's wake-up with it | `a_time_out_and_the_last_done_leave_no_one_asleep`, `a_timed_waiter_is_woken_before_its_deadline` |
 
 use phalanx::atomic::{AtomicUsize, Ordering::Relaxed};
 use phalanx::cell::UnsafeCell;
@@ -21,10 +21,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake};
 use std::time::Duration;
 
-/// A plain value that the group, and nothing else, is to order.
+/// A plain value whose accesses only the group under test orders.
 struct Plain(UnsafeCell<u32>);
 
-// SAFETY: every access is meant to be ordered by the group under test; loom fails one that isn't.
+// SAFETY: every access should be ordered by the group under test. loom fails the model otherwise.
 unsafe impl Sync for Plain {}
 // SAFETY: a number.
 unsafe impl Send for Plain {}
@@ -45,7 +45,7 @@ impl Plain {
     }
 }
 
-/// A thread that sets the value, then counts its task off.
+/// Starts a thread that sets the value, then calls `done`.
 fn set_then_done(group: &Arc<WaitGroup>, value: &Arc<Plain>) -> thread::JoinHandle<()> {
     let (group, value) = (group.clone(), value.clone());
     thread::spawn(move || {
@@ -115,7 +115,7 @@ fn a_done_below_zero_holds_up_no_waiter() {
         let group = Arc::new(WaitGroup::new());
         let theirs = group.clone();
         let misuse = thread::spawn(move || {
-            // The waiter may see the false count, and park on it.
+            // The waiter may read the wrong count, and park.
             catch_unwind(AssertUnwindSafe(|| theirs.done())).is_err()
         });
         group.wait();
@@ -134,16 +134,16 @@ fn a_done_below_zero_puts_no_innocent_waiter_to_sleep() {
             thread::spawn(move || catch_unwind(AssertUnwindSafe(|| theirs.done())).is_err());
         let theirs = group.clone();
         let waiter = thread::spawn(move || theirs.wait());
-        // Drains the false count below zero; the poll then clears the marks.
+        // Drains the wrong count below zero. The poll clears the marks then.
         group.add(1);
         let mut noop = Context::from_waker(std::task::Waker::noop());
         let _ = pin!((&*group).into_future()).poll(&mut noop);
         let matched = catch_unwind(AssertUnwindSafe(|| group.done())).is_ok();
-        // One of the two panicked; if both did, one count is left.
+        // At least one of the two calls has panicked. If both have, one count is left.
         if misuse.join().unwrap() && !matched {
             group.done();
         } else if !matched {
-            // The stray one took ours.
+            // The surplus call has taken this thread's count.
             assert_eq!(group.count(), 0);
         }
         waiter.join().unwrap();
@@ -198,7 +198,7 @@ fn a_group_is_reused_while_a_waiter_is_leaving() {
         let theirs = group.clone();
         let worker = thread::spawn(move || {
             theirs.done();
-            // The next wave begins while the waiter may not have looked yet.
+            // The next wave begins while the waiter may not have read the word yet.
             theirs.add(1);
             theirs.done();
         });
@@ -210,7 +210,7 @@ fn a_group_is_reused_while_a_waiter_is_leaving() {
 }
 
 #[test]
-fn a_leaving_waiter_forgets_nobody_of_the_next_wave() {
+fn a_waiter_that_returns_late_forgets_no_waiter_of_the_next_wave() {
     model(|| {
         let (group, value) = (Arc::new(WaitGroup::new()), Plain::new());
         group.add(1);
@@ -285,7 +285,7 @@ fn a_time_out_and_the_last_done_leave_no_one_asleep() {
     });
 }
 
-/// The number that `wait` panicked with, if it did.
+/// Returns the number that `wait` panicked with, if it did.
 fn caught(group: &WaitGroup) -> Option<u32> {
     let payload = catch_unwind(AssertUnwindSafe(|| group.wait())).err()?;
     Some(*payload.downcast().expect("a panic of the test's, not loom's verdict"))
@@ -333,14 +333,14 @@ fn the_first_of_two_panics_is_the_one_that_is_kept() {
 }
 
 #[test]
-fn a_panic_nobody_waits_for_is_dropped_with_the_group() {
+fn a_panic_that_no_wait_resumes_is_dropped_with_the_group() {
     model(|| {
         let payload = Arc::new(());
         let kept = Arc::downgrade(&payload);
         let group = WaitGroup::new();
         group.go(move || resume_unwind(Box::new(payload)));
         drop(group);
-        // Whoever of the two comes last drops it.
+        // The thread or the group drops it, whichever ends last.
         while kept.strong_count() > 0 {
             thread::yield_now();
         }
@@ -407,7 +407,7 @@ fn a_future_that_is_given_up_takes_no_other_with_it() {
         let mine = &mut Context::from_waker(&waker);
         let _ = given_up.as_mut().poll(noop);
         if future.as_mut().poll(mine).is_pending() {
-            // Registered anew, behind ours.
+            // Registered again, behind the other.
             let _ = given_up.as_mut().poll(noop);
             drop(given_up);
             loop {

@@ -1,4 +1,4 @@
-//! What the wait group promises, on real threads. Its interleavings are in `models_wait_group.rs`.
+//! The wait group's promises, on real threads. `models_wait_group.rs` explores its interleavings.
 
 mod common;
 
@@ -150,7 +150,7 @@ fn racing_misuse_leaves_the_count_right() {
             for _ in 0..2 {
                 scope.spawn(|| {
                     for _ in 0..2_000 {
-                        // Pays for an `add` of the others now and then, and panics otherwise.
+                        // Takes the count of another thread's `add`, or panics.
                         if catch_unwind(|| group.done()).is_ok() {
                             group.add(1);
                         }
@@ -161,7 +161,7 @@ fn racing_misuse_leaves_the_count_right() {
                 scope.spawn(|| {
                     for _ in 0..2_000 {
                         group.add(1);
-                        // Another thread may hold the count for a moment.
+                        // Another thread may have taken the count, and is about to add it again.
                         while catch_unwind(|| group.done()).is_err() {
                             thread::yield_now();
                         }
@@ -258,7 +258,7 @@ fn wait_resumes_the_first_panic_of_go_once_all_are_done() {
         group.go(move || {
             let _ = held.recv();
         });
-        // The panic alone lets no waiter go.
+        // The panic alone ends no wait.
         assert!(group.wait_timeout(Duration::from_millis(1)).is_err());
         drop(release);
         let payload = catch_unwind(|| group.wait()).unwrap_err();
@@ -283,7 +283,7 @@ fn of_several_panics_one_arrives_and_the_others_are_dropped() {
         let (counted, drops) = Counted::new();
         for _ in 0..4 {
             let counted = counted.clone();
-            // A payload whose drop panics: nothing may hang or abort on it.
+            // A payload whose drop panics must neither hang nor abort anything.
             group.go(move || resume_unwind(Box::new(Bomb(counted))));
         }
         let payload = catch_unwind(|| group.wait()).unwrap_err();
@@ -294,7 +294,7 @@ fn of_several_panics_one_arrives_and_the_others_are_dropped() {
 }
 
 #[test]
-fn a_panic_that_nobody_waited_for_goes_with_the_group() {
+fn a_panic_that_no_wait_resumes_is_dropped_with_the_group() {
     watchdog(|| {
         let (counted, drops) = Counted::new();
         let group = WaitGroup::new();

@@ -4,8 +4,8 @@
 //!
 //! | told in | the bug | model |
 //! | --- | --- | --- |
-//! | – | a waiter is moved into the queue of a mutex that nobody will unlock | `a_waiter_is_moved_or_woken_and_never_left_asleep` |
-//! | parking_lot#466 | a moved waiter that times out takes the wake-up of the next with it | `a_moved_waiter_that_times_out_was_notified_and_leaves_no_one_asleep` |
+//! | – | a waiter is moved into the queue of a mutex that no thread will unlock | `a_waiter_is_moved_or_woken_and_never_left_asleep` |
+//! | parking_lot#466 | a moved waiter that times out takes the wake-up of the next with it | `a_moved_waiter_that_times_out_was_notified_and_leaves_no_thread_asleep` |
 
 use super::Condvar;
 use crate::mutex::models::real;
@@ -44,7 +44,7 @@ impl Stock {
         self.taken.add(1);
     }
 
-    /// 1 if it got one.
+    /// Returns 1 if it has taken one, 0 if it has timed out.
     fn take_in_time(&self) -> u32 {
         let mut count = self.count.lock();
         if self.came.wait_while_for(&mut count, |count| *count == 0, LONG).timed_out() {
@@ -65,7 +65,7 @@ impl Stock {
         unsafe { self.count.raw() }.word()
     }
 
-    /// After everybody else.
+    /// Checks what is left and what was taken, at the end.
     fn is(&self, left: u32, taken: u32) {
         let count = self.count.try_lock().expect("left locked");
         assert_eq!((*count, self.taken.get()), (left, taken));
@@ -76,7 +76,7 @@ fn join_all<const N: usize>(threads: [Running<()>; N]) {
     threads.into_iter().for_each(Running::join);
 }
 
-/// The notification comes with the mutex locked, free, or wanted by the waiter itself.
+/// The notification comes while the mutex is locked, or free, or while the waiter is about to lock it.
 #[test]
 fn a_waiter_is_moved_or_woken_and_never_left_asleep() {
     for locked in [true, false] {
@@ -98,7 +98,7 @@ fn a_waiter_is_moved_or_woken_and_never_left_asleep() {
     }
 }
 
-/// One of them is woken, or an unlock wakes it; the other follows by the first one's unlock.
+/// The first is woken by the notification or an unlock, the other by the first one's unlock.
 #[test]
 fn each_moved_waiter_wakes_the_next_by_its_unlock() {
     for locked in [true, false] {
@@ -122,7 +122,7 @@ fn each_moved_waiter_wakes_the_next_by_its_unlock() {
 
 /// A third thread takes the mutex whenever it can: before a moved waiter, or a woken one.
 #[test]
-fn a_moved_waiter_beside_one_that_barges_gets_the_lock() {
+fn a_moved_waiter_beside_a_barging_thread_gets_the_lock() {
     model(|| {
         let stock = Stock::new();
         let taker = spawn(&stock, Stock::take);
@@ -138,7 +138,7 @@ fn a_moved_waiter_beside_one_that_barges_gets_the_lock() {
 }
 
 #[test]
-fn a_moved_waiter_that_times_out_was_notified_and_leaves_no_one_asleep() {
+fn a_moved_waiter_that_times_out_was_notified_and_leaves_no_thread_asleep() {
     model(|| {
         let stock = Stock::new();
         let hasty = spawn(&stock, Stock::take_in_time);
@@ -153,7 +153,7 @@ fn a_moved_waiter_that_times_out_was_notified_and_leaves_no_one_asleep() {
     });
 }
 
-/// A notification is a waiter's or nobody's: a wait ends as notified exactly if there was one for it.
+/// A wait returns as notified if and only if a notification has found it.
 #[test]
 fn a_wait_times_out_or_is_notified_and_moved() {
     model(|| {
@@ -184,9 +184,9 @@ fn a_moved_waiter_is_woken_before_its_deadline() {
     });
 }
 
-/// The first was moved by `notify_all`; what comes to wait since is for `notify_one`.
+/// A waiter that `notify_all` has moved isn't notified again: `notify_one` finds a waiter that came later.
 #[test]
-fn a_notify_one_after_a_notify_all_wakes_one_that_came_since() {
+fn a_notify_one_after_a_notify_all_wakes_a_waiter_that_came_since() {
     model(|| {
         let stock = Stock::new();
         let takers = [(); 2].map(|()| spawn(&stock, Stock::take));
@@ -214,7 +214,7 @@ fn a_moved_waiter_that_is_handed_the_mutex_has_it() {
     });
 }
 
-/// The starving thread is given the lock before a moved waiter, unless it gives up.
+/// The starving thread gets the lock before a moved waiter, unless it times out.
 #[test]
 fn a_moved_waiter_beside_a_starving_thread_gets_the_lock() {
     model(|| {
@@ -235,7 +235,7 @@ fn a_moved_waiter_beside_a_starving_thread_gets_the_lock() {
     });
 }
 
-/// What is handed to it is taken, also when its time is over, and the other is asleep for no longer.
+/// A moved waiter that has timed out takes the lock that is handed to it, and the other thread isn't left asleep.
 #[test]
 fn a_moved_waiter_that_times_out_beside_a_fair_unlock_takes_what_it_is_handed() {
     model(|| {
@@ -253,7 +253,7 @@ fn a_moved_waiter_that_times_out_beside_a_fair_unlock_takes_what_it_is_handed() 
 }
 
 #[test]
-fn two_notified_waiters_beside_one_that_barges_get_the_lock() {
+fn two_notified_waiters_beside_a_barging_thread_get_the_lock() {
     model(|| {
         let stock = Stock::new();
         let takers = [(); 2].map(|()| spawn(&stock, Stock::take));

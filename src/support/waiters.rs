@@ -4,7 +4,7 @@
 //! thread that has to wait calls [`wait`], which puts a [`Waiter`] on its stack; the thread pushes it under
 //! the lock. Another thread takes the waiter out under the lock, and *settles* it afterwards: the waiter's
 //! thread goes on then. So the queue never allocates, a removal from the middle takes constant time, and
-//! nobody is woken under the user's lock.
+//! no thread is woken under the user's lock.
 //!
 //! Each waiter carries a *message*, by which the two threads tell each other what they have to: what the
 //! waiter wants, and what it gets.

@@ -1,17 +1,16 @@
 //! Futures that wait on an address, beside the threads that park on it.
 //!
-//! A table of wakers keyed by address, shared by the whole program. It is the same bargain as
-//! parking: whoever wakes needs only the address, so the last user of a word may wake its
-//! futures after the word's memory is gone.
+//! A table of wakers by address, shared by the whole program. As with parking, a wake-up needs the address alone: the
+//! last user of a word may wake its futures when the word's memory is gone.
 //!
-//! Each bucket's lock protects its list. `validate` runs under it, so that a waker is either in
-//! the list before the other side looks, or the validation sees why it need not be.
+//! Each bucket's lock protects its list. `validate` runs under it. So either the waker is in the list before the
+//! wake-up takes the lock, or `validate` runs after it and sees what the waking thread did before.
 
 use crate::sys::{IS_MODEL, Mutex, catch, discard, global_array};
 use std::collections::BTreeMap;
 use std::task::Waker;
 
-/// A registered waker, to be given back to [`cancel_task`].
+/// A registered waker. Pass it to [`cancel_task`] to remove the waker.
 #[derive(Debug)]
 pub(crate) struct Ticket {
     address: usize,
@@ -21,7 +20,7 @@ pub(crate) struct Ticket {
 #[derive(Debug)]
 pub(crate) struct Bucket {
     next_id: u64,
-    /// By address, then by registration.
+    /// By address, then in the order of registration.
     waiting: BTreeMap<(usize, u64), Waker>,
 }
 
@@ -31,16 +30,16 @@ impl Bucket {
     }
 }
 
-/// One in a model: an address is another one in each execution, and must not pick the lock.
+/// One in a model: addresses differ between executions, and must not choose the lock.
 const BUCKETS: usize = if IS_MODEL { 1 } else { 8 };
 global_array!(pub(crate) table: [Mutex<Bucket>; BUCKETS] = Mutex::new(Bucket::new()));
 
 fn bucket(address: usize) -> &'static Mutex<Bucket> {
-    // Words sit on lines of their own more often than not: mix the bits above the line's.
+    // Most words have a cache line of their own: use the bits above those within a line.
     &table()[(address >> 6 ^ address >> 12) & (BUCKETS - 1)]
 }
 
-/// Registers `waker` for the next wake-up of `address`, if `validate` says that it must wait.
+/// Registers `waker` for the next wake-up of `address` if `validate` returns `true`.
 pub(crate) fn park_task(
     address: usize,
     validate: impl FnOnce() -> bool,
@@ -57,17 +56,17 @@ pub(crate) fn park_task(
     Some(Ticket { address, id })
 }
 
-/// Takes a registration back. A ticket whose waker has been woken is simply spent.
+/// Removes a registered waker, unless it has been woken already.
 pub(crate) fn cancel_task(ticket: Ticket) {
     let waker = bucket(ticket.address).lock().waiting.remove(&(ticket.address, ticket.id));
-    // A waker's drop is its runtime's code: outside the lock.
+    // The drop of a waker is user code, so it runs without the lock.
     drop(waker);
 }
 
-/// Wakes every future registered for `address`, outside the lock.
+/// Wakes every future that is registered for `address`, without the lock.
 ///
-/// A waker that panics keeps no other asleep, and its panic goes no further than the panic hook:
-/// the thread that counts down is not the one to blame, and may be unwinding itself.
+/// If a waker panics, the others are woken all the same, and the panic ends with the panic hook: the calling thread
+/// isn't to blame, and may be unwinding itself.
 pub(crate) fn wake_tasks(address: usize) {
     let woken: Vec<Waker> = {
         let mut bucket = bucket(address).lock();

@@ -136,7 +136,7 @@ impl<T> Waiter<T> {
     pub(super) unsafe fn links<R>(this: *const Self, access: impl FnOnce(&mut Links<T>) -> R) -> R {
         // SAFETY: by the contract.
         let waiter = unsafe { &*this };
-        // SAFETY: by the contract nobody else accesses the links meanwhile, and neither does `access`.
+        // SAFETY: by the contract no other thread accesses the links meanwhile, and neither does `access`.
         waiter.links.with_mut(|links| access(unsafe { &mut *links }))
     }
 }
