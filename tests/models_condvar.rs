@@ -10,7 +10,7 @@
 mod common;
 
 use common::spawn;
-use phalanx::{Condvar, Model, Mutex, model};
+use phalanx::{Condvar, Model, Mutex, model, thread};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -65,6 +65,30 @@ fn a_condvar_s_notify_one_twice_wakes_two() {
         }
         for taker in takers {
             taker.join().unwrap();
+        }
+    });
+}
+
+/// Two threads wait for any notification. The condition variable counts those it notifies.
+#[test]
+fn a_condvar_s_notify_one_notifies_one_and_notify_all_the_others() {
+    model(|| {
+        let stock = Arc::new(Stock::default());
+        let waiters = [(); 2].map(|()| {
+            spawn(&stock, |stock| {
+                let mut waiting = stock.count.lock();
+                *waiting += 1;
+                stock.came.wait(&mut waiting);
+            })
+        });
+        while *stock.count.lock() < 2 {
+            thread::yield_now();
+        }
+        assert!(stock.came.notify_one());
+        assert_eq!(stock.came.notify_all(), 1);
+        assert!(!stock.came.notify_one());
+        for waiter in waiters {
+            waiter.join().unwrap();
         }
     });
 }
