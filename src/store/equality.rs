@@ -1,6 +1,6 @@
 //! Two stores compared: as they are at one moment, so all shards of both are locked for reading.
 //!
-//! The older store is locked first (invariant S3 in `mod.rs`); the ids of its locks are smaller. So two threads that
+//! The older store is locked first (invariant S3 in `mod.rs`), by its serial number. So two threads that
 //! compare the same stores in opposite orders, with writers waiting in between, don't deadlock.
 
 use super::map::Store;
