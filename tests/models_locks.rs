@@ -3,7 +3,8 @@
 //! That they are as strict as the real locks is checked in `src/*/models`, by the same text for
 //! both; here, that they are no stricter, and that no way a lock can take is left unexplored.
 
-use phalanx::{Mutex, RwMutex, model, thread};
+use phalanx::cell::UnsafeCell;
+use phalanx::{Mutex, RwMutex, RwMutexUpgradableReadGuard, model, thread};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex as StdMutex};
 use std::time::Duration;
@@ -75,6 +76,41 @@ fn try_lock_fails_and_succeeds_beside_a_section() {
         let locked = lock.try_lock().is_some();
         other.join().unwrap();
         locked
+    });
+}
+
+struct Plain(UnsafeCell<u32>);
+// SAFETY: the lock under test has to order all accesses; a model fails if it doesn't.
+unsafe impl Sync for Plain {}
+
+#[test]
+fn an_upgradable_read_happens_before_the_next_write() {
+    explores(&[0, 1], || {
+        let shared = Arc::new((RwMutex::new(()), Plain(UnsafeCell::new(0))));
+        let theirs = shared.clone();
+        let reader = thread::spawn(move || {
+            let _held = theirs.0.upgradable_read();
+            // SAFETY: see `Sync`.
+            theirs.1.0.with(|value| unsafe { *value })
+        });
+        let held = shared.0.write();
+        // SAFETY: see `Sync`.
+        shared.1.0.with_mut(|value| unsafe { *value += 1 });
+        drop(held);
+        reader.join().unwrap()
+    });
+}
+
+#[test]
+fn an_upgrade_that_times_out_keeps_other_upgradable_readers_out() {
+    explores(&[()], || {
+        let lock = RwMutex::new(());
+        let (first, seen) = (lock.read(), lock.upgradable_read());
+        let upgrade = RwMutexUpgradableReadGuard::try_upgrade_for(seen, Duration::from_millis(1));
+        let seen = upgrade.expect_err("a reader is inside");
+        assert!(lock.try_upgradable_read().is_none() && lock.try_write().is_none());
+        drop((first, seen));
+        assert!(lock.try_upgradable_read().is_some());
     });
 }
 
