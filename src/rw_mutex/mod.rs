@@ -138,7 +138,7 @@ pub(crate) use external::ExternalBias;
 ///
 /// # Timeouts
 /// A wait with a timeout or a deadline fails not before its time is over, and a lock that is free is taken
-/// also when it is. A duration too long to be a point in time, such as [`Duration::MAX`], is no limit. A
+/// also when it is. A duration too long to be a point in time, such as [`Duration::MAX`](std::time::Duration::MAX), is no limit. A
 /// writer that gives up lets in whom it has kept out; an upgrade that gives up is an upgradable read again.
 ///
 /// # Panics and misuse
