@@ -288,6 +288,7 @@ impl Word {
         let before = self.0.fetch_and(!(GRANTED | WOKEN | STARVING), Ordering::Acquire);
         if before & (GRANTED | STARVING) == STARVING {
             // A second thread may starve too, after a spurious wake-up (M4).
+            // WEAKEN: wake-one survives, because it would take a third thread that starves.
             unpark_threads(self.starving());
         }
         before & GRANTED != 0
@@ -374,6 +375,7 @@ impl Word {
             }
         });
         if granted {
+            // WEAKEN: wake-one survives, because it would take a second thread that starves beside a woken one.
             unpark_threads(starving);
         }
     }
