@@ -224,6 +224,9 @@ fn drained(word: u64, busy: u64) -> bool {
 }
 
 #[cfg(test)]
+mod models;
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::sys::{Arc, thread};
