@@ -169,7 +169,9 @@ impl Approach {
             self.is_long = true;
         }
         if word & self.kind.bars() != 0 {
-            return if is_over { Advice::Sleep } else { Advice::Wait };
+            // Where the writer sleeps itself it is better to sleep too, and leave the core to those inside.
+            let sleeps = is_over || word & DRAINING != 0;
+            return if sleeps { Advice::Sleep } else { Advice::Wait };
         }
         let reads = self.kind == Kind::Reader;
         let biased = word & BIAS != 0;
@@ -279,6 +281,12 @@ mod tests {
             let mut approach = Approach::new(Kind::Reader, true, Some(FRESH));
             assert_eq!(approach.advise(Sight { word, is_new: false, is_over: true }), advice);
         }
+    }
+
+    #[test]
+    fn a_waiter_sleeps_at_once_behind_a_writer_that_sleeps() {
+        let words = [WRITER, WRITER | DRAINING];
+        assert_eq!(approach(Kind::Reader, Some(FRESH), words), [Advice::GiveWay, Advice::Sleep]);
     }
 
     #[test]

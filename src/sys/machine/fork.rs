@@ -105,7 +105,15 @@ mod system {
     //! A count of forks, kept by `pthread_atfork(3)`: reading it costs a load, where `getpid(2)` is a
     //! system call. A child made by a bare `clone(2)` or `vfork(2)` goes unnoticed.
 
+    use std::ffi::c_int;
     use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+    type Handler = Option<extern "C" fn()>;
+
+    // As in the crate `libc`, which only the feature `membarrier` needs; std links the C library anyway.
+    unsafe extern "C" {
+        fn pthread_atfork(prepare: Handler, parent: Handler, child: Handler) -> c_int;
+    }
 
     static FORKS: AtomicU64 = AtomicU64::new(0);
     static PREPARED: AtomicBool = AtomicBool::new(false);
@@ -127,7 +135,7 @@ mod system {
         // which does no harm.
         if !PREPARED.load(Ordering::Relaxed) {
             // SAFETY: the handler is a function of the program, and calls nothing.
-            let failed = unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
+            let failed = unsafe { pthread_atfork(None, None, Some(in_child)) };
             // ORDERING: Relaxed: as above.
             PREPARED.store(failed == 0, Ordering::Relaxed);
         }
