@@ -105,21 +105,21 @@ pub(crate) use external::ExternalBias;
 /// # How reads scale
 /// A lock that only one reader uses at a time is one word, as everywhere. Once a reader has had to
 /// wait for another, and no writer came for half a microsecond, the lock is *biased*: a reader
-/// marks a slot of its own thread and touches no line that another reader writes. A write takes the
-/// bias off, looks at the slots of all threads that read so, and puts it back if enough is read
+/// marks a slot of its own thread and touches no line that another reader writes. A write revokes the
+/// bias, scans the slots of all threads that read so, and restores it if enough is read
 /// between two writes. So a write to a biased lock costs about half a microsecond more than
 /// one to an unbiased lock, plus a few nanoseconds for each thread of the program that reads by
 /// slots, and it is paid only where the reads are worth it. (BRAVO, arXiv:1810.01553; folly's
 /// `SharedMutex`.)
 ///
-/// Most of what such a read costs is a memory fence. On Linux, a lock that a thread has read 16,000 times in a
-/// row without a write in between goes without: its next writer (also one that only tries) makes everybody's
-/// fence by `membarrier(2)`, which takes it 10 to 30 µs and interrupts the process's running threads for a
-/// moment; after that, reads have their own fences again, for as long. The kernel is asked for such fences
-/// once in the life of the process, by the first thread that reads by slots, before it enters; where other
-/// threads run that call takes some 10 ms. A sandbox that is to refuse the call must do so from then on: if it
-/// is granted first and refused later, readers can't be seen any more, and the process is aborted with a
-/// message.
+/// Most of what such a read costs is a memory fence. On Linux, with the feature `membarrier` (on by default), a lock
+/// that nobody has written for some ten milliseconds does without: its next writer (also a try) makes everybody's
+/// fence by `membarrier(2)`, which takes it 10 to 30 µs and interrupts the process's running threads for a moment.
+/// After that, reads have their own fences until the lock has been quiet for as long again. A lock that is
+/// written regularly never pays for it. The kernel is asked for such fences once in the life of the process, when a
+/// lock is first found quiet, by a reader that isn't inside; where other threads run that call takes some 10 ms. It is
+/// not asked where a fence costs next to nothing. If it grants them first and refuses them later, as in a sandbox that
+/// was set up since, the next writer of such a lock takes up to 100 ms, and all reads have their fences from then on.
 ///
 /// Memory: 24 bytes beside the value; 128 bytes for each thread that has read a biased lock, in a
 /// static table for 256 of them. Threads beyond that, reads of more than 6 biased locks nested in one
@@ -137,8 +137,8 @@ pub(crate) use external::ExternalBias;
 /// sleeping reader, or if there is none to a sleeping writer.
 ///
 /// # Timeouts
-/// A wait with a timeout or a deadline fails not before its time is over, and a lock that is free is taken
-/// also when it is. A duration too long to be a point in time, such as [`Duration::MAX`](std::time::Duration::MAX), is no limit. A
+/// A timed wait never fails early, and always takes a free lock. A duration too long to be a point in time, such as
+/// [`Duration::MAX`](std::time::Duration::MAX), is no limit. A
 /// writer that gives up lets in whom it has kept out; an upgrade that gives up is an upgradable read again.
 ///
 /// # Panics and misuse

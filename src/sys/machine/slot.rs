@@ -77,32 +77,52 @@ pub(super) mod litmus {
     /// How long each litmus test runs.
     const TIME: Duration = Duration::from_secs(1);
 
+    /// What the scanning thread writes, in one line: the marking thread has it in its cache, with the flag as it
+    /// was, when a round starts.
+    #[repr(align(128))]
+    struct Scanning {
+        started: AtomicU64,
+        flag: AtomicU64,
+    }
+
+    /// What the marking thread writes but for the mark.
+    #[repr(align(128))]
+    struct Marking {
+        ended: AtomicU64,
+        saw: AtomicU64,
+    }
+
+    #[repr(align(128))]
+    struct Line(Slot);
+
+    fn wait_for(round: u64, it: &AtomicU64) -> u64 {
+        for check in 1_u32.. {
+            let now = it.load(Ordering::Acquire);
+            if now >= round {
+                return now;
+            }
+            if check.is_multiple_of(1 << 12) { thread::yield_now() } else { spin_loop() }
+        }
+        unreachable!("a round ends before 2^32 checks")
+    }
+
     /// For a second, one thread marks a slot and loads a flag, another sets the flag, fences and loads the slot.
     /// Returns how often neither saw the other.
     pub(in super::super) fn overlooked(mark: fn(&Slot), fence: fn(&Slot)) -> usize {
-        let (slot, flag) = (Slot::new(), AtomicU64::new(0));
-        // Each round has a number; who is late waits awake for the other.
-        let (started, ended) = (AtomicU64::new(0), AtomicU64::new(0));
-        let saw_flag = AtomicU64::new(0);
-        let until = |round: u64, it: &AtomicU64| {
-            let mut checks = 0_u32;
-            while it.load(Ordering::Acquire) < round {
-                checks += 1;
-                if checks.is_multiple_of(1 << 12) { thread::yield_now() } else { spin_loop() }
-            }
-        };
+        const OVER: u64 = u64::MAX;
+        let Line(slot) = &Line(Slot::new());
+        let scanning = &Scanning { started: AtomicU64::new(0), flag: AtomicU64::new(0) };
+        let marking = &Marking { ended: AtomicU64::new(0), saw: AtomicU64::new(0) };
         thread::scope(|scope| {
             scope.spawn(|| {
                 for round in 1.. {
-                    until(round, &started);
-                    if started.load(Ordering::Acquire) == u64::MAX {
+                    if wait_for(round, &scanning.started) == OVER {
                         return;
                     }
-                    (0..round % 16).for_each(|_| spin_loop());
-                    mark(&slot);
-                    let saw = flag.load(Ordering::Relaxed);
-                    saw_flag.store(saw, Ordering::Relaxed);
-                    ended.store(round, Ordering::Release);
+                    mark(slot);
+                    let saw = scanning.flag.load(Ordering::Relaxed);
+                    marking.saw.store(saw, Ordering::Relaxed);
+                    marking.ended.store(round, Ordering::Release);
                 }
             });
             let (mut overlooked, start) = (0, Instant::now());
@@ -110,17 +130,19 @@ pub(super) mod litmus {
                 if start.elapsed() > TIME {
                     break;
                 }
-                started.store(round, Ordering::Release);
-                (0..round / 16 % 16).for_each(|_| spin_loop());
-                flag.store(1, Ordering::Relaxed);
-                fence(&slot);
-                let saw = slot.load(Ordering::Relaxed);
-                until(round, &ended);
-                overlooked += usize::from(saw == 0 && saw_flag.load(Ordering::Relaxed) == 0);
                 slot.clear(Ordering::Relaxed);
-                flag.store(0, Ordering::Relaxed);
+                scanning.flag.store(0, Ordering::Relaxed);
+                scanning.started.store(round, Ordering::Release);
+                for _ in 0..round % 64 {
+                    std::hint::black_box(round);
+                }
+                scanning.flag.store(1, Ordering::Relaxed);
+                fence(slot);
+                let saw = slot.load(Ordering::Relaxed);
+                wait_for(round, &marking.ended);
+                overlooked += usize::from(saw == 0 && marking.saw.load(Ordering::Relaxed) == 0);
             }
-            started.store(u64::MAX, Ordering::Release);
+            scanning.started.store(OVER, Ordering::Release);
             overlooked
         })
     }
