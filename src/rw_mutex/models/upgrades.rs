@@ -121,9 +121,10 @@ fn downgrades<L: Subject>(start: fn() -> Arc<Guarded<L>>, other: fn(&Guarded<L>)
         let other = spawn(&shared, other);
         shared.lock.write();
         shared.value.add(1);
+        let written = shared.value.get();
         let pass = shared.lock.downgrade();
-        let seen = shared.value.get();
-        assert_eq!(shared.value.get(), seen, "a writer came in");
+        assert_eq!(shared.value.get(), written, "a writer came in between");
+        assert_eq!(shared.value.get(), written, "a writer came in");
         shared.lock.unlock_shared(pass);
         other.join();
         shared.is(1 + adds);
