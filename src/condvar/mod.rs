@@ -14,7 +14,7 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::time::{Duration, Instant};
 use std::{fmt, mem, ptr};
 
-/// A condition variable: blocks threads until another thread says that what a mutex protects has changed.
+/// A condition variable: blocks a thread until another thread notifies it that what a mutex protects has changed.
 ///
 /// # When to use it
 /// Where threads wait for a condition of their own on shared data. To wait until tasks are done, use a
@@ -25,15 +25,17 @@ use std::{fmt, mem, ptr};
 /// use phalanx::{Condvar, Mutex, WaitGroup};
 /// use std::sync::Arc;
 ///
-/// let gate = Arc::new((Mutex::new(false), Condvar::new()));
+/// let pair = Arc::new((Mutex::new(false), Condvar::new()));
 /// let group = WaitGroup::new();
-/// let theirs = gate.clone();
+/// let theirs = pair.clone();
 /// group.go(move || {
-///     *theirs.0.lock() = true;
-///     theirs.1.notify_one();
+///     let (lock, condvar) = &*theirs;
+///     *lock.lock() = true;
+///     condvar.notify_one();
 /// });
-/// let mut open = gate.0.lock();
-/// gate.1.wait_while(&mut open, |open| !*open);
+/// let (lock, condvar) = &*pair;
+/// let mut open = lock.lock();
+/// condvar.wait_while(&mut open, |open| !*open);
 /// assert!(*open);
 /// drop(open);
 /// group.wait();
@@ -44,12 +46,12 @@ use std::{fmt, mem, ptr};
 ///
 /// # Mutexes
 /// A wait takes the guard of any [`lock_api::Mutex`]: phalanx's [`Mutex`](crate::Mutex), parking_lot's, or one
-/// of your own. Different waits may use different mutexes, also at the same time. [`lock_api::Condvar`] in
-/// contrast names one kind of mutex in its type.
+/// of your own. Different waits may use different mutexes, even at the same time;
+/// the type of a [`lock_api::Condvar`] names one kind of mutex.
 ///
 /// # Spurious wake-ups
-/// There are none in this version. The condition may still be `false` again when a wait returns, because
-/// another thread was faster: check it again, or use [`wait_while`](Condvar::wait_while).
+/// There are none in this version. Even so, another thread may have changed the condition back before a wait
+/// returns: check it again, or use [`wait_while`](Condvar::wait_while).
 ///
 /// # Fairness
 /// [`notify_one`](Condvar::notify_one) notifies the thread that has waited the longest. That thread then
@@ -57,14 +59,14 @@ use std::{fmt, mem, ptr};
 ///
 /// A thread that waits with phalanx's [`Mutex`](crate::Mutex) isn't woken by the notification. It is moved
 /// into the mutex's queue, and woken by an unlock. So after [`notify_all`](Condvar::notify_all) the threads
-/// wake one after another, as each of them can get the mutex.
+/// wake one after another, each when it can get the mutex.
 ///
 /// # Memory ordering
-/// A notification orders nothing. What the waiter sees is ordered by the mutex.
+/// A notification orders nothing by itself. The mutex orders what the waiter sees.
 ///
 /// # Aborts
 /// A wait aborts the process if the mutex's unlock or lock panics: the caller's guard would belong to a mutex
-/// that isn't locked. Those of phalanx and parking_lot don't panic.
+/// that isn't locked. phalanx's and parking_lot's mutexes don't panic there.
 pub struct Condvar(RawCondvar);
 
 // A panic in user code, a condition or a mutex, leaves the queue intact.
@@ -77,8 +79,8 @@ impl RefUnwindSafe for Condvar {}
 pub struct WaitTimeoutResult(bool);
 
 impl WaitTimeoutResult {
-    /// Returns `true` if the time ran out before the thread was notified. For the `wait_while` methods:
-    /// before the condition was `false`.
+    /// Returns `true` if the time ran out before the thread was notified. For the `wait_while` methods, if it
+    /// ran out and the condition was still `true`.
     #[must_use]
     pub fn timed_out(self) -> bool {
         self.0
@@ -148,7 +150,7 @@ impl Condvar {
     /// notification.
     ///
     /// # Panics
-    /// If `condition` panics. The mutex is locked then, and the guard's.
+    /// If `condition` panics. The guard then still holds the locked mutex.
     #[track_caller]
     pub fn wait_while<R: RawMutex, T: ?Sized>(
         &self,
