@@ -4,11 +4,11 @@
 use crate::support::{thread_index, wakers};
 use crate::sys::{Settings, explore};
 
-/// Runs `f` under the model checker in a model build, and once, natively, in any other.
+/// Runs `f` once in a normal build, and under the model checker in a model build.
 ///
-/// In a native build `f` runs once, so a test written with `model` is an ordinary test. Build with
-/// `--cfg phalanx_loom` and the feature `loom` to explore every interleaving within a bound instead.
-/// [`Model`] tells what that proves, and what it doesn't.
+/// In a normal build `f` runs on real threads, so a test written with `model` is an ordinary test. A model build,
+/// with `--cfg phalanx_loom` and the feature `loom`, explores every interleaving within a bound instead.
+/// [`Model`] says what that proves, and what it doesn't.
 ///
 /// # Examples
 /// ```
@@ -28,7 +28,7 @@ use crate::sys::{Settings, explore};
 /// ```
 ///
 /// In a model build `f` must do the same each time, given the same schedule: no clock, no random numbers, no
-/// real threads. All of its threads, atomics and cells come from [`thread`](crate::thread),
+/// std threads. All of its threads, atomics and cells come from [`thread`](crate::thread),
 /// [`atomic`](crate::atomic), [`cell`](crate::cell) or phalanx's types.
 ///
 /// # Panics
@@ -69,17 +69,16 @@ impl Model {
         self
     }
 
-    /// Lets no deadline pass: a timed wait sleeps until it is woken, so a wake-up that it misses shows as a
-    /// deadlock.
+    /// Lets no deadline pass: a timed wait sleeps until it is woken, so a lost wake-up shows as a deadlock.
     pub fn without_deadlines(mut self) -> Self {
         self.0.no_deadlines = true;
         self
     }
 
-    /// Runs `f`: once in a native build, in a model build once for every interleaving within the bound.
+    /// Runs `f`: once in a normal build, and in a model build once for every interleaving within the bound.
     ///
     /// # Panics
-    /// As [`model`], and in a model build if it is called inside a model.
+    /// As [`model`]. In a model build, also if called inside a model.
     #[track_caller]
     pub fn check(&self, f: impl Fn() + Send + Sync + 'static) {
         explore(self.0, prepare, f);
