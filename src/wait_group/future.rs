@@ -11,7 +11,7 @@ use std::task::{Context, Poll};
 /// Waits for a [`WaitGroup`]'s count to be zero: the future behind `(&group).await`.
 ///
 /// It needs no particular runtime. Dropping it ends the wait; forgetting it leaks its waker. If its waker panics,
-/// the panic hook is called, and the other waiters are woken all the same.
+/// the panic hook runs, and the other waiters are still woken.
 ///
 /// # Panics
 /// A poll resumes a panic as [`WaitGroup::wait`] does.

@@ -17,8 +17,8 @@ use std::time::{Duration, Instant};
 /// Counts tasks, and blocks threads and futures until none is left.
 ///
 /// Count each task before it starts, by [`guard`](WaitGroup::guard), [`go`](WaitGroup::go) or
-/// [`add`](WaitGroup::add). It is counted off when it ends. [`wait`](WaitGroup::wait) blocks until the count is
-/// zero, and the group can be used again afterwards.
+/// [`add`](WaitGroup::add). Its end decrements the count; after `add`, by [`done`](WaitGroup::done).
+/// [`wait`](WaitGroup::wait) blocks until the count is zero, and the group can be used again afterwards.
 ///
 /// # When to use it
 /// | | |
@@ -39,19 +39,19 @@ use std::time::{Duration, Instant};
 /// assert_eq!(group.count(), 0);
 /// ```
 ///
-/// **A task that panics doesn't reach its `done`.** Move a [`WaitGuard`] into it, which counts off in any case.
+/// **A task that panics doesn't reach its `done`.** Move a [`WaitGuard`] into it, which decrements in any case.
 ///
 /// # Sharing
-/// Share the group by reference or in an `Arc`. It isn't `Clone`, unlike crossbeam's type of this name, whose
-/// clones count.
+/// Share the group by reference or in an `Arc`. It isn't `Clone`; crossbeam's type of this name is,
+/// and counts its clones.
 ///
 /// # Fairness
-/// All waiters are woken together. A waiter that runs only when the group counts again waits for those tasks too.
-/// So start the next wave of tasks after `wait` has returned, as in Go.
+/// All waiters are woken together. A waiter that runs late, when tasks have been added again, waits for those too.
+/// So start the next tasks after every `wait` has returned, as in Go.
 ///
 /// # Panics
-/// A panic in a thread started by [`go`](WaitGroup::go) is kept, and resumed by a wait. Counting below zero, or
-/// above 536,870,911 guards or `add`s, panics and leaves the group as it was.
+/// A panic in a thread started by [`go`](WaitGroup::go) is kept, and resumed by a wait. A count below zero, or
+/// of more than 536,870,911 guards or `add`s, panics and leaves the group as it was.
 ///
 /// # Memory ordering
 /// Everything before a `done`, or before a guard's drop, happens before the return of a wait that has waited for
@@ -71,7 +71,7 @@ impl UnwindSafe for WaitGroup {}
 impl RefUnwindSafe for WaitGroup {}
 
 impl WaitGroup {
-    /// Returns a group that counts nothing.
+    /// Creates a group with a count of zero.
     #[must_use]
     #[track_caller]
     pub fn new() -> Self {
@@ -82,6 +82,19 @@ impl WaitGroup {
     ///
     /// Call it before the tasks start, not in them: a wait may come first otherwise.
     ///
+    /// # Examples
+    /// ```
+    /// use phalanx::{WaitGroup, thread};
+    ///
+    /// let group = WaitGroup::new();
+    /// group.add(2);
+    /// thread::scope(|s| {
+    ///     s.spawn(|| group.done());
+    ///     s.spawn(|| group.done());
+    ///     group.wait();
+    /// });
+    /// ```
+    ///
     /// # Panics
     /// If more than 536,870,911 `add`s had no `done` yet, including those of other threads that are about to panic
     /// for this reason. The group stays as it was.
@@ -91,16 +104,24 @@ impl WaitGroup {
         self.shared().add(n);
     }
 
-    /// Counts off one task that [`add`](WaitGroup::add) has counted.
+    /// Decrements the count, for one task that [`add`](WaitGroup::add) has counted.
     ///
     /// Everything before it happens before the return of a wait that has waited for it. A task that may panic
     /// should hold a [`guard`](WaitGroup::guard) instead.
     ///
+    /// # Examples
+    /// ```
+    /// let group = phalanx::WaitGroup::new();
+    /// group.add(1);
+    /// group.done();
+    /// assert_eq!(group.count(), 0);
+    /// ```
+    ///
     /// # Panics
     /// If each `add` has had its `done`, however many guards there are. The group stays as it was.
     ///
-    /// The count is decreased before it is checked, and put back before the panic. Meanwhile other threads see one
-    /// `add` too few. A wait may return too early then, and another `done` may panic too, without counting off.
+    /// The count is decremented before it is checked, and put back before the panic. Meanwhile other threads see a
+    /// count one too low. A wait may return too early then, and another `done` may panic too, without an effect.
     #[inline]
     #[track_caller]
     pub fn done(&self) {
@@ -120,11 +141,11 @@ impl WaitGroup {
 
     /// Starts a thread that counts as one task.
     ///
-    /// A panic of `f` is kept, and resumed by the next [`wait`](WaitGroup::wait) that finds the group done. Of
-    /// several panics the first is kept. If the group is used again while waiters are still returning, one of
+    /// A panic of `f` is kept, and resumed by the next [`wait`](WaitGroup::wait) that finds a count of zero.
+    /// Of several panics the first is kept. If the group is used again while waiters are still returning, one of
     /// those may be the wait that resumes it. A panic that no wait resumes is dropped with the group.
     ///
-    /// The thread counts off before its thread-locals are destroyed.
+    /// The thread decrements the count before its thread-locals are destroyed.
     ///
     /// # Panics
     /// If the system can't start a thread, or as [`guard`](WaitGroup::guard). The group stays as it was.
@@ -162,6 +183,18 @@ impl WaitGroup {
     ///
     /// # Panics
     /// As [`wait`](WaitGroup::wait).
+    ///
+    /// # Examples
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let group = phalanx::WaitGroup::new();
+    /// let guard = group.guard();
+    /// let error = group.wait_timeout(Duration::from_millis(1)).unwrap_err();
+    /// assert_eq!(error.remaining, 1);
+    /// drop(guard);
+    /// assert!(group.wait_timeout(Duration::from_millis(1)).is_ok());
+    /// ```
     #[track_caller]
     pub fn wait_timeout(&self, timeout: Duration) -> Result<(), WaitTimeout> {
         self.wait_until(deadline::after(timeout))

@@ -9,8 +9,8 @@ use std::ptr::NonNull;
 
 /// Counts one task of a [`WaitGroup`](crate::WaitGroup) until it is dropped.
 ///
-/// Returned by [`WaitGroup::guard`](crate::WaitGroup::guard). Move it into the task that it stands for: it counts
-/// off when it is dropped, also by a panic. A clone counts one more.
+/// Returned by [`WaitGroup::guard`](crate::WaitGroup::guard). Move it into the task that it stands for: its
+/// drop decrements the count, also in a panic. A clone counts one more.
 ///
 /// # Examples
 /// ```
