@@ -1,4 +1,4 @@
-//! A counter that many threads add to at once, each on a cache line of its own.
+//! A sharded counter: many threads add at once, each on a cache line of its own.
 //!
 //! An `AtomicI64` is exact at every moment, and each addition takes its cache line from the thread that added last:
 //! 5 to 10 ns for each further thread. A [`SafeCounter`] gives each thread a cell of its own once several threads
@@ -40,7 +40,7 @@ use crate::sys::atomic::{AtomicU64, Ordering};
 use crate::sys::const_fn;
 use parts::Parts;
 
-/// Counts up and down from many threads at once.
+/// A sharded (striped) counter: counts up and down from many threads at once.
 ///
 /// Use it for counts that are added to often and read now and then: requests, bytes, cache hits. Each thread adds to
 /// a cell of its own, so that additions don't wait for one another's cache line; a read sums up the cells.
@@ -59,49 +59,50 @@ use parts::Parts;
 /// assert_eq!(count.get(), 2000);
 /// ```
 ///
-/// **A read beside additions is exact only once they are done**: see [what a read
+/// **A read that is concurrent with additions may be inexact**: see [what a read
 /// means](SafeCounter#what-a-read-means).
 ///
 /// # When to use another type
 /// - A count that is read as often as it is added to, or that decides something (a ticket number, a limit): an
 ///   [`AtomicI64`](crate::atomic::AtomicI64), whose `fetch_add` returns the count.
 /// - Waiting until a count is zero: [`WaitGroup`](crate::WaitGroup).
-/// - In a signal handler that may interrupt an addition of its own thread, which may then lose the handler's; in a
-///   global allocator, since cells are allocated: an atomic.
+/// - An atomic in a signal handler, since an addition of the thread that it interrupts may overwrite the handler's;
+///   and in a global allocator, since cells are allocated.
 ///
 /// # What a read means
 /// [`get`](SafeCounter::get) and [`take`](SafeCounter::take) count every addition that happened before the call, and
-/// none that happens after it. Of the additions that run beside the call they count, for each thread, the first ones
-/// up to some point.
+/// none that happens after it. Of the additions that are concurrent with the call they count, for each thread, the
+/// first ones up to some point.
 ///
-/// - With additions only (or subtractions only), the result lies between the true count at the call and at the
+/// - With additions only (or subtractions only), the result lies between the true counts at the call and at the
 ///   return. It never goes back: a `get` that happens after another returns no less, unless a `take` came between.
-///   If all additions are of one, there is a moment during the call at which the result was the true count: reads
+///   If each addition adds one, there is a moment during the call at which the result was the true count: reads
 ///   are linearizable.
 /// - With both, the result may be a count that never was: an addition may be missed, and a later subtraction of
 ///   another thread counted. Once the threads that add happen before the call, it is exact.
 /// - A `take` is two steps, a `get` and a subtraction of its result. What is added in between stays for the next
 ///   `take`: no addition is lost, and none is returned twice.
-/// - Before, after and beside are meant as happens-before orders calls (a join, a lock, a channel). An addition is a
-///   plain store, which may be on its way for some nanoseconds after the call: of two threads that each add to one
-///   counter and then read the other's, both may miss what the other did. Where that matters, put a
-///   [`fence`](crate::atomic::fence)`(SeqCst)` between, or use an atomic.
+/// - Before, after and concurrent refer to happens-before (a join, a lock, a channel). An addition is a plain store,
+///   which others may see some nanoseconds after the call: if two threads each add to one counter and then read the
+///   other's, both may miss what the other did. Where that matters, put a [`fence`](crate::atomic::fence)`(SeqCst)`
+///   between, or use an atomic.
 ///
 /// # Memory ordering
 /// An addition happens before each `get` or `take` that counts it.
 ///
 /// # Overflow
-/// The count is kept modulo 2^64, as `i64`: past `i64::MAX` it goes on at `i64::MIN`, and comes back the same way. A
+/// The count is kept modulo 2^64, as `i64`: past `i64::MAX` it wraps to `i64::MIN`, and back the same way. A
 /// count that was out of range for a while is right again afterwards.
 ///
 /// # Memory
 /// A counter takes 48 bytes, and counts in one word of them while only one thread adds. After some 64 additions by
-/// other threads it allocates 1,152 bytes, cells for 8 threads; when a thread adds whose index among all threads that
-/// count is higher, 128 bytes for each of 8, 16, 32 more. A thread's cell is the next thread's after its end. A thread that comes while 1,024 others have indices gets none for good, and adds to a
+/// other threads it allocates 1,152 bytes, cells for 8 threads. Each thread that counts has an index among all such
+/// threads; one that adds with a higher index than there are cells has 8, 16, 32 more allocated, of 128 bytes each.
+/// Cells are reused by new threads. A thread that comes while 1,024 others have indices never gets one, and adds to a
 /// shared cell, which is correct and slower. A counter's memory is freed when it is dropped.
 ///
 /// # Clones and comparisons
-/// A clone starts at what [`get`](SafeCounter::get) returned, and counts for itself; to share a counter, clone an
+/// A clone starts at what [`get`](SafeCounter::get) returned, and counts on its own; to share a counter, clone an
 /// [`Arc`](std::sync::Arc) of it. Counters have no `==` and no order, as atomics have none: a count may change while
 /// it is compared. Compare what `get` returns.
 pub struct SafeCounter {
