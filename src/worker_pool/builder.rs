@@ -34,7 +34,7 @@ impl WorkerPool {
 impl WorkerPoolBuilder {
     /// Sets how many tasks may run at once, the caller's included.
     ///
-    /// The default is the number of cores that the process may use, which is asked for once.
+    /// The default is the number of cores that the process may use, as found on first use.
     ///
     /// # Panics
     /// If `workers` is 0.
@@ -69,8 +69,8 @@ impl WorkerPoolBuilder {
     /// call the pool after their own caller has no task left to start.)
     ///
     /// # Errors
-    /// If the system doesn't give them all. The error says how many it gave, and why no more. The threads that were
-    /// started have ended by then.
+    /// If the system can't start them all. The error says how many it started, and why no more. Those have ended by
+    /// then.
     pub fn build(self) -> io::Result<WorkerPool> {
         let pool = self.build_lazy();
         pool.start_all()?;

@@ -11,14 +11,17 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 /// A pool of `n` workers that runs batches of tasks, never more than `n` tasks at once.
 ///
 /// Tasks may borrow, results come back in the tasks' order, and nothing outlives the call. The calling thread is one of
-/// the `n`: it works beside up to `n - 1` threads of the pool, which are started when there is work for them and sleep
-/// when there is none.
+/// the `n`. Up to `n - 1` threads of the pool help it: these *helpers* are started when there is work for them, and
+/// sleep when there is none.
+///
+/// The pool has `n` *seats*: a thread holds one while it runs tasks. A [`run`](WorkerPool::run) of `len` tasks takes
+/// `min(n, len)` at once, a [`map`](WorkerPool::map) takes one and uses others while they are free.
 ///
 /// # When to use it
-/// - Tasks that wait for one another, or that each do much: [`run`](WorkerPool::run).
-/// - Many items and one function, however small: [`map`](WorkerPool::map). For a slice of very many items,
+/// - Tasks that wait for one another, or that each take long: [`run`](WorkerPool::run).
+/// - One function for many items, however little it does: [`map`](WorkerPool::map). For a slice of very many items,
 ///   [`map_slice`](WorkerPool::map_slice).
-/// - Threads with lives of their own: [`WaitGroup::go`](crate::WaitGroup::go), or std's threads.
+/// - Threads that outlive the call: [`WaitGroup::go`](crate::WaitGroup::go), or std's threads.
 ///
 /// Unlike rayon's pool, a caller that waits never runs another call's tasks: it works on its own batch and then sleeps
 /// until the last helper has left it.
@@ -36,47 +39,46 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 /// ```
 ///
 /// # Tasks that wait for each other
-/// Only tasks of one `run` may wait for one another, and no more than `n` at a time. Tasks of different calls may wait
-/// for ever, and so may calls of `map`'s function. A task must not wait for a thread that it has started and that calls
-/// the pool, for that thread has no seat. Nor must tasks of two pools call each other's pool in a circle.
+/// Only tasks of one `run` may wait for one another, and no more than `n` at a time. Tasks of different calls that do
+/// may hang, and so may calls of `map`'s function. A task must not wait for a thread that it has started and that calls
+/// the pool: that thread may get no seat. Nor must tasks of two pools call each other's pool in a circle.
 ///
 /// # Seats
-/// A pool of `n` has `n` seats, and a thread runs its tasks only in one of them. So no more than `n` tasks run at any
-/// moment. (A task that has called its own pool is not counted beside the tasks of that call.)
+/// A thread runs a pool's tasks only while it holds one of the `n` seats. So no more than `n` tasks run at any moment.
+/// (A task that has called its own pool is not counted beside the tasks of that call.)
 ///
-/// - [`run`](WorkerPool::run) of `len` tasks takes `min(n, len)` seats in one step. It waits, and holds none, until so
-///   many are free at once, and keeps them until its last task has started. So other callers don't change what its
-///   tasks can expect of one another.
+/// - A [`run`](WorkerPool::run) of `len` tasks waits, without a seat, until `min(n, len)` are free at once. It takes
+///   them in one step and keeps them until its last task has started. So however busy the pool is, that many of its
+///   tasks can run together.
 /// - The price: a short call that comes later waits for nearly the whole of a long `run`. Beside a `run` of 1,000 tasks
 ///   of 100 µs on a pool of 2 or 4, which takes 50 ms, a call of two empty tasks took 47 ms in the median. And while a
-///   `run` waits for its seats, those that are free stay empty. If others must not wait so long and the tasks don't
-///   wait for one another, call `map`; if they do, give the long `run` a pool of its own.
-/// - [`map`](WorkerPool::map) takes one seat, and is helped in those that are free. If a call waits that could begin
-///   with the seats of `map`s, these yield their seats between two claims: helpers at once, a caller after a
-///   millisecond, and it gets another in its turn.
+///   `run` waits for its seats, those that are free stay empty. If others must not wait so long, call `map`, or, for
+///   tasks that wait for one another, give the long `run` a pool of its own.
+/// - A [`map`](WorkerPool::map) takes one seat for its calling thread, and helpers take those that are free. It gives
+///   its seats to a waiting call that can begin with them: helper threads between two claims of items, the calling
+///   thread once it has run for 1 ms; it then queues again.
 /// - Calls that wait begin in the order of their arrival; none passes another.
-/// - A nested call, made by a task on its own pool, waits for no seat: it goes on in the task's. A nested `run` is
-///   helped in the seats that are free, before the calls that wait and after older nested `run`s. So its tasks can
-///   count on the task's own seat and on those that no other call holds. If `n` tasks each nest a `run` of two tasks
-///   that meet, there is no seat for any second task, and they wait for ever. Nest such a `run` on another pool.
+/// - A nested call, made by a task on its own pool, doesn't wait for a seat: it uses the task's. Helpers of a nested `run`
+///   take the seats that are free, before calls that wait and after older nested `run`s. So its tasks can count on the
+///   task's own seat and on those that no other call holds. If `n` tasks each nest a `run` of two tasks that
+///   meet, no second task gets a seat, and they wait for ever. Nest such a `run` on another pool.
 ///
 /// # Panics
-/// A task that panics stops those of its batch that have not started when it has unwound: they are dropped. (That is
-/// after the panic hook, which takes long if it prints a backtrace.) When every started task has ended, the call
-/// resumes the first panic; results that were there are dropped. The pool is unharmed.
+/// Once a task has unwound from a panic, those of its batch that have not started are dropped. (The panic hook comes
+/// before that, and takes long if it prints a backtrace.) When every started task has ended, the call resumes the first
+/// panic and drops the results that there are. The pool stays usable.
 ///
 /// # Memory ordering
 /// What the caller did before the call happens before each task; each task happens before the return of the call.
 ///
 /// # Forks
 /// In a child made by `fork(2)` the pool is usable, with every seat free and threads of its own. Its drop there leaves
-/// the parent's threads alone. Like everything that locks, it can only rely on what no other thread was in the middle
-/// of: fork while no other thread is in a call of this crate. (Threads of a pool that sleep are not.) A child made by a
-/// bare `clone(2)` or `vfork(2)` is not noticed.
+/// the parent's threads alone. As with all locks, fork while no other thread is in a call of this crate. (Sleeping
+/// threads of a pool are not in one.) A child made by a bare `clone(2)` or `vfork(2)` is not noticed.
 ///
 /// A task that forks should end the child, or exec, before it returns. Otherwise, if it runs on a thread of the pool,
-/// the child aborts; if it runs on the caller's, the call panics there instead of starting further tasks, since those
-/// of other threads are lost. Only a call that has no helper, such as any on a pool of one, goes on in the child.
+/// the child aborts; if on the calling thread, the call panics in the child instead of starting further tasks, since
+/// the helpers are lost there. Only a call without helpers, such as any on a pool of one, goes on in the child.
 ///
 /// # What tasks may share
 /// What tasks share has to be safe to share:
@@ -122,7 +124,7 @@ impl RefUnwindSafe for WorkerPool {}
 impl WorkerPool {
     /// Creates a pool of `workers`, the caller of each batch being one of them.
     ///
-    /// No thread is started before a batch needs it. If the system gives fewer than that takes, the work goes on with
+    /// No thread is started before a batch needs it. If the system starts fewer than needed, the work goes on with
     /// those there are; tasks that wait for one another may then wait for ever.
     ///
     /// # Panics
@@ -162,9 +164,9 @@ impl WorkerPool {
 
     /// Runs every task and returns their results, in the tasks' order.
     ///
-    /// Any `n` of the tasks can be under way at once, whatever other calls the pool has, if the system gives threads.
+    /// Any `n` of the tasks can run at once, whatever other calls the pool has, if the system starts the threads.
     /// So tasks of one batch may wait for one another, up to `n` of them at a time. For many small independent tasks
-    /// [`map`](WorkerPool::map) is the faster call, and does not keep other callers out.
+    /// [`map`](WorkerPool::map) is faster, and does not keep other callers out.
     ///
     /// # Examples
     /// ```
@@ -189,19 +191,19 @@ impl WorkerPool {
     /// ```
     ///
     /// # Blocking
-    /// Blocks until every task has ended; before that, until the seats of all its tasks, up to `n`, are free at once.
-    /// It keeps them until its last task has started, and other calls wait that long: see [Seats](WorkerPool#seats) for
-    /// what that costs and what to do instead.
+    /// Blocks until `min(n, len)` seats are free at once, then until every task has ended. It keeps the seats until its
+    /// last task has started, and other calls wait that long: see [Seats](WorkerPool#seats) for what that costs and
+    /// what to do instead.
     ///
     /// # Panics
     /// Resumes the first panic of a task, after the others have ended; see the [type](WorkerPool#panics). If the
     /// iterator panics, no task has started. Panics if there are more than `usize::MAX / 2` tasks, which is possible
-    /// only for tasks without a size.
+    /// only for zero-sized tasks.
     ///
     /// # Order
     /// The iterator is run to its end first, on the calling thread. Helpers are signalled before the first task starts.
-    /// Tasks start in their order, so if they wait only for earlier ones, each comes to its end, however many they
-    /// are. A `run` that a task calls on its own pool can count on fewer seats: see [Seats](WorkerPool#seats).
+    /// Tasks start in their order, so if they wait only for earlier ones, all end, however many they are. A `run`
+    /// that a task calls on its own pool can count on fewer seats: see [Seats](WorkerPool#seats).
     ///
     /// Tasks are claimed one by one from one index, at some 25 ns each when three threads claim.
     #[track_caller]
@@ -217,11 +219,12 @@ impl WorkerPool {
 
     /// Applies `f` to every item and returns the results, in the items' order.
     ///
-    /// It suits many items, however small: items are claimed in chunks, and helpers stay asleep if the batch is too
-    /// short to be worth a wake-up. Few long tasks belong in [`run`](WorkerPool::run).
+    /// The calling thread starts alone, and wakes other threads of the pool, its *helpers*, once the work is seen to
+    /// take longer than a wake-up. So it suits many items, however small. For a few long tasks use
+    /// [`run`](WorkerPool::run).
     ///
-    /// Calls of `f` must not wait for one another: several may be one thread's, one after the other. Tasks that do
-    /// belong in `run` too.
+    /// Calls of `f` must not wait for one another, since one thread may make them one after the other. Use `run` for
+    /// those, too.
     ///
     /// # Examples
     /// ```
@@ -232,19 +235,19 @@ impl WorkerPool {
     /// ```
     ///
     /// # Blocking
-    /// Blocks until every call of `f` has ended; before that for a seat, if all are taken, and between two claims for
-    /// another, if it yielded its seat to a call that waited.
+    /// Blocks until a [seat](WorkerPool#seats) is free, then until every call of `f` has ended. In between it waits for
+    /// a seat again if it gave its own to a waiting call.
     ///
     /// # Panics
     /// As [`run`](WorkerPool::run).
     ///
     /// # When helpers come
-    /// The iterator is run to its end first, on the calling thread. The batch starts on that thread alone. Helpers are
-    /// signalled once it has run for some microseconds and what is left, judged by what was done so far, is worth a
-    /// wake-up; never before the first item is done. So three items that sleep for 100 ms take 200 ms.
+    /// The iterator is run to its end first, on the calling thread. Helpers are woken once the batch has run for some
+    /// microseconds and what is left, at the pace so far, takes longer than a wake-up; never before the first item is
+    /// done. So three items that sleep for 100 ms take 200 ms.
     ///
-    /// No claim is larger than half of a participant's share of what is left, or than what takes some 100 µs at the
-    /// pace so far.
+    /// Threads claim items in chunks: at most half of a thread's share of what is left, and no more than take some
+    /// 100 µs at the pace so far.
     #[track_caller]
     pub fn map<I, F, T>(&self, items: I, f: F) -> Vec<T>
     where
@@ -259,8 +262,8 @@ impl WorkerPool {
 
     /// Applies `f` to every item of a slice and returns the results, in the items' order.
     ///
-    /// This is [`map`](WorkerPool::map) of the slice, without its list of references: the faster call for very many
-    /// items with little to do for each.
+    /// This is [`map`](WorkerPool::map) of the slice, without a list of references to its items, and so faster for very
+    /// many items with little to do for each.
     ///
     /// # Examples
     /// ```
