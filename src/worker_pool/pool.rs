@@ -58,10 +58,10 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 ///   its seats to a waiting call that can begin with them: helper threads between two claims of items, the calling
 ///   thread once it has run for 1 ms; it then queues again.
 /// - Calls that wait begin in the order of their arrival; none passes another.
-/// - A nested call, made by a task on its own pool, doesn't wait for a seat: it uses the task's. Helpers of a nested `run`
-///   take the seats that are free, before calls that wait and after older nested `run`s. So its tasks can count on the
-///   task's own seat and on those that no other call holds. If `n` tasks each nest a `run` of two tasks that
-///   meet, no second task gets a seat, and they wait for ever. Nest such a `run` on another pool.
+/// - A nested call, made by a task on its own pool, doesn't wait for a seat: it uses the task's. Helpers of a nested
+///   `run` take the seats that are free, before calls that wait and after older nested `run`s. So its tasks can count on
+///   the task's own seat and on those that no other call holds. If `n` tasks each nest a `run` of two tasks that meet,
+///   no second task gets a seat, and they wait for ever. Nest such a `run` on another pool.
 ///
 /// # Panics
 /// Once a task has unwound from a panic, those of its batch that have not started are dropped. (The panic hook comes
