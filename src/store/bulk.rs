@@ -12,15 +12,15 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 
 /// Calls on the whole store.
 ///
-/// Unless its description says otherwise, such a call goes from shard to shard and has one locked at a time: it sees
-/// each shard, and so each key, at a moment of its own. While others write, it finds every entry that is there the
-/// whole time, none twice, and some of those that come and go: of two that were inserted one after the other it may
-/// find the second alone. [`snapshot`](Store::snapshot) is of one moment.
+/// Unless its description says otherwise, such a call locks one shard after the other. It sees each shard at one moment,
+/// but no atomic snapshot of the store: while others write, it finds every entry that stays during the call, and
+/// some of those that come and go, but no entry twice. Of two that were inserted one after the other it may find only
+/// the second. [`snapshot`](Store::snapshot) is atomic.
 impl<K, V, S> Store<K, V, S> {
-    /// Returns the number of entries, each shard's at a moment of its own.
+    /// Returns the number of entries. This is not an atomic snapshot.
     ///
-    /// While others write, the sum may be a number that the store never had: of an entry that is removed and another
-    /// that is then inserted, both may be counted, or neither.
+    /// While others write, it may be a number that the store never had: if an entry is removed and another is then
+    /// inserted, both may be counted, or neither.
     #[must_use]
     #[track_caller]
     pub fn len(&self) -> usize {
@@ -32,7 +32,7 @@ impl<K, V, S> Store<K, V, S> {
         sum
     }
 
-    /// Returns whether there are no entries, each shard at a moment of its own.
+    /// Returns whether there are no entries. This is not an atomic snapshot.
     ///
     /// A `false` means that there was an entry at some moment of the call. A `true`, while others write, doesn't mean
     /// that the store was ever empty: an entry may have been inserted into a shard already visited before the last one
@@ -63,7 +63,7 @@ impl<K, V, S> Store<K, V, S> {
     /// Removes all entries, shard by shard, and frees the memory. The entries are dropped without a lock.
     ///
     /// Each shard is cleared in one step. What others insert into it afterwards stays, so while others write, the store
-    /// may not be empty when this returns, or at any moment. Values that are being computed in that step are
+    /// may never be empty, not even when this returns. Values that are being computed when their shard is cleared are
     /// [not inserted](Store#single-flight).
     #[track_caller]
     pub fn clear(&self) {
@@ -80,7 +80,7 @@ impl<K, V, S> Store<K, V, S> {
     /// What `f` drops is dropped under the lock: see [reentrant calls](Store#reentrant-calls).
     ///
     /// # Panics
-    /// If `f` panics. If called from inside this store.
+    /// If `f` panics. If [called from a closure that runs on this store](Store#reentrant-calls).
     #[track_caller]
     pub fn for_each(&self, mut f: impl FnMut(&K, &V)) {
         for index in self.shards.indices() {
@@ -122,7 +122,8 @@ impl<K, V, S> Store<K, V, S> {
     /// [`retain`](Store::retain) can remove entries too.
     ///
     /// # Panics
-    /// If `f` panics: the values stay as it left them. If called from inside this store.
+    /// If `f` panics: the values stay as it left them. If [called from a closure that runs on this
+    /// store](Store#reentrant-calls).
     ///
     /// # Examples
     /// ```
@@ -166,7 +167,7 @@ impl<K, V, S> Store<K, V, S> {
     /// the first entry is cloned, and writers wait until the last one is.
     ///
     /// So it sees all changes of a [`with_many`](Store::with_many), or none. Of a call that goes from shard to shard,
-    /// such as [`clear`](Store::clear), it may see a part.
+    /// such as [`clear`](Store::clear), it may see only some.
     #[must_use]
     #[track_caller]
     pub fn snapshot(&self) -> Vec<(K, V)>
@@ -195,11 +196,12 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
     /// What is removed is dropped without a lock. What `f` drops is dropped under it: see
     /// [reentrant calls](Store#reentrant-calls).
     ///
-    /// Others see a shard either before or after all its changes. `f` isn't asked about what they insert into a shard
-    /// afterwards, nor about values that are being computed, which are [not inserted](Store#single-flight).
+    /// Others see a shard either before or after all its changes. `f` isn't called for what they insert into a shard
+    /// afterwards, nor for values that are being computed, which are [not inserted](Store#single-flight).
     ///
     /// # Panics
-    /// If `f` panics: the entries for which it hasn't returned `false` stay. If called from inside this store.
+    /// If `f` panics: the entries for which it hasn't returned `false` stay. If [called from a closure that runs on
+    /// this store](Store#reentrant-calls).
     #[track_caller]
     pub fn retain(&self, mut f: impl FnMut(&K, &mut V) -> bool) {
         for index in self.shards.indices() {
@@ -217,8 +219,8 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
 
     /// Removes all entries, shard by shard, and returns them in no particular order. Frees the memory.
     ///
-    /// Each shard is cleared in one step, so of several calls one returns an entry. What others insert afterwards stays,
-    /// as with [`clear`](Store::clear).
+    /// Each shard is cleared in one step, so only one of several concurrent calls returns an entry. What others
+    /// insert afterwards stays, as with [`clear`](Store::clear).
     #[track_caller]
     pub fn drain(&self) -> Vec<(K, V)> {
         let mut all = Vec::new();
@@ -236,7 +238,7 @@ impl<K, V, S> UnwindSafe for Store<K, V, S> {}
 impl<K, V, S> RefUnwindSafe for Store<K, V, S> {}
 
 impl<K: fmt::Debug, V: fmt::Debug, S> fmt::Debug for Store<K, V, S> {
-    /// Formats all entries, shard by shard; `{<in use by this thread>}` if this thread is inside the store.
+    /// Formats all entries, shard by shard; `{<in use by this thread>}` if called from a closure that runs on the store.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if is_inside(self.shards.identity()) {
             return f.write_str("{<in use by this thread>}");

@@ -10,8 +10,8 @@ use std::hash::{BuildHasher, Hash};
 
 /// Calls on the capacity.
 impl<K, V, S> Store<K, V, S> {
-    /// Returns for how many entries there is capacity in all shards together, each at a moment of its own. A shard that
-    /// is full grows even if others have capacity left.
+    /// Returns for how many entries all shards together have capacity. This is not an atomic snapshot. A full shard
+    /// grows even if others have capacity left.
     #[must_use]
     #[track_caller]
     pub fn capacity(&self) -> usize {
@@ -25,13 +25,14 @@ impl<K, V, S> Store<K, V, S> {
 }
 
 impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
-    /// Reserves capacity for `additional` more entries, if they spread evenly over the shards: in each shard for its
-    /// share, as [`with_capacity`](Store::with_capacity) does. Fewer entries than there are shards reserve nothing.
+    /// Reserves capacity for `additional` more entries: in each shard for an even share, as
+    /// [`with_capacity`](Store::with_capacity) does. Fewer entries than there are shards reserve nothing.
     ///
     /// # Panics
     /// If the tables would take more than `isize::MAX` bytes, or the allocator returns an error;
     /// [`try_reserve`](Store::try_reserve) returns an error instead. If the `Hash` of a key panics. In each case the
-    /// store stays usable and has all its entries. If called from inside this store.
+    /// store stays usable and has all its entries. If [called from a closure that runs on this
+    /// store](Store#reentrant-calls).
     #[track_caller]
     pub fn reserve(&self, additional: usize) {
         if let Err(error) = self.try_reserve(additional) {
@@ -46,7 +47,8 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
     /// entries then.
     ///
     /// # Panics
-    /// If the `Hash` of a key panics: no entry is lost. If called from inside this store.
+    /// If the `Hash` of a key panics: no entry is lost. If [called from a closure that runs on this
+    /// store](Store#reentrant-calls).
     ///
     /// # Examples
     /// ```
@@ -78,7 +80,8 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
     /// Removals free most of it by themselves.
     ///
     /// # Panics
-    /// If the `Hash` of a key panics: no entry is lost. If called from inside this store.
+    /// If the `Hash` of a key panics: no entry is lost. If [called from a closure that runs on this
+    /// store](Store#reentrant-calls).
     #[track_caller]
     pub fn shrink_to_fit(&self) {
         for index in self.shards.indices() {

@@ -19,7 +19,8 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
     /// What `f` drops is dropped under the lock: see [reentrant calls](Store#reentrant-calls).
     ///
     /// # Panics
-    /// If `f` panics: the entry stays as `f` left it. If called from inside this store.
+    /// If `f` panics: the entry stays as `f` left it. If [called from a closure that runs on this
+    /// store](Store#reentrant-calls).
     ///
     /// # Examples
     /// ```
@@ -54,7 +55,7 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
     /// [`upsert_with`](Store::upsert_with) returns the result of `update`.
     ///
     /// # Panics
-    /// If `insert` or `update` panics. If called from inside this store.
+    /// If `insert` or `update` panics. If [called from a closure that runs on this store](Store#reentrant-calls).
     #[track_caller]
     pub fn upsert(&self, key: K, insert: impl FnOnce() -> V, update: impl FnOnce(&mut V)) {
         self.upsert_with(key, insert, update);
@@ -66,7 +67,8 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
     /// What `update` drops is dropped under the lock: see [reentrant calls](Store#reentrant-calls).
     ///
     /// # Panics
-    /// If `insert` or `update` panics: a value stays as `update` left it. If called from inside this store.
+    /// If `insert` or `update` panics: a value stays as `update` left it. If [called from a closure that runs on this
+    /// store](Store#reentrant-calls).
     ///
     /// # Examples
     /// ```
@@ -105,7 +107,7 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
     /// Returns the value if the key is in the store.
     ///
     /// # Panics
-    /// If called from inside this store.
+    /// If [called from a closure that runs on this store](Store#reentrant-calls).
     #[track_caller]
     pub fn insert_if_absent(&self, key: K, value: V) -> Result<(), V> {
         self.entry(key, |entry| match entry {
@@ -124,7 +126,7 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
     /// other callers of the same key wait for the result.
     ///
     /// # Panics
-    /// If `insert` panics. If called from inside this store.
+    /// If `insert` panics. If [called from a closure that runs on this store](Store#reentrant-calls).
     ///
     /// # Examples
     /// ```

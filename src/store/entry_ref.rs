@@ -18,7 +18,8 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
     /// Calls `f` with the entry of a borrowed key, and returns its result. `f` runs under the lock for writing.
     ///
     /// # Panics
-    /// If `f` panics: the entry stays as `f` left it. If called from inside this store.
+    /// If `f` panics: the entry stays as `f` left it. If [called from a closure that runs on this
+    /// store](Store#reentrant-calls).
     ///
     /// # Examples
     /// ```
@@ -63,8 +64,8 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
     /// under the lock for writing.
     ///
     /// # Panics
-    /// If `insert` or `update` panics. If the owned key is not equal to the borrowed one. If called from inside this
-    /// store.
+    /// If `insert` or `update` panics. If the owned key is not equal to the borrowed one. If [called from a closure
+    /// that runs on this store](Store#reentrant-calls).
     ///
     /// # Examples
     /// ```

@@ -75,10 +75,10 @@ impl fmt::Display for TryReserveError {
 
 impl Error for TryReserveError {}
 
-/// A call on a [`Store`](crate::Store) would have had to wait, or came from inside the same store.
+/// A call on a [`Store`](crate::Store) would have had to wait, or came from a closure that runs on the same store.
 ///
 /// Returned by [`Store::try_get`](crate::Store::try_get) and the calls like it, which then haven't called a closure or
-/// changed anything. From inside the store they return it every time, so a loop that tries again may never end.
+/// changed anything. In such a closure they return it every time, so a loop that tries again may never end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Busy;
 

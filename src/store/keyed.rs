@@ -13,7 +13,7 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
     /// Returns a clone of the key's value, or `None` if the key is absent.
     ///
     /// # Panics
-    /// If called from inside this store, as [every call](Store#reentrant-calls).
+    /// If [called from a closure that runs on this store](Store#reentrant-calls).
     #[must_use]
     #[inline]
     #[track_caller]
@@ -29,7 +29,7 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
     /// Returns clones of the store's key and of its value, or `None` if the key is absent.
     ///
     /// # Panics
-    /// If called from inside this store.
+    /// If [called from a closure that runs on this store](Store#reentrant-calls).
     ///
     /// # Examples
     /// ```
@@ -58,7 +58,7 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
     /// reading.
     ///
     /// # Panics
-    /// If `f` panics. If called from inside this store.
+    /// If `f` panics. If [called from a closure that runs on this store](Store#reentrant-calls).
     #[inline]
     #[track_caller]
     pub fn with<Q, R>(&self, key: &Q, f: impl FnOnce(&V) -> R) -> Option<R>
@@ -73,7 +73,7 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
     /// the lock for reading.
     ///
     /// # Panics
-    /// If `f` panics. If called from inside this store.
+    /// If `f` panics. If [called from a closure that runs on this store](Store#reentrant-calls).
     ///
     /// # Examples
     /// ```
@@ -96,7 +96,7 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
     /// Returns whether the key is in the store.
     ///
     /// # Panics
-    /// If called from inside this store.
+    /// If [called from a closure that runs on this store](Store#reentrant-calls).
     #[must_use]
     #[inline]
     #[track_caller]
@@ -114,7 +114,8 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
     /// What `f` drops is dropped under the lock: see [reentrant calls](Store#reentrant-calls).
     ///
     /// # Panics
-    /// If `f` panics: the value stays as `f` left it. If called from inside this store.
+    /// If `f` panics: the value stays as `f` left it. If [called from a closure that runs on this
+    /// store](Store#reentrant-calls).
     ///
     /// # Examples
     /// ```
@@ -142,7 +143,7 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
     /// Inserts a value and returns the one that was there. A key that is already there stays.
     ///
     /// # Panics
-    /// If called from inside this store.
+    /// If [called from a closure that runs on this store](Store#reentrant-calls).
     #[inline]
     #[track_caller]
     pub fn insert(&self, key: K, value: V) -> Option<V> {
@@ -160,7 +161,7 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
     /// Removes the key and returns its value.
     ///
     /// # Panics
-    /// If called from inside this store.
+    /// If [called from a closure that runs on this store](Store#reentrant-calls).
     #[inline]
     #[track_caller]
     pub fn remove<Q>(&self, key: &Q) -> Option<V>
@@ -174,7 +175,7 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
     /// Removes the key, and returns the store's key and its value.
     ///
     /// # Panics
-    /// If called from inside this store.
+    /// If [called from a closure that runs on this store](Store#reentrant-calls).
     #[track_caller]
     pub fn remove_entry<Q>(&self, key: &Q) -> Option<(K, V)>
     where
@@ -198,7 +199,7 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
     /// Returns `None` if nothing was removed; [`try_remove_if`](Store::try_remove_if) says why.
     ///
     /// # Panics
-    /// If `f` panics: the key stays. If called from inside this store.
+    /// If `f` panics: the key stays. If [called from a closure that runs on this store](Store#reentrant-calls).
     #[track_caller]
     pub fn remove_if<Q>(&self, key: &Q, f: impl FnOnce(&V) -> bool) -> Option<V>
     where
@@ -214,7 +215,7 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
     /// If the key is absent, or `f` returned `false`.
     ///
     /// # Panics
-    /// If `f` panics: the key stays. If called from inside this store.
+    /// If `f` panics: the key stays. If [called from a closure that runs on this store](Store#reentrant-calls).
     ///
     /// # Examples
     /// ```

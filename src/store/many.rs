@@ -40,7 +40,7 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
     ///
     /// # Panics
     /// If two of the keys are equal; [`try_with_many`](Store::try_with_many) returns an error instead. If `f` panics:
-    /// the values stay as `f` left them. If called from inside this store.
+    /// the values stay as `f` left them. If [called from a closure that runs on this store](Store#reentrant-calls).
     ///
     /// # Examples
     /// ```
@@ -79,7 +79,8 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
     /// If two of the keys are equal, whether they are in the store or not. `f` is not called then.
     ///
     /// # Panics
-    /// If `f` panics: the values stay as `f` left them. If called from inside this store.
+    /// If `f` panics: the values stay as `f` left them. If [called from a closure that runs on this
+    /// store](Store#reentrant-calls).
     ///
     /// # Examples
     /// ```

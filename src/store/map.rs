@@ -5,7 +5,9 @@ use crate::sys::{catch, discard, hash_one};
 use std::borrow::Borrow;
 use std::hash::{BuildHasher, Hash, RandomState};
 
-/// A concurrent map: threads look up, change and compute the values of keys by short calls.
+/// A sharded concurrent hash map, accessed through closures.
+///
+/// Its keys are spread over *shards*, each a hash table with a reader-writer lock of its own.
 ///
 /// ```
 /// use phalanx::Store;
@@ -21,10 +23,10 @@ use std::hash::{BuildHasher, Hash, RandomState};
 /// ```
 ///
 /// Closures access values in place ([`with`](Store::with), [`update`](Store::update), [`entry`](Store::entry)), and
-/// [`get`](Store::get) copies them. No reference and no guard leaves the store, so none can be held by mistake while
+/// [`get`](Store::get) clones them. No reference and no guard leaves the store, so none can be held by mistake while
 /// its thread waits for something else.
 ///
-/// **A closure must not call its own store**: it runs under a lock, and the call panics. See
+/// **A closure must not call the store that it runs on**: it runs under a lock, and the call panics. See
 /// [reentrant calls](Store#reentrant-calls).
 ///
 /// # When to use it
@@ -34,21 +36,21 @@ use std::hash::{BuildHasher, Hash, RandomState};
 /// - A map that is built once and then only read: an `Arc<HashMap>`.
 /// - A map that one thread at a time uses: a [`Mutex`](crate::Mutex)`<HashMap>`.
 ///
-/// Keep values that are large or slow to clone as `Arc`s: then `get` is short.
+/// Keep values that are large or slow to clone in `Arc`s, so that `get` is fast.
 ///
 /// # Blocking
-/// Every call locks the shard of its key for a short time: for reading, in which case it waits for writers, or for
-/// writing, in which case it waits for all. No call starves: see [`RwMutex`](crate::RwMutex). Closures run under the
-/// lock, and so do the `Eq` of keys, the `Clone` of keys and values, and the `Hash` of the keys in a table that grows
-/// or shrinks. Keep them short.
+/// Every call locks the shard of its key for a short time: for reading, and then waits for writers, or for writing, and
+/// then waits for readers, too. No call starves: see [`RwMutex`](crate::RwMutex). Closures run under the lock, and so do
+/// the `Eq` of keys, the `Clone` of keys and values, and the `Hash` of the keys in a table that grows or shrinks. Keep
+/// them short.
 ///
 /// # Reentrant calls
 /// Code that runs under a lock of a store must not call that store: the call would wait for a lock that its own thread
-/// holds. It panics instead. Only `Debug` doesn't: it prints `{<in use by this thread>}`.
+/// holds. It panics instead, except `Debug`, which prints `{<in use by this thread>}`.
 ///
-/// A value that a closure drops is dropped under the lock, since the closure is still running: a value that it
-/// overwrites, one that it takes out and doesn't return, one that it owns. If the `Drop` of such a value calls the
-/// store, that call panics. So return the old value from the closure; the caller drops it without the lock:
+/// What a closure drops is dropped under the lock: a value that it overwrites, takes out without returning it, or owns.
+/// If the `Drop` of such a value calls the store, that call panics. So return the old value from the closure; the caller
+/// drops it without the lock:
 ///
 /// ```
 /// use phalanx::Store;
@@ -60,49 +62,48 @@ use std::hash::{BuildHasher, Hash, RandomState};
 /// ```
 ///
 /// These run without a lock and may call the store: the function of `get_or_compute`, the `Hash` of the key that a call
-/// is given, and the `Drop` of what the store itself replaces or removes (`insert`, `remove`, `retain`, `clear`, a
-/// closure that isn't called).
+/// is given, and the `Drop` of what the store itself replaces or removes (`insert`, `remove`, `retain`, `clear`),
+/// or of a closure that isn't called.
 ///
 /// A closure may call *another* store. But two threads that call two stores in opposite orders can deadlock, as with
 /// any two locks. So can a closure that waits for a thread that calls the store. All this applies to destructors of
-/// thread-locals too.
+/// thread-locals, too.
 ///
 /// A panic hook runs inside whatever has panicked, and a panic in the hook aborts the process. In a panic hook, and
-/// wherever else the caller may be inside the store, use [`try_get`](Store::try_get), [`try_with`](Store::try_with),
+/// in other code that a closure on the store may call, use [`try_get`](Store::try_get), [`try_with`](Store::try_with),
 /// [`try_contains_key`](Store::try_contains_key), [`try_update`](Store::try_update) and
-/// [`try_entry`](Store::try_entry). They return [`Busy`](crate::store::Busy) from inside the store, and where they
-/// would block.
+/// [`try_entry`](Store::try_entry). They return [`Busy`](crate::store::Busy) instead of panicking or blocking.
 ///
 /// # Single-flight
-/// Of the calls to [`get_or_compute`](Store::get_or_compute) and its variants that find no value for a key at the same
-/// time, one *leads*: it calls its function, without a lock. The others wait for it.
+/// If several threads call [`get_or_compute`](Store::get_or_compute) or its variants at once for a key without a value,
+/// only one call *leads*: it runs its function, without a lock. The others wait for it.
 ///
 /// | what happens | the store then has | the leading call | a waiting call |
 /// | --- | --- | --- | --- |
 /// | the function returns a value | the value | returns it | returns a clone |
-/// | it fails | nothing | returns the error | returns a clone of the error, if its own is of that type; else asks again |
-/// | it panics | nothing | panics | asks again |
+/// | it fails | nothing | returns the error | returns a clone of the error, if its own is of that type; else starts again |
+/// | it panics | nothing | panics | starts again |
 /// | it returns a value, but another call has inserted one | the inserted value | returns a clone of that | returns a clone of that |
 /// | it returns a value, but the key has been removed | nothing | returns what it computed | returns a clone of that |
 ///
-/// Waiting calls clone the value in parallel and without a lock. Of the calls that ask again one leads, with its own
+/// Waiting calls clone the value in parallel and without a lock. Of the calls that start again one leads, with its own
 /// function, and the others wait for that one. An error goes to the calls that waited for it, even if a value was
 /// inserted in the meantime; the store doesn't keep it.
 ///
-/// **Removals.** A value that was computed from before a removal is not inserted after it. A call that asks after the
-/// removal computes anew, even if the earlier function is still running. No removal waits for a function.
+/// **Removals.** If a key is removed while its value is being computed, that value is not inserted. A call that comes
+/// after the removal computes anew, even if the earlier function is still running. No removal waits for a function.
 /// [`remove`](Store::remove), [`remove_entry`](Store::remove_entry), [`clear`](Store::clear) and
-/// [`drain`](Store::drain) are always such removals, even if there is no value yet. [`remove_if`](Store::remove_if) and
-/// an [entry](Store::entry) are only if they remove a value. [`retain`](Store::retain) can't ask its closure about
-/// values that are still being computed, so none of them is inserted.
+/// [`drain`](Store::drain) count as removals even if there is no value yet, [`remove_if`](Store::remove_if) and an
+/// [entry](Store::entry) only if they remove a value. [`retain`](Store::retain) can't show its closure the values that
+/// are still being computed, so none of them is inserted.
 ///
 /// **Cycles.** A function that asks for its own key would wait for itself. That call panics, and so does a call that
 /// closes a cycle of threads each of which waits for the next. A function that has removed its own key, or inserted a
-/// value for it, may ask for it: the call computes anew, or returns the inserted value.
+/// value for it, may ask for it: the call then computes anew, or returns the inserted value.
 ///
 /// # Panics
 /// A panic of a closure, a hasher, or of a `Hash`, `Eq` or `Clone` reaches the caller. The store stays usable and keeps
-/// every key, with its value as the closure left it. What the call was about to insert is dropped.
+/// every key, with its value as the closure left it. What the call would have inserted is dropped.
 ///
 /// A panic of a `Drop` reaches the caller too, after the call has finished its work on that shard. `clear` and `retain`
 /// stop there and leave the remaining shards as they are, but drop everything they have removed. Dropping a store or
@@ -111,9 +112,10 @@ use std::hash::{BuildHasher, Hash, RandomState};
 ///
 /// # Memory
 /// Entries are stored in tables, without an allocation of their own. A store has 64 shards per processor, rounded up to
-/// a power of two, at most 1,024, or as many as asked for; an empty store takes 72 bytes per shard. A call on one key
-/// allocates only when a table grows or shrinks, or a value is computed. A table with more than 32 buckets of which
-/// less than an eighth is used is shrunk by the next removal (and if a key's `Hash` panics then, by a later one).
+/// a power of two, at most 1,024, or the number [given](Store::with_shards); an empty store takes 72 bytes per shard. A
+/// call on one key allocates only when a table grows or shrinks, or a value is computed. A table with more than 32
+/// buckets, less than an eighth of them used, is shrunk by the next removal (if a key's `Hash` panics then, by a later
+/// one).
 /// [`clear`](Store::clear), [`drain`](Store::drain) and [`shrink_to_fit`](Store::shrink_to_fit) free small tables too.
 ///
 /// `Store<K, V>` is `Send` and `Sync` if `K` and `V` are both.
@@ -128,8 +130,8 @@ use std::hash::{BuildHasher, Hash, RandomState};
 /// | [`with_many`](Store::with_many), [`with_many_slice`](Store::with_many_slice) | the entries of all its keys, at one moment |
 /// | [`snapshot`](Store::snapshot), `clone`, serialization | all entries, at one moment |
 /// | `==` | all entries of both stores, at one moment |
-/// | `len`, `is_empty`, `capacity`, `for_each`, `try_for_each`, `keys`, `values`, `Debug` | each shard at one moment, one shard after the other |
-/// | `for_each_mut`, `retain`, `clear`, `drain`, `reserve`, `shrink_to_fit` | the same; each shard is changed in one step |
+/// | `len`, `is_empty`, `capacity`, `for_each`, `try_for_each`, `keys`, `values`, `Debug` | each shard at one moment, one after the other: not an atomic snapshot |
+/// | `for_each_mut`, `retain`, `clear`, `drain`, `reserve`, `shrink_to_fit` | the same; each shard changes in one step |
 /// | `extend` | one entry after the other |
 ///
 /// What a call that goes from shard to shard may see is described [with those calls](Store::len).

@@ -9,16 +9,16 @@ use std::hash::{BuildHasher, Hash};
 /// Calls that don't block.
 ///
 /// Each does what the call of that name without `try_` does. But where that one would wait for a lock, or panic because
-/// it is called [from inside](Store#reentrant-calls) this store, these return [`Busy`]. They are for a panic hook, which
-/// may run while the panicking closure has a lock of the store, for logging from anywhere, and for destructors.
+/// it is called [from a closure that runs on this store](Store#reentrant-calls), these return [`Busy`]. They are for a
+/// panic hook, which may run while the panicking closure has a lock of the store, for logging, and for destructors.
 ///
-/// They may return `Busy` needlessly, while another thread is just locking or unlocking. User code that they call may
+/// They may return `Busy` needlessly while another thread is just locking or unlocking. User code that they call may
 /// still block or panic.
 impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
     /// Returns a clone of the key's value, or `None` if the key is absent, without waiting.
     ///
     /// # Errors
-    /// [`Busy`] from inside this store, or while another thread writes in the key's shard.
+    /// [`Busy`] in a closure that runs on this store, or while another thread writes in the key's shard.
     ///
     /// # Examples
     /// ```
@@ -42,7 +42,7 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
     /// under the lock for reading.
     ///
     /// # Errors
-    /// [`Busy`] from inside this store, or while another thread writes in the key's shard.
+    /// [`Busy`] in a closure that runs on this store, or while another thread writes in the key's shard.
     ///
     /// # Panics
     /// If `f` panics.
@@ -62,7 +62,7 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
     /// Returns whether the key is in the store, without waiting.
     ///
     /// # Errors
-    /// [`Busy`] from inside this store, or while another thread writes in the key's shard.
+    /// [`Busy`] in a closure that runs on this store, or while another thread writes in the key's shard.
     pub fn try_contains_key<Q>(&self, key: &Q) -> Result<bool, Busy>
     where
         K: Borrow<Q>,
@@ -75,7 +75,7 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
     /// is absent. `f` runs under the lock for writing.
     ///
     /// # Errors
-    /// [`Busy`] from inside this store, or while another thread reads or writes in the key's shard.
+    /// [`Busy`] in a closure that runs on this store, or while another thread reads or writes in the key's shard.
     ///
     /// # Panics
     /// If `f` panics: the value stays as `f` left it.
@@ -95,8 +95,8 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
     /// don't do, such as inserting and removing. `f` runs under the lock for writing.
     ///
     /// # Errors
-    /// [`Busy`] from inside this store, or while another thread reads or writes in the key's shard. The key and `f` are
-    /// dropped then.
+    /// [`Busy`] in a closure that runs on this store, or while another thread reads or writes in the key's shard. The key
+    /// and `f` are dropped then.
     ///
     /// # Panics
     /// If `f` panics: the entry stays as `f` left it.

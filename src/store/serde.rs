@@ -11,8 +11,8 @@ use std::marker::PhantomData;
 /// The most entries that are reserved for a length that came with the data.
 const MAX_TRUSTED_LEN: usize = 4096;
 
-/// Serializes the entries of one moment as a map: all shards are locked for reading meanwhile. Fails from inside the
-/// same store.
+/// Serializes the entries of one moment as a map: all shards are locked for reading meanwhile. Fails in a closure that
+/// runs on the same store.
 impl<K: Serialize, V: Serialize, S> Serialize for Store<K, V, S> {
     fn serialize<T: Serializer>(&self, serializer: T) -> Result<T::Ok, T::Error> {
         if is_inside(self.shards.identity()) {
@@ -27,7 +27,7 @@ impl<K: Serialize, V: Serialize, S> Serialize for Store<K, V, S> {
     }
 }
 
-/// Deserializes a map. The last value of a key stays.
+/// Deserializes a map. If a key comes twice, its last value stays.
 impl<'de, K, V, S> Deserialize<'de> for Store<K, V, S>
 where
     K: Deserialize<'de> + Hash + Eq,

@@ -9,23 +9,23 @@ use std::convert::Infallible;
 use std::hash::{BuildHasher, Hash};
 use std::mem;
 
-/// Calls that compute: one computes for all that ask at the same time.
+/// Calls that compute a missing value: one for all that need it at the same time.
 ///
 /// [Single-flight](Store#single-flight) describes which call computes, which ones wait, and what each returns.
 impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
     /// Returns a clone of the key's value, which `f` computes if the key is absent.
     ///
-    /// Of several calls at a time one calls its `f`, without a lock, and the others wait for the value. See
-    /// [single-flight](Store#single-flight).
+    /// If several threads call this at once for one key, only one runs `f`, without a lock, and the others wait for the
+    /// value. See [single-flight](Store#single-flight).
     ///
     /// # Blocking
     /// While another call computes the value.
     ///
     /// # Panics
-    /// If `f` panics. If called from inside this store. If the call would wait for itself: `f` asks for its own key,
-    /// without having removed it or inserted a value, or for a key whose function, in another thread, waits for this
-    /// call. (A call that waits for itself in another way isn't noticed: `f` must not join a thread that asks for the
-    /// key.)
+    /// If `f` panics. If [called from a closure that runs on this store](Store#reentrant-calls). If the call would wait
+    /// for itself: `f` asks for its own key, without having removed it or inserted a value, or for a key whose
+    /// function, in another thread, waits for this call. (A call that waits for itself in another way isn't noticed:
+    /// `f` must not join a thread that asks for the key.)
     ///
     /// # Examples
     /// ```
