@@ -22,10 +22,10 @@
 //! | returned a value | the value | the value | a clone of it |
 //! | returned a value, but another call had inserted one | the inserted one | a clone of that | a clone of that |
 //! | returned a value, but a removal had unlisted the flight | nothing of this flight | the value | a clone of it |
-//! | failed | nothing of this flight | the error | a clone, if its own error is of that type; else it asks again |
-//! | panicked, or the `Clone` of the value or the error did | nothing of this flight | the panic | it asks again |
+//! | failed | nothing of this flight | the error | a clone, if its own error is of that type; else it starts again |
+//! | panicked, or the `Clone` of the value or the error did | nothing of this flight | the panic | it starts again |
 //!
-//! Of the waiters that ask again at least one finds nothing and leads the next flight; the others wait for that one.
+//! Of the waiters that start again at least one finds nothing and leads the next flight; the others wait for that one.
 //!
 //! Invariants:
 //!
@@ -91,7 +91,7 @@ pub(super) enum Outcome<V> {
     Value(V),
     /// With an error, for the callers whose error type this is.
     Error(Box<dyn Any + Send + Sync>),
-    /// The waiters ask again.
+    /// The waiters start again.
     Panicked,
 }
 

@@ -23,7 +23,7 @@ pub(super) struct Shared {
 const SMALL: usize = 1 << 16;
 
 impl Shared {
-    /// Returns the state of a group that counts nothing.
+    /// Returns the state of a group with a count of zero.
     #[track_caller]
     pub(super) fn new() -> NonNull<Heap<Self>> {
         let latch = CachePadded::new(Latch::new(OWNED));

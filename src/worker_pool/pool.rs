@@ -45,7 +45,7 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 ///
 /// # Seats
 /// A thread runs a pool's tasks only while it holds one of the `n` seats. So no more than `n` tasks run at any moment.
-/// (A task that has called its own pool is not counted beside the tasks of that call.)
+/// (A task that has called its own pool is not counted in addition to that call's tasks.)
 ///
 /// - A [`run`](WorkerPool::run) of `len` tasks waits, without a seat, until `min(n, len)` are free at once. It takes
 ///   them in one step and keeps them until its last task has started. So however busy the pool is, that many of its
