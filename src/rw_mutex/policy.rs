@@ -183,7 +183,9 @@ impl Approach {
         // A reader that finds out about long sections waits until it may be calm: it is the one to engage
         // the bias.
         let joins = self.is_long && (self.was_long || !reads || has_waited);
-        if biased || !self.is_social || calm || joins || is_over {
+        // Readers that come and go without a pause must not keep a writer from becoming pending.
+        let insists = self.kind == Kind::Writer && self.checks > 1 && word & TAKEN != 0;
+        if biased || !self.is_social || calm || joins || insists || is_over {
             return Advice::Enter { calm };
         }
         if word & TAKEN == 0 { Advice::EnterIfUnchanged } else { Advice::Wait }
@@ -281,6 +283,12 @@ mod tests {
             let mut approach = Approach::new(Kind::Reader, true, Some(FRESH));
             assert_eq!(approach.advise(Sight { word, is_new: false, is_over: true }), advice);
         }
+    }
+
+    #[test]
+    fn a_writer_becomes_pending_past_readers_that_come_and_go() {
+        let advice = approach(Kind::Writer, Some(FRESH), [READER, 2 * READER]);
+        assert_eq!(advice, [Advice::GiveWay, Advice::Enter { calm: false }]);
     }
 
     #[test]
