@@ -42,7 +42,7 @@
 //! RUSTFLAGS="--cfg phalanx_loom" cargo test --release --features phalanx/loom
 //! ```
 //!
-//! In any other build those modules *are* std's, [`model`] calls its closure once, and loom is neither
+//! In a normal build those modules *are* std's, [`model`] calls its closure once, and loom is neither
 //! built nor locked. [`Model`] says what a passed model proves, and what it can't.
 //!
 //! **Fast where it counts.** A [`WaitGroup`] costs one atomic operation per call. A batch of a
@@ -127,7 +127,7 @@
 //! | --- | --- | --- |
 //! | `arc_lock` | no | guards that keep an `Arc` of their lock alive |
 //! | `serde` | no | locks serialize as the value that they protect, stores as maps |
-//! | `membarrier` | yes | readers of an idle [`RwMutex`] leave the memory fence to the writer; Linux only, needs `libc` |
+//! | `membarrier` | yes | cheaper reads of an [`RwMutex`] that is seldom written; Linux only, needs `libc` |
 //! | `loom` | no | builds models, together with the cfg `phalanx_loom`; alone it changes nothing |
 //!
 //! # Platforms

@@ -215,7 +215,7 @@ mod models {
     use super::*;
     use crate::model;
     use crate::sys::Arc;
-    use crate::testing::spawn;
+    use crate::testing::{Plain, spawn};
 
     /// A load and a store would lose one.
     #[test]
@@ -243,5 +243,24 @@ mod models {
             other.join();
             assert_eq!(cells.sum(), 11);
         });
+    }
+
+    /// In each kind of cell, which exists before: making it would publish what its maker did.
+    #[test]
+    fn a_sum_that_counts_an_addition_sees_what_came_before_it() {
+        for index in [None, Some(0), Some(FIRST)] {
+            model(move || {
+                let shared = Arc::new((Cells::new(), Plain::new()));
+                shared.0.add(index, 1);
+                let other = spawn(&shared, move |(cells, text)| {
+                    text.add(7);
+                    cells.add(index, 10);
+                });
+                if shared.0.sum() == 11 {
+                    assert_eq!(shared.1.get(), 7);
+                }
+                other.join();
+            });
+        }
     }
 }
