@@ -255,6 +255,8 @@ pub(super) fn settle(row: usize) {
 mod tests {
     use super::*;
     use crate::sys::thread;
+    use std::cell::RefCell;
+    use std::sync::mpsc::{Sender, channel};
 
     #[test]
     fn threads_that_end_return_their_rows() {
@@ -267,6 +269,40 @@ mod tests {
             thread::spawn(read).join().unwrap();
         }
         assert!(!any_marked(id));
+    }
+
+    /// What a thread's destructors saw: whether they could mark a slot.
+    struct MarksAtTheEnd(u64, Sender<bool>);
+
+    impl Drop for MarksAtTheEnd {
+        fn drop(&mut self) {
+            let marked = mark(self.0).map(unmark).is_some();
+            self.1.send(marked).unwrap();
+        }
+    }
+
+    std::thread_local! {
+        static BEFORE: RefCell<Option<MarksAtTheEnd>> = const { RefCell::new(None) };
+        static AFTER: RefCell<Option<MarksAtTheEnd>> = const { RefCell::new(None) };
+    }
+
+    /// Another thread may have the row by then. Thread-locals are destroyed in the order of their first use, or in the
+    /// opposite order: one of the two destructors comes after the lease.
+    #[test]
+    fn a_thread_has_no_row_any_more_once_its_lease_has_ended() {
+        if IS_MODEL {
+            return;
+        }
+        let (id, (sender, seen)) = (new_id(), channel());
+        let ends = move || {
+            BEFORE.set(Some(MarksAtTheEnd(id, sender.clone())));
+            unmark(mark(id).expect("a free row"));
+            AFTER.set(Some(MarksAtTheEnd(id, sender)));
+        };
+        thread::spawn(ends).join().unwrap();
+        let mut seen: Vec<bool> = seen.iter().collect();
+        seen.sort_unstable();
+        assert_eq!(seen, [false, true]);
     }
 
     #[test]
