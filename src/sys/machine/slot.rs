@@ -74,8 +74,10 @@ pub(super) mod litmus {
     use std::thread;
     use std::time::{Duration, Instant};
 
-    /// How long each litmus test runs.
-    const TIME: Duration = Duration::from_secs(1);
+    /// How often the control must have been overlooked before a test ends.
+    const ENOUGH: usize = 40;
+    /// When a test ends without. On one core nothing is ever overlooked, on a busy machine little.
+    const LIMIT: Duration = Duration::from_secs(5);
 
     /// What the scanning thread writes, in one line: the marking thread has it in its cache, with the flag as it
     /// was, when a round starts.
@@ -106,48 +108,62 @@ pub(super) mod litmus {
         unreachable!("a round ends before 2^32 checks")
     }
 
-    /// For a second, one thread marks a slot and loads a flag, another sets the flag, fences and loads the slot.
-    /// Returns how often neither saw the other.
-    pub(in super::super) fn overlooked(mark: fn(&Slot), fence: fn(&Slot)) -> usize {
+    /// One thread marks a slot and loads a flag, another sets the flag, fences and loads the slot. Returns how often
+    /// neither saw the other.
+    ///
+    /// Every other round is a control, with a mark that has no fence. The test runs until the processor has shown store
+    /// buffering there: a mark that were no better would have been overlooked as often.
+    pub(in super::super) fn overlooked(mark: fn(&Slot), heavy_fence: fn(&Slot)) -> usize {
         const OVER: u64 = u64::MAX;
         let Line(slot) = &Line(Slot::new());
         let scanning = &Scanning { started: AtomicU64::new(0), flag: AtomicU64::new(0) };
         let marking = &Marking { ended: AtomicU64::new(0), saw: AtomicU64::new(0) };
+        let is_control = |round: u64| round.is_multiple_of(2);
         thread::scope(|scope| {
-            scope.spawn(|| {
+            scope.spawn(move || {
                 for round in 1.. {
                     if wait_for(round, &scanning.started) == OVER {
                         return;
                     }
-                    mark(slot);
+                    if is_control(round) {
+                        slot.mark_unfenced(1)
+                    } else {
+                        mark(slot)
+                    }
                     let saw = scanning.flag.load(Ordering::Relaxed);
                     marking.saw.store(saw, Ordering::Relaxed);
                     marking.ended.store(round, Ordering::Release);
                 }
             });
-            let (mut overlooked, start) = (0, Instant::now());
+            // Of the subject, and of the control.
+            let (mut overlooked, start) = ([0, 0], Instant::now());
             for round in 1.. {
-                if start.elapsed() > TIME {
+                if overlooked[1] >= ENOUGH || start.elapsed() > LIMIT {
                     break;
                 }
                 slot.clear(Ordering::Relaxed);
                 scanning.flag.store(0, Ordering::Relaxed);
                 scanning.started.store(round, Ordering::Release);
-                for _ in 0..round % 64 {
+                for _ in 0..round / 2 % 64 {
                     std::hint::black_box(round);
                 }
                 scanning.flag.store(1, Ordering::Relaxed);
-                fence(slot);
+                if is_control(round) {
+                    fence(Ordering::SeqCst)
+                } else {
+                    heavy_fence(slot)
+                }
                 let saw = slot.load(Ordering::Relaxed);
                 wait_for(round, &marking.ended);
-                overlooked += usize::from(saw == 0 && marking.saw.load(Ordering::Relaxed) == 0);
+                overlooked[usize::from(is_control(round))] +=
+                    usize::from(saw == 0 && marking.saw.load(Ordering::Relaxed) == 0);
             }
             scanning.started.store(OVER, Ordering::Release);
-            overlooked
+            eprintln!("the control was overlooked {} times", overlooked[1]);
+            overlooked[0]
         })
     }
 
-    /// A mark that were a plain store would be overlooked hundreds of times.
     #[test]
     fn a_mark_comes_before_later_loads() {
         assert_eq!(overlooked(|slot| slot.mark(1), |_| fence(Ordering::SeqCst)), 0);
