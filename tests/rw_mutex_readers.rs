@@ -14,6 +14,7 @@
 mod common;
 
 use common::locks::{Dice, Words, read_together};
+use common::stress::for_about_a_second;
 use common::watchdog;
 use phalanx::{RwMutex, RwMutexUpgradableReadGuard, RwMutexWriteGuard};
 use std::cell::Cell;
@@ -88,7 +89,7 @@ fn readers_in_company_and_writers_take_turns() {
 fn readers_of_one_lock_hold_up_no_writer_of_another() {
     watchdog(|| {
         let locks = [(); 2].map(|()| RwMutex::new(Words::new()));
-        for _ in 0..50 {
+        for_about_a_second(|_| {
             for lock in &locks {
                 read_together(lock, 3, 100);
             }
@@ -105,7 +106,7 @@ fn readers_of_one_lock_hold_up_no_writer_of_another() {
             assert!(other.try_write().is_some());
             drop(guard);
             assert!(held.try_write().is_some());
-        }
+        });
     });
 }
 
@@ -339,13 +340,13 @@ fn locks_may_come_and_go_while_others_are_read() {
             for seed in 0..3 {
                 scope.spawn(move || {
                     let mut dice = Dice::new(seed);
-                    for _ in 0..100 {
+                    for_about_a_second(|_| {
                         let lock = Box::new(RwMutex::new(0));
                         read_together(&lock, 2, dice.roll(200) as usize);
                         *lock.write() += 1;
                         forget(lock.read());
                         assert!(lock.try_write().is_none());
-                    }
+                    });
                 });
             }
         });

@@ -11,6 +11,7 @@
 mod common;
 
 use common::locks::{Dice, Words, read_together};
+use common::stress::for_about_a_second;
 use common::watchdog;
 use phalanx::{RwMutex, RwMutexUpgradableReadGuard};
 use std::hint::spin_loop;
@@ -214,9 +215,9 @@ fn time_outs_of_all_kinds_leave_no_one_asleep() {
             ];
             for wait in waits {
                 scope.spawn(move || {
-                    for _ in 0..400 {
+                    for_about_a_second(|_| {
                         added.fetch_add(wait(lock), SeqCst);
-                    }
+                    });
                     patient.wait();
                 });
             }
@@ -230,7 +231,7 @@ fn time_outs_of_all_kinds_leave_no_one_asleep() {
 #[test]
 fn of_one_unlock_and_one_time_out_the_patient_waiter_gets_the_lock() {
     watchdog(|| {
-        for round in 0..600 {
+        for_about_a_second(|round| {
             let lock = RwMutex::new(0);
             let pause = Duration::from_micros(round % 70);
             thread::scope(|scope| {
@@ -253,6 +254,6 @@ fn of_one_unlock_and_one_time_out_the_patient_waiter_gets_the_lock() {
                 patient.join().unwrap();
             });
             assert_eq!(lock.into_inner(), 1);
-        }
+        });
     });
 }

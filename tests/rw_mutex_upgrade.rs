@@ -1,23 +1,24 @@
 //! Changing the mode of a reader-writer mutex while holding it, on real threads.
 //!
-//! Bugs that other locks had, and what would show them here:
+//! Bugs that other locks had, and the test that would find each here:
 //!
-//! | told in | the bug | test |
+//! | reported in | bug | test |
 //! | --- | --- | --- |
 //! | parking_lot#101 | a queued upgradable blocks plain reads | `a_queued_upgradable_read_holds_up_no_plain_read` |
 //! | parking_lot#392, parking_lot#406, parking_lot#430 | a second `with_upgraded` hangs or underflows | `with_upgraded_may_be_repeated`, `with_upgraded_may_be_repeated_beside_readers` |
 //! | shuttle#351 | an upgrade releases before it reacquires, and a writer slips between | `no_writer_slips_between_reading_and_upgrading` |
 //! | tokio#2957, dashmap#328 | a downgrade also runs the write guard's drop | `a_change_of_mode_releases_once` |
-//! | rust#128219 | `downgrade` underflows under stress | `downgrades_by_the_thousand_keep_the_value_and_the_count` |
+//! | rust#128219 | `downgrade` underflows under stress | `downgrades_keep_the_value_and_the_count` |
 
 mod common;
 
 use common::locks::{Dice, Words, read_together};
+use common::stress::for_about_a_second;
 use common::{panic_of, watchdog};
 use phalanx::{RwMutex, RwMutexReadGuard, RwMutexUpgradableReadGuard, RwMutexWriteGuard};
 use std::mem::forget;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::mpsc::channel;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -139,7 +140,7 @@ fn with_upgraded_may_be_repeated_beside_readers() {
 #[test]
 fn a_queued_upgradable_read_holds_up_no_plain_read() {
     watchdog(|| {
-        for _ in 0..100 {
+        for_about_a_second(|_| {
             let lock = RwMutex::new(());
             let held = lock.upgradable_read();
             let (arrived, arrival) = channel();
@@ -160,7 +161,7 @@ fn a_queued_upgradable_read_holds_up_no_plain_read() {
                 drop(held);
                 queued.join().unwrap();
             });
-        }
+        });
     });
 }
 
@@ -169,12 +170,13 @@ fn no_writer_slips_between_reading_and_upgrading() {
     watchdog(|| {
         let lock = RwMutex::new(Words::new());
         read_together(&lock, 3, 1_000);
+        let added = AtomicU64::new(0);
         thread::scope(|scope| {
             for seed in 0..2 {
-                let lock = &lock;
+                let (lock, added) = (&lock, &added);
                 scope.spawn(move || {
                     let mut dice = Dice::new(seed);
-                    for _ in 0..1_500 {
+                    for_about_a_second(|_| {
                         let mut guard = lock.upgradable_read();
                         let seen = guard.get();
                         // Most time-outs of the upgrade fall into the readers' time.
@@ -191,30 +193,32 @@ fn no_writer_slips_between_reading_and_upgrading() {
                         };
                         assert_eq!(upgraded.get(), seen);
                         upgraded.add();
-                    }
+                        added.fetch_add(1, SeqCst);
+                    });
                 });
                 scope.spawn(move || {
-                    for _ in 0..1_500 {
+                    let writes = for_about_a_second(|_| {
                         lock.write().add();
                         lock.read().get();
-                    }
+                    });
+                    added.fetch_add(writes, SeqCst);
                 });
             }
         });
-        assert_eq!(lock.into_inner().get(), 6_000);
+        assert_eq!(lock.into_inner().get(), added.into_inner());
     });
 }
 
 #[test]
-fn downgrades_by_the_thousand_keep_the_value_and_the_count() {
+fn downgrades_keep_the_value_and_the_count() {
     watchdog(|| {
-        let lock = RwMutex::new(Words::new());
+        let (lock, writes) = (RwMutex::new(Words::new()), AtomicU64::new(0));
         thread::scope(|scope| {
             for seed in 0..4 {
-                let lock = &lock;
+                let (lock, writes) = (&lock, &writes);
                 scope.spawn(move || {
                     let mut dice = Dice::new(seed);
-                    for _ in 0..1_000 {
+                    let rounds = for_about_a_second(|_| {
                         let mut guard = lock.write();
                         let added = guard.add();
                         let guard = match dice.roll(2) {
@@ -228,12 +232,13 @@ fn downgrades_by_the_thousand_keep_the_value_and_the_count() {
                         }
                         // Readers came in, but no writer.
                         assert_eq!(guard.get(), added);
-                    }
+                    });
+                    writes.fetch_add(rounds, SeqCst);
                 });
             }
         });
         assert!(!lock.is_locked());
-        assert_eq!(lock.try_write().expect("nobody is left").get(), 4_000);
+        assert_eq!(lock.try_write().expect("nobody is left").get(), writes.into_inner());
     });
 }
 
@@ -241,7 +246,7 @@ fn downgrades_by_the_thousand_keep_the_value_and_the_count() {
 fn a_downgrade_lets_waiting_readers_in() {
     fn check<G>(downgrade: impl Fn(RwMutexWriteGuard<'static, u32>) -> G) {
         static LOCK: RwMutex<u32> = RwMutex::new(0);
-        for _ in 0..50 {
+        for_about_a_second(|_| {
             let mut guard = LOCK.write();
             let (arrived, arrivals) = channel();
             let readers: Vec<_> = (0..3)
@@ -262,7 +267,7 @@ fn a_downgrade_lets_waiting_readers_in() {
             for reader in readers {
                 assert_eq!(reader.join().unwrap(), guard.0);
             }
-        }
+        });
         assert!(!LOCK.is_locked());
     }
     watchdog(|| {
@@ -274,7 +279,7 @@ fn a_downgrade_lets_waiting_readers_in() {
 #[test]
 fn a_downgrade_lets_a_waiting_upgradable_read_in() {
     watchdog(|| {
-        for round in 0..100 {
+        for_about_a_second(|round| {
             let lock = RwMutex::new(());
             let (arrived, arrival) = channel();
             thread::scope(|scope| {
@@ -296,14 +301,14 @@ fn a_downgrade_lets_a_waiting_upgradable_read_in() {
                 drop(guard);
             });
             assert!(!lock.is_locked());
-        }
+        });
     });
 }
 
 #[test]
 fn an_upgrade_waits_for_the_readers_and_for_nobody_else() {
     watchdog(|| {
-        for round in 0..100 {
+        for_about_a_second(|round| {
             let lock = RwMutex::new(0);
             if round % 2 == 1 {
                 read_together(&lock, 3, 200);
@@ -317,7 +322,7 @@ fn an_upgrade_waits_for_the_readers_and_for_nobody_else() {
                     *RwMutexUpgradableReadGuard::upgrade(guard) = 1;
                 });
                 arrival.recv().unwrap();
-                // Comes after the upgrader, who holds the lock already.
+                // Comes after the upgrader, which holds the lock already.
                 let writer = scope.spawn(|| {
                     let mut guard = lock.write();
                     assert_eq!(*guard, 1);
@@ -331,7 +336,7 @@ fn an_upgrade_waits_for_the_readers_and_for_nobody_else() {
                 writer.join().unwrap();
             });
             assert_eq!(lock.into_inner(), 2);
-        }
+        });
     });
 }
 

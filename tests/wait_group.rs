@@ -2,6 +2,7 @@
 
 mod common;
 
+use common::stress::for_about_a_second;
 use common::{Bomb, Counted, panic_of, watchdog};
 use phalanx::{WaitGroup, WaitGuard};
 use std::future::{Future, IntoFuture};
@@ -208,7 +209,7 @@ fn a_timeout_too_long_to_represent_waits_for_ever() {
 #[test]
 fn a_time_out_does_not_take_another_waiters_wake_up() {
     watchdog(|| {
-        for _ in 0..200 {
+        for_about_a_second(|_| {
             let group = Arc::new(WaitGroup::new());
             let guard = group.guard();
             let (patient, hasty) = (group.clone(), group.clone());
@@ -217,7 +218,7 @@ fn a_time_out_does_not_take_another_waiters_wake_up() {
             drop(guard);
             patient.join().unwrap();
             let _ = hasty.join().unwrap();
-        }
+        });
     });
 }
 
@@ -436,11 +437,11 @@ fn many_threads_count_through_guards_and_adds() {
             .map(|_| {
                 let (group, guard) = (group.clone(), group.guard());
                 thread::spawn(move || {
-                    for _ in 0..5_000 {
+                    for_about_a_second(|_| {
                         let _other = guard.clone();
                         group.add(1);
                         group.done();
-                    }
+                    });
                 })
             })
             .collect();
