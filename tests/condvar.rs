@@ -2,7 +2,7 @@
 //!
 //! Bugs that other condition variables had, and the tests that would show them here:
 //!
-//! | told in | the bug | test |
+//! | reported in | bug | test |
 //! | --- | --- | --- |
 //! | golang#37852, parking_lot#466 | a waiter that times out takes a notification with it | `every_notification_reaches_one_waiter_beside_time_outs` |
 //! | rayon#992 | a notification between the check and the sleep is lost | `a_notification_right_after_the_unlock_is_not_lost`, `a_bounded_queue_loses_nothing` |

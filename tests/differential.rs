@@ -136,7 +136,7 @@ fn got<G>(tried: Option<G>) -> bool {
     tried.is_some()
 }
 
-/// One who uses the lock, and the guards it holds.
+/// A user of the lock, and the guards that it holds.
 struct Player<'a, R: Raw> {
     lock: &'a RwLock<R, Pair>,
     held: Vec<Held<'a, R>>,

@@ -1,7 +1,7 @@
 //! Models of the condition variable, with phalanx's mutex. In a plain build each runs once, on real
 //! threads; with `--cfg phalanx_loom` loom explores its interleavings.
 //!
-//! | told in | the bug | model |
+//! | reported in | bug | model |
 //! | --- | --- | --- |
 //! | golang#37852, rust#39364 | a waiter that times out takes a notification with it | `a_condvar_s_notification_goes_to_a_waiter_that_has_not_timed_out`, `a_condvar_s_wait_times_out_or_is_notified` |
 //! | – | a notification between unlocking and sleeping is lost | `a_condvar_loses_no_notification` |

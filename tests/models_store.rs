@@ -3,7 +3,7 @@
 //!
 //! The locks are the specification's; biased reads are in the models of the lock itself.
 //!
-//! | told in | the bug | model |
+//! | reported in | bug | model |
 //! | --- | --- | --- |
 //! | scc#176 | the lock is gone before the closure has finished | `a_closure_is_alone_with_its_value` |
 //! | – | two compute the same value; a waiter is not woken | `one_computes_and_the_other_waits` |

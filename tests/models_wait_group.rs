@@ -3,7 +3,7 @@
 //!
 //! Bugs that other wait groups and latches had, and the models that would show them here:
 //!
-//! | told in | the bug | model |
+//! | reported in | bug | model |
 //! | --- | --- | --- |
 //! | rust#98498, rayon#929, stdexec#1765 | the last leave uses what the waiter has freed already | `a_waiter_may_drop_the_group_while_the_last_guard_is_leaving`, `the_last_guard_and_the_group_agree_on_who_frees` |
 //! | golang#76126, golang#74702 | `wait` returns before the panic is visible | `a_panic_of_go_arrives_in_exactly_one_wait`, `of_two_waves_that_panic_both_are_heard` |

@@ -1,9 +1,9 @@
 //! What the reader-writer mutex promises, on real threads: which guards exclude which, and that
 //! they do so in every way to take and to leave them.
 //!
-//! Bugs that other locks had, and what would show them here:
+//! Bugs that other locks had, and what would find each here:
 //!
-//! | told in | the bug | test |
+//! | reported in | bug | test |
 //! | --- | --- | --- |
 //! | RUSTSEC-2019-0013 | an unlock publishes nothing | `every_mode_excludes_what_it_should`, under a sanitizer |
 //! | RUSTSEC-2020-0070 | a mapped guard goes where its data may not | `guards_go_only_where_their_data_may` |
@@ -28,7 +28,7 @@ use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Looks twice: nothing changes beside a guard.
+/// Reads the value twice: nothing changes beside a guard.
 fn look(value: &Words, dice: &mut Dice) -> u64 {
     let seen = value.get();
     if dice.roll(8) == 0 {
@@ -302,7 +302,7 @@ fn a_forgotten_guard_keeps_the_lock_locked() {
     assert!(lock.try_upgradable_read().is_none());
     assert!(lock.try_write_for(Duration::from_micros(10)).is_none());
     assert!(lock.try_read().is_some());
-    // Who owns the lock needs no guard.
+    // The owner of the lock needs no guard.
     let mut lock = lock;
     *lock.get_mut() += 1;
     assert_eq!(lock.into_inner(), 1);

@@ -2,14 +2,14 @@
 //! threads and locks that come and go. A lock may note its readers per thread, and its mode isn't
 //! to be seen from here: most tests provoke it by reading in company first.
 //!
-//! Bugs that other locks had, and what would show them here:
+//! Bugs that other locks had, and what would find each here:
 //!
-//! | told in | the bug | test |
+//! | reported in | bug | test |
 //! | --- | --- | --- |
 //! | golang#76653 | forgotten guards overflow the count of readers | `read_guards_forgotten_by_the_thousand_keep_the_lock_locked`, and in `rw_mutex_upgrade.rs` `downgraded_guards_forgotten_by_the_million_are_refused_before_the_count_overflows` |
 //! | parking_lot#114, parking_lot#203 | locking in a thread-local's destructor fails | `a_thread_locals_destructor_may_read_and_write` |
-//! | rust#123458 | a new thread is taken for one that ended, at the same address | `threads_that_come_later_release_nothing_of_those_that_ended` |
-//! | | a new lock is taken for one that is gone, at the same address | `a_new_lock_knows_nothing_of_one_that_was_there_before` |
+//! | rust#123458 | a new thread is mistaken for an ended one at the same address | `threads_that_come_later_release_nothing_of_those_that_ended` |
+//! | | a new lock is mistaken for a dropped one at the same address | `a_new_lock_knows_nothing_of_one_that_was_there_before` |
 
 mod common;
 
@@ -223,7 +223,7 @@ fn threads_that_come_later_release_nothing_of_those_that_ended() {
             thread::scope(|scope| {
                 scope.spawn(|| (0..forgotten).for_each(|_| forget(lock.read())));
             });
-            // Each may stand where the one that ended stood.
+            // Each may stand at the address of the one that ended.
             for _ in 0..100 {
                 read_together(&lock, 2, 5);
                 thread::scope(|scope| {
@@ -273,7 +273,7 @@ fn check_new(lock: &RwMutex<u32>) {
     lock.upgradable_read().with_upgraded(|value| *value += 1);
 }
 
-/// Leaves `lock` behind as one that was read in company, with readers that never let go.
+/// Leaves `lock` behind biased, with readers that never unlock.
 fn forget_readers(lock: &RwMutex<u32>) {
     read_together(lock, 3, 200);
     forget(lock.read());
@@ -301,7 +301,7 @@ fn a_new_lock_knows_nothing_of_one_that_was_there_before() {
             let second = Box::new(RwMutex::new(0));
             check_new(&second);
         }
-        // In place of one that lives on elsewhere.
+        // At the address of a lock that was moved elsewhere.
         let mut place = RwMutex::new(1);
         for _ in 0..50 {
             forget_readers(&place);
@@ -449,7 +449,7 @@ fn a_writer_after_many_thousand_reads_excludes_all_readers() {
                 for _ in 0..READS {
                     lock.read().get();
                 }
-                // One that only tries may find readers inside, and must leave them alone.
+                // A try may find readers inside, and must leave them alone.
                 if let Some(words) = lock.try_write() {
                     words.get();
                 }

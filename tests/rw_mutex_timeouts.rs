@@ -1,8 +1,8 @@
 //! Time-outs of the reader-writer mutex, on real threads.
 //!
-//! Bugs that other locks had, and what would show them here:
+//! Bugs that other locks had, and what would find each here:
 //!
-//! | told in | the bug | test |
+//! | reported in | bug | test |
 //! | --- | --- | --- |
 //! | parking_lot#465, parking_lot#466, golang#37852 | a timed-out waiter takes the mark that others wait | `time_outs_of_all_kinds_leave_no_one_asleep`, `of_one_unlock_and_one_time_out_the_patient_waiter_gets_the_lock` |
 //! | parking_lot 249cb2a | a writer's time-out leaves parked upgraders asleep | `a_writer_that_gives_up_lets_waiting_upgradable_reads_in` |
@@ -28,7 +28,7 @@ fn until_a_writer_waits<T>(lock: &RwMutex<T>, gone: impl Fn() -> bool) {
     }
 }
 
-/// Beside a reader, a writer gives up; whoever wants what goes with a reader gets in after it.
+/// Beside a reader, a writer times out; then every thread that may enter beside a reader does.
 fn beside_a_writer_that_gives_up(wait: impl Fn(&RwMutex<u32>) + Sync) {
     for round in 0..60 {
         let lock = RwMutex::new(0);
@@ -40,7 +40,7 @@ fn beside_a_writer_that_gives_up(wait: impl Fn(&RwMutex<u32>) + Sync) {
             let (lock, limit) = (&lock, Duration::from_millis(1 + round % 3));
             let writer = scope.spawn(move || lock.try_write_for(limit).is_some());
             until_a_writer_waits(lock, || writer.is_finished());
-            // They find the writer waiting, and are to go on when it gives up.
+            // They find the writer waiting, and must go on when it times out.
             let waiters = [(); 3].map(|()| scope.spawn(|| wait(lock)));
             for waiter in waiters {
                 waiter.join().unwrap();

@@ -1,4 +1,4 @@
-//! Tries of the reader-writer mutex: one that fails is noticed by nobody, and one that is alone succeeds.
+//! Tries of the reader-writer mutex: no other call notices a failed try, and a try that is alone succeeds.
 //!
 //! The same is modelled in `src/rw_mutex/models/mod.rs` (`nobody_notices_a_try_to_write_that_fails`), over all
 //! orders; here, for as long as a second.

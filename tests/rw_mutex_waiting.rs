@@ -1,8 +1,8 @@
 //! Waiting for the reader-writer mutex, on real threads: wake-ups, hand-offs, hogs.
 //!
-//! Bugs that other locks had, and what would show them here:
+//! Bugs that other locks had, and what would find each here:
 //!
-//! | told in | the bug | test |
+//! | reported in | bug | test |
 //! | --- | --- | --- |
 //! | parking_lot#471 | `bump` does nothing beside several readers and a waiting writer | `bumps_of_several_readers_let_a_waiting_writer_in` |
 //! | tinygo#2407, tinygo#5692 | an unlock wakes one of several readers, late ones strand the writer | `an_unlock_lets_all_waiting_readers_in`, `readers_that_come_late_strand_no_writer` |

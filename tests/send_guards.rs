@@ -5,7 +5,7 @@
 //! | report | the bug | test |
 //! | --- | --- | --- |
 //! | RUSTSEC-2020-0070 | a guard goes where its data may not; its twin, one that stays though it might go | `guards_go_where_their_data_may` |
-//! | rust#123458 | a new thread is taken for one that ended, at the same address | `a_read_guard_outlives_its_thread_and_its_successors` |
+//! | rust#123458 | a new thread is mistaken for an ended one at the same address | `a_read_guard_outlives_its_thread_and_its_successors` |
 
 mod common;
 

@@ -1,6 +1,6 @@
 //! The store: calls on one key, on several and on all, alone and from several threads.
 //!
-//! | told in | the bug | test |
+//! | reported in | bug | test |
 //! | --- | --- | --- |
 //! | RUSTSEC-2022-0002 | references outlive the guard | nothing borrowed gets out: the `compile_fail` example of `Store` |
 //! | scc#176 | the lock is gone before the closure has finished | `a_closure_has_the_lock_to_its_end` |

@@ -3,7 +3,7 @@
 //! A binary of its own, because its allocator counts. It counts for each thread separately, so the numbers are exact
 //! whatever the test harness does.
 //!
-//! | told in | the bug | test |
+//! | reported in | bug | test |
 //! | --- | --- | --- |
 //! | hashbrown#122, dashmap#22, moka#185 | a look-up by a borrowed key has to allocate | `nothing_is_allocated_for_a_key_that_is_there` |
 

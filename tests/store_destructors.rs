@@ -1,7 +1,7 @@
 //! Stores in the destructors of thread-locals, nested in one another. A binary of its own: a panic there aborts the
 //! process.
 //!
-//! | told in | the bug | test |
+//! | reported in | bug | test |
 //! | --- | --- | --- |
 //! | thread_local-rs#74, env_logger#145 | two structures nested in a thread-local's destructor abort | `different_stores_nest_in_the_destructors_of_thread_locals` |
 

@@ -1,6 +1,6 @@
 //! Flights of a store: what becomes of a value that is being computed, and of the calls that wait for it.
 //!
-//! | told in | the bug | test |
+//! | reported in | bug | test |
 //! | --- | --- | --- |
 //! | guava#1881, greptimedb#7825 | a call that asks after a removal returns a value computed from before it | `calls_before_a_removal_get_the_old_value_and_calls_after_it_compute_anew` |
 //! | caffeine#521, #287 | calls that wait for one that fails compute one after another | `calls_that_wait_for_a_failure_share_it` |

@@ -3,7 +3,7 @@
 //! A binary of its own, because its allocator counts. It counts for each thread separately, so the numbers are exact
 //! whatever the test harness does.
 //!
-//! | told in | the bug | test |
+//! | reported in | bug | test |
 //! | --- | --- | --- |
 //! | golang#40999 | deleted keys are never freed | `memory_goes_back_after_a_million_inserts_and_removes` |
 

@@ -1,6 +1,6 @@
 //! A panic hook that calls the store whose closure panics. A binary of its own: the hook is that of the whole process.
 //!
-//! | told in | the bug | test |
+//! | reported in | bug | test |
 //! | --- | --- | --- |
 //! | log-panics#16, pants#20384 | the hook uses what the panicking closure holds: a second panic aborts, or it hangs | `a_panic_hook_may_call_the_store_whose_closure_panics` |
 

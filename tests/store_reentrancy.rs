@@ -1,7 +1,7 @@
 //! Reentrant calls: from user code that a store runs. Under a lock they are refused and never hang; without one they are
 //! allowed.
 //!
-//! | told in | the bug | test |
+//! | reported in | bug | test |
 //! | --- | --- | --- |
 //! | dashmap#304 | `len()` inside one's own write lock deadlocks | `every_call_from_a_closure_is_refused` |
 //! | dashmap#74, #369 | holding a reference while inserting deadlocks | the same |

@@ -1,6 +1,6 @@
 //! Values that are computed once, by one of the calls that want them.
 //!
-//! | told in | the bug | test |
+//! | reported in | bug | test |
 //! | --- | --- | --- |
 //! | guava#1881, greptimedb#7825 | a value computed from before a removal is inserted after it | `a_key_removed_while_it_is_computed_stays_away` |
 

@@ -220,7 +220,7 @@ impl<C: Control> BiasedCore<C> {
             if word & (BIAS | REVOKING) != 0 {
                 return self.try_write_biased(bars, own);
             }
-            // ORDERING: Acquire, and on failure: pairs with the Release of those that left; see above.
+            // ORDERING: Acquire, and on failure: pairs with the Release of every reader and writer that left; see above.
             let (next, acquire) = (set_writer_unbiased(word & !own), Ordering::Acquire);
             match self.core.word.compare_exchange_weak(word, next, acquire, acquire) {
                 Ok(_) => return true,
@@ -242,7 +242,7 @@ impl<C: Control> BiasedCore<C> {
         // ORDERING: Relaxed: the exchange decides.
         let mut now = self.core.word.load(Ordering::Relaxed);
         while now & bars == 0 {
-            // ORDERING: Acquire: pairs with the Release of those that left.
+            // ORDERING: Acquire: pairs with the Release of every reader and writer that left.
             match self.core.change(now, complete_try(now & !own), Ordering::Acquire) {
                 Ok(_) => {
                     if now & REVOKING != 0 {

@@ -1,4 +1,4 @@
-//! Who decides on a lock's bias: the lock itself, or its user.
+//! The party that decides on a lock's bias: the lock itself, or its user.
 //!
 //! [`Automatic`] is a lock that learns from what it sees, as [`policy`](super::policy) has it. [`External`] is
 //! one whose user knows more: one of many shards is read too rarely to tell by itself. A reader inside engages

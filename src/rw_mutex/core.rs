@@ -70,7 +70,7 @@ impl Core {
             }
             let (next, wakes) = Wakes::of(change(word));
             let address = self.address();
-            // ORDERING: Release: what was done inside happens before the Acquire of whoever enters next.
+            // ORDERING: Release: what was done inside happens before the Acquire of the thread that enters next.
             match self.change(word, next, Ordering::Release) {
                 Ok(_) => return wakes.wake(address),
                 Err(now) => word = now,
@@ -149,7 +149,7 @@ struct Wakes {
 }
 
 impl Wakes {
-    /// What a step to `word` owes, and the word without the bit of those that it wakes.
+    /// What a step to `word` owes, and the word without the bits of the threads that it wakes.
     fn of(word: u64) -> (u64, Wakes) {
         if word & WRITER != 0 {
             return (word, Wakes::default());

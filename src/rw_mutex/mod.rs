@@ -6,7 +6,7 @@
 //! | `core.rs` | the word, its queues, the steps that let others in |
 //! | `readers.rs` | the slots in which readers say that they are inside |
 //! | `policy.rs` | when a bias pays, when a waiter enters: values without atomics |
-//! | `control.rs` | who decides on the bias: the lock, or its user |
+//! | `control.rs` | whether the lock decides on the bias, or its user |
 //! | `slow.rs` | waiting |
 //! | `unfenced.rs` | marks without a fence |
 //! | `bias.rs` | engaging and revoking the bias, draining, tries |

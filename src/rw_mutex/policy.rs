@@ -5,7 +5,7 @@
 //! revokes it reports how much was read by slots since the last one did: [`READS_PER_WRITE`] are worth the
 //! trouble, fewer wear down a credit, and without credit the bias ends. Each bias that ended so *inhibits* the
 //! next, by checks that take twice as long, until one has paid: otherwise a lock with a tenth of writes would be
-//! slowed down by biases until it looked like one that is mostly read. No clock is in it, and a wrong count
+//! slowed down by biases until it seemed to be mostly read. There is no clock in it, and a wrong count
 //! does no harm.
 //!
 //! [`Approach`] is one waiter's way to the lock.
@@ -29,7 +29,7 @@ const MAX_CREDIT: u32 = 4 * READS_PER_WRITE;
 /// The most checks that inhibition adds.
 const MAX_INHIBITION: u32 = 4;
 /// Checks without a write in between, half a microsecond at least, after which a reader that still has
-/// to wait for others takes the lock for one that is mostly read.
+/// to wait for others concludes that the lock is mostly read.
 const CALM_CHECKS: u32 = 2;
 
 /// What a lock has learnt from its biases and its waiters.
@@ -226,7 +226,7 @@ mod tests {
         }
         assert_eq!((policy.credit, policy.inhibition), (MAX_CREDIT, 0));
         assert!(BiasPolicy::from(policy.number()).has_long_sections);
-        // The others make up for one that comes early.
+        // The others make up for a write that comes early.
         assert!(policy.charge(1));
     }
 

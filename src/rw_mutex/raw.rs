@@ -21,17 +21,17 @@
 //!   `WRITER` or in the step that clears `WRITER`; or by a try that fails, on a word without `WRITER`. So
 //!   nobody holds the lock as a writer under it. While there are tries it isn't set at all: what a try
 //!   has seen of the slots holds until it takes the lock.
-//! - R4. `REVOKING` stays until the pending writer has seen the slots free; or until it gives up, or the last
-//!   try fails, and `BIAS` is set again. So whoever sets `WRITER` knows whether slots may be marked.
+//! - R4. `REVOKING` stays until the pending writer has seen the slots free; or until it times out, or the last
+//!   try fails, and `BIAS` is set again. So a thread that sets `WRITER` knows whether slots may be marked.
 //! - R5. A step to a word that readers could enter (`WRITER` off) wakes all readers asleep; a step to one that a
 //!   writer could enter wakes one writer, if one is asleep and none is on its way (`WOKEN`); a step that clears
 //!   `WRITER` or `UPGRADABLE` in a claimed word wakes the claimant. All steps but entering do so (`step` in
 //!   `core.rs`); entering leaves nobody to wake, except for a claimant's, whose claim kept others out.
 //! - R6. Waiters check the word again under their queue's lock: each sleeps only while what bars it
-//!   and its mark are set. A thread that has `WOKEN` gives it up only as it enters, or on a word
+//!   and its mark are set. A thread that owns `WOKEN` clears it only as it enters, or on a word
 //!   that bars it: there is a step to come that wakes.
 //! - R7. The pending writer sleeps only after `DRAINING` is set. The last reader to leave the word sees that bit,
-//!   in the same step. A reader that leaves a slot looks for it too, but without a fence: its load may come before
+//!   in the same step. A reader that leaves a slot loads it too, but without a fence: its load may come before
 //!   it leaves. The writer's sleep on slots is therefore bounded (`BACKSTOP` in `bias.rs`), which makes up for what
 //!   that load has missed. It is a matter of nanoseconds; the sleeps grow, as one that began after `DRAINING` was
 //!   visible is hardly ever missed.
@@ -210,7 +210,7 @@ impl<C: Control> RawRwMutex<C> {
     /// Acquires an unbiased, uncontended lock.
     #[inline]
     fn try_write_fast(&self) -> bool {
-        // ORDERING: Relaxed: the exchange decides. Acquire: pairs with the Release of those that left.
+        // ORDERING: Relaxed: the exchange decides. Acquire: pairs with the Release of every reader and writer that left.
         let word = self.core().word.load(Ordering::Relaxed);
         word & (TAKEN | STARVING | BIAS | REVOKING) == 0
             && self.core().change(word, set_writer_unbiased(word), Ordering::Acquire).is_ok()

@@ -8,7 +8,7 @@
 //!
 //! ```text
 //! 0    => id   mark      the row's thread
-//! id   => 0    unmark    whoever drops the guard: guards may be sent to other threads
+//! id   => 0    unmark    the thread that drops the guard: guards may be sent to other threads
 //! ```
 //!
 //! Invariants:

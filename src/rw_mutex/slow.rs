@@ -75,7 +75,7 @@ impl<'a, C: Control> Waiter<'a, C> {
                 Ok(entry) => return entry,
                 Err(word) => word,
             };
-            // Barred, and it is better to sleep: with a mark, or a claim. Gives up WOKEN, as R6 allows.
+            // Barred, and it is better to sleep: with a mark, or a claim. Clears WOKEN, as R6 allows.
             let claims = self.patience.is_over() && word & STARVING == 0;
             let mark = if claims { STARVING } else { kind.parked() };
             // ORDERING: Relaxed: publishes nothing.
@@ -180,7 +180,7 @@ impl<'a, C: Control> Waiter<'a, C> {
     #[track_caller]
     fn try_to_enter(&self, word: u64, approach: &mut Approach) -> bool {
         let Some(inside) = self.kind.enter(word & !self.woken) else { too_many_readers() };
-        // ORDERING: Acquire: pairs with the Release of whoever left.
+        // ORDERING: Acquire: pairs with the Release of every reader and writer that left.
         let entered = self.core.change(word, inside, Ordering::Acquire).is_ok();
         if !entered && approach.has_long_sections() {
             approach.has_failed();
@@ -203,10 +203,10 @@ impl<'a, C: Control> Waiter<'a, C> {
                     core.step(|word| word & !STARVING);
                     too_many_readers()
                 };
-                // ORDERING: Acquire: pairs with the Release of whoever left.
+                // ORDERING: Acquire: pairs with the Release of every reader and writer that left.
                 if core.change(word, inside, Ordering::Acquire).is_ok() {
                     if kind != Kind::Writer {
-                        // The claim kept others out who may follow now (R5).
+                        // The claim kept other threads out, which may follow now (R5).
                         core.step(|word| word);
                     }
                     return NOT_CALM;

@@ -14,7 +14,7 @@
 //!
 //! - U1. A reader stays with an unfenced mark only if it has seen `BIAS` and `UNFENCED` after it. While
 //!   `UNFENCED` is set, or before the writer that saw it has made its heavy fence, such marks may be invisible. So
-//!   the bit stays, also when a writer gives up, until a heavy fence has come after a step that cleared `BIAS`.
+//!   the bit stays, also when a writer times out, until a heavy fence has come after a step that cleared `BIAS`.
 //!
 //! Without the feature `membarrier` the bit is never set.
 

@@ -40,7 +40,7 @@ fn a_bias_engaged_beside_a_writer_lets_no_reader_in_with_it() {
     });
 }
 
-/// The same with one that only tries: it has what came with the bias, or doesn't enter by it.
+/// The same with a try: it sees what came with the bias, or doesn't enter by it.
 #[test]
 fn one_that_tries_beside_a_bias_being_engaged_enters_in_order() {
     model(|| {
@@ -122,7 +122,7 @@ fn a_try_overlooks_no_reader_and_brings_the_bias_back() {
     }
 }
 
-/// The bias ends just after one that tries has seen it. Then a reader engages the next, and enters by a
+/// The bias ends just after a try has seen it. Then a reader engages the next, and enters by a
 /// slot.
 #[test]
 fn a_bias_engaged_after_a_try_has_looked_at_the_slots_lets_no_reader_in_with_it() {
@@ -279,7 +279,7 @@ fn a_row_is_given_back_as_another_leaves_its_slot() {
     });
 }
 
-/// A writer is handed an upgradable reader's place: it takes the door from there, and looks at the slots.
+/// A writer is handed an upgradable reader's role: it becomes pending from there, and scans the slots.
 #[test]
 fn a_writer_that_is_handed_a_place_under_a_bias_drains_the_slots() {
     model(|| {

@@ -2,9 +2,9 @@
 //! What both promise is checked by the same text; what only the real one has, slots and the bias, by
 //! models of its own. In a plain build each runs once, on real threads.
 //!
-//! Bugs that other locks had, and what would show them here:
+//! Bugs that other locks had, and what would find each here:
 //!
-//! | told in | the bug | model |
+//! | reported in | bug | model |
 //! | --- | --- | --- |
 //! | RUSTSEC-2019-0013 | an unlock that publishes nothing | `a_writer_is_alone_and_readers_see_what_it_wrote` |
 //! | parking_lot#465, #466, llvm#201937 | a writer that times out leaves others asleep | `a_writer_that_gives_up_lets_the_others_in`, `timed_waiters_are_woken_before_their_deadline` |
@@ -373,7 +373,7 @@ fn of_two_tries_to_write_one_succeeds() {
     one_of_two_tries::<Users>(Guarded::new);
 }
 
-/// A claimant that gives up, beside one of another kind that waits for ever.
+/// A claimant that times out, beside a waiter of another kind that has no deadline.
 fn claimant_gives_up<L: Subject>(victim: fn(&Guarded<L>), adds: u32) {
     model(move || {
         let shared = Guarded::<L>::new();

@@ -1,4 +1,4 @@
-//! What the models are about: the real lock, and the one that users see, behind one interface.
+//! What the models are about: the real lock and the lock that users see, behind one interface.
 
 use crate::rw_mutex::RawRwMutex as UsersRawRwMutex;
 use crate::rw_mutex::raw::{Pass, RawRwMutex};

@@ -1,7 +1,7 @@
 //! Models of marks without a fence, and of the writers that make one for all.
 //!
 //! A model's unfenced mark is seen by nobody before a heavy fence; and where it is a store, after one only by those
-//! who are ordered after it: see `sys/model/slot.rs`.
+//! that are ordered after it: see `sys/model/slot.rs`.
 
 use super::subject::Subject;
 use super::{Guarded, join_all};
@@ -69,7 +69,7 @@ fn unfenced_marks_allowed_beside_a_writer_are_seen_by_the_next() {
     });
 }
 
-/// One that only tries gives the door up before it has made a fence, or after: the next writer knows.
+/// A try fails before it has made a heavy fence, or after: the next writer knows which.
 #[test]
 fn a_writer_that_gives_the_door_up_leaves_unfenced_marks_to_be_seen() {
     model(|| {
@@ -83,8 +83,8 @@ fn a_writer_that_gives_the_door_up_leaves_unfenced_marks_to_be_seen() {
     });
 }
 
-/// It gives the door up before it has looked at the slots, because of a reader that is counted in the word: its own
-/// thread, so that nothing but the deadline ends the wait. Only in a model, whose deadlines take no time.
+/// It times out before it has scanned the slots, because of a reader that is counted in the word: its own thread, so that
+/// nothing but the deadline ends the wait. Only in a model, whose deadlines take no time.
 #[test]
 fn a_writer_that_times_out_leaves_unfenced_marks_to_be_seen() {
     if !IS_MODEL {

@@ -89,7 +89,7 @@ fn a_try_to_upgrade_that_fails_is_upgradable_as_before() {
     upgrade_gives_up::<RawRwMutex>(Guarded::biased, Subject::try_upgrade);
 }
 
-/// Two that want to be upgradable behind one that is; the plain reader must not wait for it to leave.
+/// Two waiters for the upgradable role behind an upgradable reader; the plain reader must not wait for that to leave.
 fn claims_of_upgradables<L: Subject>() {
     model(|| {
         let shared = Guarded::<L>::new();
@@ -160,7 +160,7 @@ fn downgrade_wakes<L: Subject>(other: fn(&Guarded<L>)) {
     });
 }
 
-/// Who waits for an upgradable reader must get on as soon as that is a plain one.
+/// A thread that waits for an upgradable reader must go on as soon as that is a plain reader.
 fn plain_wakes<L: Subject>(other: fn(&Guarded<L>), adds: u32) {
     model(move || {
         let shared = Guarded::<L>::new();
