@@ -71,7 +71,7 @@ fn unfenced_marks_allowed_beside_a_writer_are_seen_by_the_next() {
 
 /// A try fails before it has made a heavy fence, or after: the next writer knows which.
 #[test]
-fn a_writer_that_gives_the_door_up_leaves_unfenced_marks_to_be_seen() {
+fn a_try_that_fails_leaves_unfenced_marks_to_be_seen() {
     model(|| {
         let shared = Guarded::unfenced();
         let reader = spawn(&shared, |it| it.visit_from_row(0));
