@@ -135,8 +135,7 @@ impl<C: Control> RawRwMutex<C> {
     #[track_caller]
     pub(super) fn read(&self) -> Pass {
         // ORDERING: Acquire: if this loads the bias, it sees what writers did before it was set
-        // (by a thread inside, whose entry acquired it). The exchange below: pairs with the Release of
-        // the writers that left.
+        // (by a thread inside, whose entry acquired it).
         let word = self.core().word.load(Ordering::Acquire);
         if word & BIAS != 0 {
             if let Some(First { slot, is_round }) =
@@ -147,6 +146,7 @@ impl<C: Control> RawRwMutex<C> {
                 }
                 return Pass(Some(slot));
             }
+        // ORDERING: Acquire: pairs with the Release of the writers that left.
         } else if word & (WRITER | READERS) == 0
             && self.core().change(word, add_reader(word), Ordering::Acquire).is_ok()
         {

@@ -137,6 +137,7 @@ impl Cells {
     /// How many cells a sum reads, without the shared one.
     #[cfg(test)]
     pub(super) fn used(&self) -> usize {
+        // ORDERING: Relaxed: for a test whose threads have ended.
         self.header.used.load(Ordering::Relaxed)
     }
 }
