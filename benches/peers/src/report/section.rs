@@ -38,12 +38,14 @@ pub fn section(name: &str, groups: &[Group<'_>]) -> String {
 /// `text` with the section in place of the one of the same name, or at its end.
 pub fn replace(text: &str, name: &str, section: &str) -> String {
     let (begin, end) = ends(name);
+    // Lines of their own: prose may name the comments too.
+    let (begin, end) = (format!("\n{begin}\n"), format!("\n{end}\n"));
     let found = text.split_once(&begin).and_then(|(before, rest)| {
         let (_, after) = rest.split_once(&end)?;
-        Some((before, after.strip_prefix('\n').unwrap_or(after)))
+        Some((before, after))
     });
     match found {
-        Some((before, after)) => format!("{before}{section}{after}"),
+        Some((before, after)) => format!("{before}\n{section}{after}"),
         None => format!("{}\n\n{section}", text.trim_end()),
     }
 }
@@ -237,10 +239,13 @@ mod tests {
 
     #[test]
     fn a_section_replaces_the_one_of_its_machine_only() {
-        let text = format!("# Benchmarks\n\n{}\n{}\nend\n", section("A", &[]), section("AB", &[]));
+        // Prose may name the comments.
+        let head =
+            "# Benchmarks\n\nBetween `<!-- machine A -->` and `<!-- end of machine A -->`.\n";
+        let text = format!("{head}\n{}\n{}\nend\n", section("A", &[]), section("AB", &[]));
         let new = "<!-- machine A -->\nnew\n<!-- end of machine A -->\n";
         let replaced = replace(&text, "A", new);
-        assert_eq!(replaced, format!("# Benchmarks\n\n{new}\n{}\nend\n", section("AB", &[])));
+        assert_eq!(replaced, format!("{head}\n{new}\n{}\nend\n", section("AB", &[])));
         assert_eq!(replace("# Benchmarks\n", "A", new), format!("# Benchmarks\n\n{new}"));
     }
 }
