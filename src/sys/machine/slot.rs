@@ -126,9 +126,9 @@ pub(super) mod litmus {
                         return;
                     }
                     if is_control(round) {
-                        slot.mark_unfenced(1)
+                        slot.mark_unfenced(1);
                     } else {
-                        mark(slot)
+                        mark(slot);
                     }
                     let saw = scanning.flag.load(Ordering::Relaxed);
                     marking.saw.store(saw, Ordering::Relaxed);
@@ -149,9 +149,9 @@ pub(super) mod litmus {
                 }
                 scanning.flag.store(1, Ordering::Relaxed);
                 if is_control(round) {
-                    fence(Ordering::SeqCst)
+                    fence(Ordering::SeqCst);
                 } else {
-                    heavy_fence(slot)
+                    heavy_fence(slot);
                 }
                 let saw = slot.load(Ordering::Relaxed);
                 wait_for(round, &marking.ended);
