@@ -146,8 +146,10 @@ impl<C: Control> RawRwMutex<C> {
                 }
                 return Pass(Some(slot));
             }
-        // ORDERING: Acquire: pairs with the Release of the writers that left.
         } else if word & (WRITER | READERS) == 0
+            // ORDERING: Acquire: pairs with the Release of the writers that left.
+            // WEAKEN: survives, because the load above has read the same value with Acquire: it could only be
+            // another write's after 2^16 entries of writers in between.
             && self.core().change(word, add_reader(word), Ordering::Acquire).is_ok()
         {
             return Pass(None);
@@ -179,7 +181,8 @@ impl<C: Control> RawRwMutex<C> {
                 continue;
             }
             let Some(inside) = Kind::Reader.enter(word) else { too_many_readers() };
-            // ORDERING: Acquire: see `read`.
+            // ORDERING: Acquire: pairs with the Release of the writers that left.
+            // WEAKEN: survives, because the load above has read the same value with Acquire, as in `read`.
             if self.core().change(word, inside, Ordering::Acquire).is_ok() {
                 return Some(Pass(None));
             }
@@ -331,6 +334,7 @@ impl<C: Control> RawRwMutex<C> {
 
     pub(super) fn is_locked(&self) -> bool {
         // ORDERING: Acquire: says nothing about the data, but the id must be the bias's.
+        // WEAKEN: survives, because with an older id this returns what it would have returned a moment before.
         let word = self.core().word.load(Ordering::Acquire);
         word & TAKEN != 0 || word & (BIAS | REVOKING) != 0 && self.0.is_marked()
     }
