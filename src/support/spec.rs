@@ -22,6 +22,7 @@
 //! by a second thread, they would be a false race. There are [`ORDERS`] pairs; models with more locks than that
 //! share them, which can hide a race.
 
+use super::deadline::after;
 use crate::sys::atomic::AtomicUsize;
 use crate::sys::atomic::Ordering::{Acquire, Release};
 use crate::sys::{Parked, PerExecution, begin_step, holds, holds_no_more, sleep_on, wake_sleepers};
@@ -88,7 +89,7 @@ impl Wait {
         if timeout.is_zero() {
             return Wait::No;
         }
-        Instant::now().checked_add(timeout).map_or(Wait::Forever, Wait::Until)
+        after(timeout).map_or(Wait::Forever, Wait::Until)
     }
 
     /// Whether a writer may become pending: a try only if it then holds the lock.
