@@ -214,7 +214,8 @@ impl<C: Control> BiasedCore<C> {
     /// thread has in the word itself, `own`, is given up with that step. Returns whether it did; if not, no other
     /// call can tell that it tried.
     pub(super) fn try_write(&self, bars: u64, own: u64) -> bool {
-        // ORDERING: Acquire: if this loads the bias, the id is as new. Otherwise the exchange decides.
+        // ORDERING: Acquire: pairs with the Release in `engage`: with a bias comes the id that the scan asks for.
+        // Without one the exchange decides.
         let mut word = self.core.word.load(Ordering::Acquire);
         while word & bars == 0 {
             if word & (BIAS | REVOKING) != 0 {
@@ -267,9 +268,9 @@ impl<C: Control> BiasedCore<C> {
                 word = self.core.word.load(Ordering::Relaxed);
                 continue;
             };
-            // ORDERING: Acquire: what came with the bias, and what a try or writer that cleared `UNFENCED`
-            // made visible by its heavy fence (U1 in `unfenced.rs`).
-            match self.core.change(word, next, Ordering::Acquire) {
+            // ORDERING: Relaxed: the caller's next step is the fence in `make_visible`, which acquires what this
+            // step has read: what another try or writer published as it cleared `UNFENCED` (U1 in `unfenced.rs`).
+            match self.core.change(word, next, Ordering::Relaxed) {
                 Ok(_) => return Some(next),
                 Err(now) => word = now,
             }
@@ -281,8 +282,10 @@ impl<C: Control> BiasedCore<C> {
     fn abandon_try(&self) -> bool {
         // ORDERING: Relaxed: the exchange decides.
         let mut word = self.core.word.load(Ordering::Relaxed);
-        // ORDERING: Release: publishes the bias, as in `engage`.
-        while let Err(now) = self.core.change(word, abandon_try(word), Ordering::Release) {
+        // ORDERING: Relaxed: this try has written nothing. A reader that sees the bias restored acquires what came
+        // with it: read-modify-writes alone change the word, and continue the release sequences of `engage`
+        // and of the writers that left.
+        while let Err(now) = self.core.change(word, abandon_try(word), Ordering::Relaxed) {
             word = now;
         }
         false

@@ -87,8 +87,8 @@ pub(super) fn engage(core: &Core) {
 pub(super) fn make_marks_visible(core: &Core, word: u64) {
     if !is_fenced(word) {
         heavy_fence(readers::first_slots());
-        // ORDERING: Release: another writer or try that finds the bit cleared relies on this fence (U1). It
-        // loads the word with Acquire.
+        // ORDERING: Release: another writer or try that finds the bit cleared relies on this fence (U1). A
+        // writer loads the word with Acquire, a try makes a fence after it has loaded it.
         core.word.fetch_and(!UNFENCED, Ordering::Release);
     }
 }

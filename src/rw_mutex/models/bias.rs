@@ -3,7 +3,7 @@
 use super::subject::Subject;
 use super::{Guarded, join_all};
 use crate::rw_mutex::raw::RawRwMutex;
-use crate::rw_mutex::state::{BIAS, DRAINING, STARVING, TAKEN};
+use crate::rw_mutex::state::{BIAS, DRAINING, READERS, STARVING, TAKEN};
 use crate::sys::atomic::Ordering;
 use crate::sys::thread;
 use crate::testing::spawn;
@@ -57,6 +57,26 @@ fn one_that_tries_beside_a_bias_being_engaged_enters_in_order() {
         }
         join_all([engages, writes]);
         shared.is(1);
+    });
+}
+
+/// No reader is inside any more. A try that saw the bias without the lock's id would take every free slot for a
+/// reader.
+#[test]
+fn a_try_that_sees_a_bias_being_engaged_sees_no_reader_that_was_not() {
+    model(|| {
+        let shared = Guarded::<RawRwMutex>::new();
+        // The model lets a thread that comes second load what was there before.
+        let tries = spawn(&shared, |it| {
+            // ORDERING: Relaxed: orders nothing before the try.
+            let word = it.lock.core().word.load(Ordering::Relaxed);
+            let is_free = word & BIAS != 0 && word & READERS == 0;
+            let added = it.try_to_add();
+            assert!(added == 1 || !is_free, "failed without a reader or writer");
+            added
+        });
+        shared.favour_readers();
+        shared.is(tries.join());
     });
 }
 

@@ -7,7 +7,9 @@ use super::subject::Subject;
 use super::{Guarded, join_all};
 use crate::model;
 use crate::rw_mutex::raw::RawRwMutex;
+use crate::rw_mutex::state::UNFENCED;
 use crate::rw_mutex::unfenced;
+use crate::sys::atomic::Ordering;
 use crate::sys::{Arc, IS_MODEL, let_unfenced_marks_be_stores, prepare_heavy_fence};
 use crate::testing::spawn;
 
@@ -80,6 +82,23 @@ fn a_try_that_fails_leaves_unfenced_marks_to_be_seen() {
         reader.join();
         let added = hasty.join();
         shared.is(1 + added);
+    });
+}
+
+/// The second try finds that no heavy fence is needed any more.
+#[test]
+fn a_try_sees_the_readers_that_another_s_heavy_fence_made_visible() {
+    model(|| {
+        let_unfenced_marks_be_stores();
+        let shared = Guarded::unfenced();
+        let first = spawn(&shared, Guarded::try_to_add);
+        let second = spawn(&shared, |it| {
+            // ORDERING: Relaxed: orders nothing before the try.
+            let word = it.lock.core().word.load(Ordering::Relaxed);
+            if word & UNFENCED == 0 { it.try_to_add() } else { 0 }
+        });
+        shared.visit_from_row(0);
+        shared.is(first.join() + second.join());
     });
 }
 

@@ -68,7 +68,7 @@ impl Slot {
     #[track_caller]
     pub(crate) fn mark(&self, value: u64) {
         // ORDERING: as on the machine where there is no exchange that does both.
-        self.word.swap(value, Ordering::Release);
+        self.word.store(value, Ordering::Release);
         fence(Ordering::SeqCst);
     }
 
