@@ -116,8 +116,6 @@ pub(super) fn mark_first(id: u64, fenced: bool) -> Option<First> {
     let slot = &row.slots[0];
     // ORDERING: Acquire: pairs with the Release of an `unmark` on another thread, so that the mark's
     // Release passes on what was read before it.
-    // WEAKEN: survives, because in the model, as on x86, a mark is an exchange and continues the release sequence of the
-    // `unmark` before it. Where a mark is a store, this orders the two.
     if slot.load_own(Ordering::Acquire) != 0 {
         return None;
     }
@@ -145,7 +143,6 @@ pub(super) fn mark(id: u64) -> Option<&'static Slot> {
         Err(_) => return None,
     };
     // ORDERING: Acquire: as in `mark_first`.
-    // WEAKEN: survives, because of what is said in `mark_first`.
     let slot = row.slots.iter().find(|slot| slot.load_own(Ordering::Acquire) == 0)?;
     slot.mark(id);
     Some(slot)
