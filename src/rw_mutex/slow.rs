@@ -181,6 +181,8 @@ impl<'a, C: Control> Waiter<'a, C> {
     fn try_to_enter(&self, word: u64, approach: &mut Approach) -> bool {
         let Some(inside) = self.kind.enter(word & !self.woken) else { too_many_readers() };
         // ORDERING: Acquire: pairs with the Release of every reader and writer that left.
+        // WEAKEN: survives, because the load in `spin` has read the same value with Acquire: it could only be another
+        // write's after 2^16 entries of writers in between. A writer loads the word with Acquire again in `drain_word`.
         let entered = self.core.change(word, inside, Ordering::Acquire).is_ok();
         if !entered && approach.has_long_sections() {
             approach.has_failed();
