@@ -177,18 +177,25 @@ impl<'a, C: Control> Waiter<'a, C> {
         }
     }
 
+    /// Enters, from `word`. If the word has changed, a writer tries again at once until something bars it: it has
+    /// the word's line then, which readers would take away during a pause.
     #[track_caller]
-    fn try_to_enter(&self, word: u64, approach: &mut Approach) -> bool {
-        let Some(inside) = self.kind.enter(word & !self.woken) else { too_many_readers() };
-        // ORDERING: Acquire: pairs with the Release of every reader and writer that left.
-        // WEAKEN: survives, because the load in `spin` has read the same value with Acquire: it could only be another
-        // write's after 2^16 entries of writers in between. A writer loads the word with Acquire again in `drain_word`.
-        let entered = self.core.change(word, inside, Ordering::Acquire).is_ok();
-        if !entered && approach.has_long_sections() {
-            approach.has_failed();
-            self.control.note_long_sections(false);
+    fn try_to_enter(&self, mut word: u64, approach: &mut Approach) -> bool {
+        loop {
+            let Some(inside) = self.kind.enter(word & !self.woken) else { too_many_readers() };
+            // ORDERING: Acquire: pairs with the Release of every reader and writer that left.
+            match self.core.change(word, inside, Ordering::Acquire) {
+                Ok(_) => return true,
+                Err(now) => word = now,
+            }
+            if approach.has_long_sections() {
+                approach.has_failed();
+                self.control.note_long_sections(false);
+            }
+            if self.kind != Kind::Writer || word & self.kind.bars() != 0 {
+                return false;
+            }
         }
-        entered
     }
 
     /// Waits for what bars the claimant, with the claim standing; ends it in any case.
