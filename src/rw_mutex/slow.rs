@@ -184,6 +184,8 @@ impl<'a, C: Control> Waiter<'a, C> {
         loop {
             let Some(inside) = self.kind.enter(word & !self.woken) else { too_many_readers() };
             // ORDERING: Acquire: pairs with the Release of every reader and writer that left.
+            // WEAKEN: survives, because the load in `spin` has read the same value with Acquire; a writer that tries
+            // again loads the word with Acquire as it drains.
             match self.core.change(word, inside, Ordering::Acquire) {
                 Ok(_) => return true,
                 Err(now) => word = now,
