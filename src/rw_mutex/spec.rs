@@ -7,22 +7,23 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 /// The raw lock of [`RwMutex`](crate::RwMutex); in this model build, its specification.
-pub struct RawRwMutex(Spec);
+pub struct RawRwMutex<const IN_STORE: bool = false>(Spec);
 
-/// The lock of a store's shards: the same specification, which has no bias.
-pub(crate) type RawShardLock = RawRwMutex;
+/// The lock of a store's shards: the same specification, which has no bias. A verdict names the store's call.
+pub(crate) type RawShardLock = RawRwMutex<true>;
 
 impl ExternalBias for RawShardLock {}
 
-impl fmt::Debug for RawRwMutex {
+impl<const IN_STORE: bool> fmt::Debug for RawRwMutex<IN_STORE> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("RawRwMutex { .. }")
     }
 }
 
 // SAFETY: `Spec` lets in one writer alone, or readers beside at most one upgradable reader.
-unsafe impl lock_api::RawRwLock for RawRwMutex {
-    const INIT: Self = RawRwMutex(Spec::new(module_path!()));
+unsafe impl<const IN_STORE: bool> lock_api::RawRwLock for RawRwMutex<IN_STORE> {
+    const INIT: Self =
+        RawRwMutex(Spec::new(if IN_STORE { "phalanx::store::shards" } else { module_path!() }));
     type SharedGuard = GuardSend;
     type ExclusiveGuard = GuardSend;
 

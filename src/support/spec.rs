@@ -25,7 +25,9 @@
 use super::deadline::after;
 use crate::sys::atomic::AtomicUsize;
 use crate::sys::atomic::Ordering::{Acquire, Release};
-use crate::sys::{Parked, PerExecution, begin_step, holds, holds_no_more, sleep_on, wake_sleepers};
+use crate::sys::{
+    Parked, PerExecution, begin_step, holds, holds_no_more, pends, sleep_on, wake_sleepers,
+};
 use std::cell::Cell;
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -194,7 +196,7 @@ impl Spec {
         });
         if entered {
             self.after_writers();
-            holds(self.address(), false);
+            holds(self.address());
         }
         entered
     }
@@ -214,9 +216,13 @@ impl Spec {
             state.writer.set(state.writer.get() || free);
             free
         };
-        let entered = self.wait_until(wait, pend) && self.drain(wait, |_| {});
-        if entered {
-            holds(self.address(), false);
+        if !self.wait_until(wait, pend) {
+            return false;
+        }
+        holds(self.address());
+        let entered = self.drain(wait, |_| {});
+        if !entered {
+            holds_no_more(self.address());
         }
         entered
     }
@@ -225,11 +231,11 @@ impl Spec {
     /// the same step.
     #[track_caller]
     fn drain(&self, wait: Wait, undo: impl Fn(&State)) -> bool {
-        holds(self.address(), true);
+        pends(self.address(), true);
         let is_alone = |state: &State| state.readers.get() == 0;
         // A try became the writer in a step in which it was alone.
         let drained = matches!(wait, Wait::No) || self.wait_until(wait, is_alone);
-        holds_no_more(self.address());
+        pends(self.address(), false);
         if !drained {
             self.step(|state| {
                 state.writer.set(false);
@@ -280,7 +286,7 @@ impl Spec {
         });
         if entered {
             self.after_writers();
-            holds(self.address(), false);
+            holds(self.address());
         }
         entered
     }

@@ -26,7 +26,9 @@ pub(crate) mod model;
 #[cfg(all(phalanx_loom, feature = "loom"))]
 use model as build;
 #[cfg(all(phalanx_loom, feature = "loom"))]
-pub(crate) use model::{PerExecution, begin_step, holds, holds_no_more, sleep_on, wake_sleepers};
+pub(crate) use model::{
+    PerExecution, begin_step, holds, holds_no_more, pends, sleep_on, wake_sleepers,
+};
 
 #[cfg(test)]
 pub(crate) use build::let_unfenced_marks_be_stores;

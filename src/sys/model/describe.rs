@@ -3,18 +3,27 @@
 //! A wait has the line of the user's that called. The call's name stands in that line, at the location's column:
 //! it is read from the source when there is a verdict to tell.
 
+use super::run::is_ours;
 use super::waiting::{List, Site, Waiting};
 use loom::thread::ThreadId;
 use std::fmt::Write;
 use std::panic::Location;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::{env, fs};
 
-/// Returns a line for each thread that waits, in the order of their numbers. A scope's end comes before what its
-/// thread waits for inside.
-pub(super) fn describe(mut list: List) -> String {
+/// The threads that wait.
+pub(super) struct Described {
+    /// A line for each of them.
+    pub(super) lines: String,
+    /// A line for each that waits for a lock that it holds itself.
+    pub(super) cause: String,
+}
+
+/// Describes the threads that wait, in the order of their numbers. A scope's end comes before what its thread waits for
+/// inside.
+pub(super) fn describe(mut list: List) -> Described {
     list.waiting.sort_by_key(|waiting| (number(waiting.thread), waiting.ticket));
-    let mut text = String::new();
+    let (mut text, mut cause) = (String::new(), String::new());
     for waiting in &list.waiting {
         let (at, call) = call_of(waiting);
         let who = thread(&list, waiting.thread);
@@ -23,8 +32,9 @@ pub(super) fn describe(mut list: List) -> String {
             let _ = write!(text, "\n      {}", line.trim());
         }
         holders(&mut text, &list, waiting);
+        own_lock(&mut cause, &list, waiting);
     }
-    text
+    Described { lines: text, cause }
 }
 
 /// Adds the holders of the lock that a thread waits for.
@@ -38,6 +48,24 @@ fn holders(text: &mut String, list: &List, waiting: &Waiting) {
             false => write!(text, "\n    held by {who} since {}", holder.at),
         };
     }
+}
+
+/// Says so if a thread waits for a lock that it holds.
+fn own_lock(text: &mut String, list: &List, waiting: &Waiting) {
+    let holders = || list.holders.iter().filter(|holder| holder.lock == waiting.address);
+    if !holders().any(|holder| holder.thread == waiting.thread && !holder.is_pending) {
+        return;
+    }
+    let who = thread(list, waiting.thread);
+    let _ = if holders().any(|holder| holder.thread != waiting.thread && holder.is_pending) {
+        write!(
+            text,
+            "\n  {who} locks again what it reads, behind a writer that waits for it to unlock: a recursive read may \
+             deadlock"
+        )
+    } else {
+        write!(text, "\n  {who} locks what it holds already: a lock isn't reentrant")
+    };
 }
 
 /// Names a thread by its number, and by its name if it has one.
@@ -87,7 +115,7 @@ fn word_at(line: &str, column: u32) -> Option<String> {
 }
 
 /// The calls that wait, by type. Where a name stands twice, the site decides.
-const CALLS: [(&str, &[&str]); 7] = [
+const CALLS: [(&str, &[&str]); 8] = [
     ("WaitGroup", &["wait", "wait_timeout", "wait_deadline"]),
     ("WorkerPool", &["run", "map", "map_slice"]),
     (
@@ -119,6 +147,52 @@ const CALLS: [(&str, &[&str]); 7] = [
             "try_write_until",
         ],
     ),
+    (
+        "Store",
+        &[
+            "get",
+            "get_key_value",
+            "with",
+            "with_key_value",
+            "contains_key",
+            "update",
+            "insert",
+            "insert_if_absent",
+            "remove",
+            "remove_entry",
+            "remove_if",
+            "try_remove_if",
+            "entry",
+            "entry_by_ref",
+            "upsert",
+            "upsert_with",
+            "upsert_by_ref",
+            "get_or_insert_with",
+            "get_or_compute",
+            "try_get_or_compute",
+            "get_or_compute_by_ref",
+            "try_get_or_compute_by_ref",
+            "with_many",
+            "with_many_slice",
+            "len",
+            "is_empty",
+            "clear",
+            "for_each",
+            "try_for_each",
+            "keys",
+            "values",
+            "snapshot",
+            "retain",
+            "drain",
+            "capacity",
+            "reserve",
+            "try_reserve",
+            "shrink_to_fit",
+            "clone",
+            "extend",
+            "eq",
+        ],
+    ),
     ("JoinHandle", &["join"]),
     ("thread", &["park", "scope"]),
 ];
@@ -131,7 +205,9 @@ fn types(site: Site) -> &'static [&'static str] {
         Site::Internal => return &[],
         Site::Code(name) => name,
     };
-    if module.contains("::rw_mutex::") {
+    if module.contains("::store::") {
+        &["Store"]
+    } else if module.contains("::rw_mutex::") {
         &["RwMutex"]
     } else if module.contains("::mutex::") {
         &["Mutex", "Condvar"]
@@ -140,7 +216,7 @@ fn types(site: Site) -> &'static [&'static str] {
     } else if module.contains("::thread::") {
         &["thread"]
     } else if module.contains("::latch::") {
-        &["WaitGroup", "WorkerPool"]
+        &["WaitGroup", "WorkerPool", "Store"]
     } else {
         &[]
     }
@@ -155,19 +231,12 @@ fn name_of(site: Site, call: Option<&str>) -> String {
         |name: &&&str| CALLS.iter().any(|(of, calls)| of == *name && calls.contains(&call));
     match types.iter().find(has_it) {
         Some(name) => format!("{name}::{call}"),
-        // A call that isn't the site's own: a store's, a pool's, or one of the user's that is
-        // `#[track_caller]` too.
+        // A call of the user's that is `#[track_caller]` too.
         None => match types.first() {
             Some(first) => format!("`{call}` (in {first})"),
             None => format!("`{call}`"),
         },
     }
-}
-
-/// Whether a line is in this package rather than in the user's.
-fn is_ours(at: &Location<'_>) -> bool {
-    let ours = Path::new(file!()).parent().and_then(Path::parent).and_then(Path::parent);
-    ours.is_some_and(|ours| Path::new(at.file()).starts_with(ours))
 }
 
 #[cfg(test)]
@@ -186,11 +255,14 @@ mod tests {
     fn a_call_is_named_with_its_type() {
         const MUTEX: Site = Site::Code("phalanx::mutex::spec");
         const RW_MUTEX: Site = Site::Code("phalanx::rw_mutex::spec");
+        const STORE: Site = Site::Code("phalanx::store::shards");
         let latch = Site::Code("phalanx::latch::Latch::wait_contended::{{closure}}");
         assert_eq!(name_of(latch, Some("wait")), "WaitGroup::wait");
         assert_eq!(name_of(latch, Some("run")), "WorkerPool::run");
         assert_eq!(name_of(MUTEX, Some("wait_while")), "Condvar::wait_while");
         assert_eq!(name_of(MUTEX, Some("lock")), "Mutex::lock");
+        assert_eq!(name_of(STORE, Some("get")), "Store::get");
+        assert_eq!(name_of(latch, Some("get_or_compute")), "Store::get_or_compute");
         assert_eq!(name_of(RW_MUTEX, Some("get")), "`get` (in RwMutex)");
         assert_eq!(name_of(Site::Thread, None), "a call of JoinHandle");
     }

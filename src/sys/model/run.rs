@@ -13,6 +13,19 @@ use std::{ptr, thread};
 /// A place in the source.
 pub(super) type Place = &'static Location<'static>;
 
+/// The folder of this crate's sources, as the compiler was told it.
+const SOURCES: &str = file!().split_at(file!().len() - "sys/model/run.rs".len()).0;
+
+/// Whether a place is in this crate.
+pub(super) fn is_ours(at: Place) -> bool {
+    at.file().starts_with(SOURCES)
+}
+
+/// Whether a place is in the user's code: a guard's drop calls from inside of `lock_api`.
+pub(super) fn is_users(at: Place) -> bool {
+    !is_ours(at) && !at.file().contains("lock_api")
+}
+
 /// How an exploration ended.
 pub(super) enum Report {
     Holds,
@@ -48,7 +61,7 @@ pub(super) struct Run {
     pub(super) executions: AtomicU64,
     /// Calls of loom so far.
     pub(super) steps: AtomicU64,
-    /// The place of the last of them.
+    /// The place of the last of them that a line of the user's called.
     last: AtomicPtr<Location<'static>>,
     /// The test's thread has given it up.
     pub(super) abandoned: AtomicBool,
@@ -90,15 +103,17 @@ impl Run {
     pub(super) fn step(&self, at: Place) {
         // ORDERING: Relaxed, load and store: only a count.
         self.steps.store(self.steps.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
-        // ORDERING: Relaxed: the place is a constant.
-        self.last.store(ptr::from_ref(at).cast_mut(), Ordering::Relaxed);
+        if is_users(at) {
+            // ORDERING: Relaxed: the place is a constant.
+            self.last.store(ptr::from_ref(at).cast_mut(), Ordering::Relaxed);
+        }
         // ORDERING: Relaxed: nothing is read after it.
         if self.abandoned.load(Ordering::Relaxed) {
             park_for_good();
         }
     }
 
-    /// Returns where loom was called last.
+    /// Returns the user's line that called loom last.
     pub(super) fn last_place(&self) -> Option<Place> {
         // ORDERING: Relaxed: see `step`.
         let last = self.last.load(Ordering::Relaxed);

@@ -1,7 +1,7 @@
 //! Verdicts, in words that name the fault, the lines, and what to do.
 
-use super::describe::describe;
-use super::run::{Fault, Place, Run};
+use super::describe::{Described, describe};
+use super::run::{Fault, Place, Run, is_ours, is_users};
 use super::waiting::List;
 use std::fmt::Write;
 use std::sync::atomic::Ordering;
@@ -17,13 +17,15 @@ pub(super) fn tell(fault: Fault, waiting: List, run: &Run) -> String {
             }
         }
         Fault::Foreign(at) => format!(
-            "a value made in another execution, or in another model, is used at {at}.\n  \
+            "a value made in another execution, or in another model, is used{}.\n  \
              Atomics, cells and phalanx's types belong to one execution of the closure: make them inside it, not \
-             in a `static` or a `LazyLock`"
+             in a `static` or a `LazyLock`",
+            place(Some(at))
         ),
         Fault::Shared(at) => format!(
-            "the lock used at {at} is in use by another model that runs at the same time.\n  Make it inside the \
-             closure rather than in a `static`, or run these tests with `--test-threads=1`"
+            "a lock used{} is in use by another model that runs at the same time.\n  Make it inside the closure rather \
+             than in a `static`, or run these tests with `--test-threads=1`",
+            place(Some(at))
         ),
     };
     found_in(&mut text, run);
@@ -31,14 +33,19 @@ pub(super) fn tell(fault: Fault, waiting: List, run: &Run) -> String {
 }
 
 /// Translates what loom said in the call at `at`.
-fn translate(said: Option<&str>, at: Option<Place>, run: &Run, waiting: &str) -> String {
+fn translate(said: Option<&str>, at: Option<Place>, run: &Run, waiting: &Described) -> String {
     match said {
         Some(said) => explain(said, at, run, waiting),
-        None if waiting.is_empty() => format!(
+        None if waiting.lines.is_empty() => format!(
             "the model found a fault{}. A panic hook set by the test keeps what loom says of it away",
             place(at)
         ),
-        None => format!("deadlock, or another fault{}. Threads that wait:{waiting}", place(at)),
+        None => format!(
+            "deadlock, or another fault{}. Threads that wait:{}{}",
+            place(at),
+            waiting.lines,
+            waiting.cause
+        ),
     }
 }
 
@@ -49,11 +56,12 @@ fn found_in(text: &mut String, run: &Run) {
     let _ = write!(text, "\n  (found in execution {execution}, with PHALANX_MODEL_LOADS={loads})");
 }
 
+/// Names a line, unless it is `lock_api`'s.
 fn place(at: Option<Place>) -> String {
-    at.map_or(String::new(), |at| format!(" at {at}"))
+    at.filter(|at| is_ours(at) || is_users(at)).map_or(String::new(), |at| format!(" at {at}"))
 }
 
-fn explain(said: &str, at: Option<Place>, run: &Run, waiting: &str) -> String {
+fn explain(said: &str, at: Option<Place>, run: &Run, waiting: &Described) -> String {
     let said = said.trim();
     let has = |words: &str| said.contains(words);
     if has("deadlock; threads") {
@@ -91,21 +99,22 @@ fn explain(said: &str, at: Option<Place>, run: &Run, waiting: &str) -> String {
     }
 }
 
-fn deadlock(waiting: &str) -> String {
-    let mut text = "deadlock: every thread that hasn't ended waits".to_owned();
-    text.push_str(waiting);
-    text.push_str(
-        "\n  Either they wait for one another, or for a wake-up that came too early or never comes",
-    );
-    text
+fn deadlock(waiting: &Described) -> String {
+    let cause = if waiting.cause.is_empty() {
+        "\n  Either they wait for one another, or for a wake-up that came too early or never comes"
+    } else {
+        &waiting.cause
+    };
+    format!("deadlock: every thread that hasn't ended waits{}{cause}", waiting.lines)
 }
 
 /// loom's lines are `key: thread #1 @ path:line:column`.
 fn race(said: &str) -> String {
     let mut lines = said.lines().map(str::trim);
     let first = lines.next().unwrap_or_default();
+    let first = first.trim_start_matches("Causality violation: ").trim_end_matches('.');
     let mut text =
-        format!("data race: two accesses that nothing orders ({})", first.trim_end_matches('.'));
+        format!("data race: {} that nothing orders", first.replace("Concurrent", "concurrent"));
     for line in lines.filter(|line| !line.is_empty()) {
         let (key, rest) = line.split_once(": ").unwrap_or(("", line));
         let _ = match (key, rest.strip_prefix("thread #").and_then(|it| it.split_once(" @ "))) {
@@ -128,10 +137,14 @@ fn race(said: &str) -> String {
 fn too_long(at: Option<Place>, run: &Run) -> String {
     let most = run.settings.max_branches;
     format!(
-        "an execution passed more than {most} points of choice. The last was{}.\n  Usually a loop there waits for \
+        "an execution passed more than {most} points of choice. The last one was{}.\n  Usually a loop there waits for \
          another thread without a call of `phalanx::thread::yield_now` in each round. If the closure really takes \
          so many steps, raise `Model::max_branches`",
-        if at.is_some() { place(at) } else { " the end of a thread".to_owned() }
+        match (at, run.last_place()) {
+            (None, _) => " the end of a thread".to_owned(),
+            (Some(at), Some(last)) if !is_users(at) => place(Some(last)),
+            (at, _) => place(at),
+        }
     )
 }
 
@@ -156,5 +169,9 @@ mod tests {
         assert!(text.contains("\n  read by thread 1 at src/b.rs:3:4\n"), "{text}");
         assert!(text.contains("\n  write by thread 0 at src/c.rs:5:6"), "{text}");
         assert!(text.contains("of a value made at src/a.rs:1:2"), "{text}");
+        assert!(
+            text.starts_with("data race: concurrent read and write accesses that nothing orders\n"),
+            "{text}"
+        );
     }
 }

@@ -42,12 +42,25 @@ impl Drop for Waits {
     }
 }
 
-/// Notes that the calling thread holds a lock since the caller's line; or, if it `is_pending`, that it is a writer
-/// that waits for readers to leave.
+/// Notes that the calling thread holds a lock since the caller's line.
 #[track_caller]
-pub(crate) fn holds(lock: usize, is_pending: bool) {
+pub(crate) fn holds(lock: usize) {
     let (thread, at) = (objects::current().id(), Location::caller());
-    waiting::with(|list| list.holders.push(Holder { lock, thread, is_pending, at }));
+    waiting::with(|list| list.holders.push(Holder { lock, thread, is_pending: false, at }));
+}
+
+/// Notes whether the calling thread's last [`holds`] of a lock is that of a writer that waits for readers to leave.
+#[track_caller]
+pub(crate) fn pends(lock: usize, is_pending: bool) {
+    let thread = objects::current().id();
+    waiting::with(|list| {
+        let changes = |holder: &&mut Holder| {
+            holder.lock == lock && holder.thread == thread && holder.is_pending != is_pending
+        };
+        if let Some(holder) = list.holders.iter_mut().rev().find(changes) {
+            holder.is_pending = is_pending;
+        }
+    });
 }
 
 /// Takes back the calling thread's last [`holds`] of a lock; another thread's, if this one was sent the guard.

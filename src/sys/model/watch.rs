@@ -108,10 +108,11 @@ impl Watch {
             let _ = io::stderr().write_all(line.as_bytes());
         }
         self.still.is_stuck(steps, kernel.state()).then(|| {
-            let last = run.last_place().map_or("none".to_owned(), |at| format!("at {at}"));
+            let last = run.last_place();
+            let last = last.map_or(String::new(), |at| format!(" The last call of phalanx: at {at}."));
             format!(
                 "the model blocked outside of phalanx. All its threads run on one OS thread, which sleeps, and none \
-                 of them can wake it. The last call of phalanx: {last}.\n  A model can't wait in std's channels, locks \
+                 of them can wake it.{last}\n  A model can't wait in std's channels, locks \
                  or barriers, call `std::thread::sleep`, or wait for input: use phalanx's Mutex, Condvar and \
                  WaitGroup, and `phalanx::thread`"
             )

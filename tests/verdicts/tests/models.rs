@@ -1,13 +1,15 @@
 //! Models that fail on purpose, and others that hold, in one process. `.ci/verdicts` runs them under the gate, and
 //! checks what each says.
 //!
-//! `// expects NAME: WORDS` are words that the output of test NAME must contain, `// here: NAME` marks a line that it
-//! must name, `// not here: NAME` one that it must not name. A test that expects nothing must pass.
+//! `// expects NAME: WORDS` are words that the output of test NAME must contain, `// not expected NAME: WORDS` words
+//! that it must not contain. `// here: NAME` marks a line that it must name, `// not here: NAME` a line that it must
+//! not name. A test that expects nothing must pass.
 
 use phalanx::atomic::{AtomicBool, Ordering};
 use phalanx::cell::UnsafeCell;
 use phalanx::{
-    Condvar, Model, Mutex, RwMutex, SafeCounter, Store, WaitGroup, WorkerPool, model, thread,
+    Condvar, Model, Mutex, RwMutex, RwMutexUpgradableReadGuard, SafeCounter, Store, WaitGroup,
+    WorkerPool, model, thread,
 };
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, LazyLock, mpsc};
@@ -27,6 +29,8 @@ fn a_group_is_waited_for() {
 // expects two_mutexes: thread 1 waits in Mutex::lock at
 // expects two_mutexes: held by thread 0 (the closure's own) since
 // expects two_mutexes: held by thread 1 since
+// expects two_mutexes: Either they wait for one another
+// not expected two_mutexes: holds already
 fn two_mutexes() {
     model(|| {
         let both = Arc::new((Mutex::new(0), Mutex::new(0)));
@@ -67,6 +71,8 @@ fn two_rw_mutexes() {
 // expects recursive_read: thread 1 waits in RwMutex::write at
 // expects recursive_read: held by this thread since
 // expects recursive_read: held by thread 0 (the closure's own) since
+// expects recursive_read: a recursive read may deadlock
+// not expected recursive_read: Either they wait
 fn recursive_read() {
     model(|| {
         let lock = Arc::new(RwMutex::new(0));
@@ -81,12 +87,35 @@ fn recursive_read() {
 
 #[test]
 // expects locked_twice: held by this thread since
+// expects locked_twice: thread 0 (the closure's own) locks what it holds already
+// not expected locked_twice: Either they wait
 fn locked_twice() {
     model(|| {
         let lock = Mutex::new(0);
         let first = lock.lock(); // here: locked_twice
         let second = lock.lock(); // here: locked_twice
         drop((first, second));
+    });
+}
+
+#[test]
+// expects upgrade_beside_a_reader: thread 1 waits in RwMutex::upgrade at
+// expects upgrade_beside_a_reader: held by thread 0 (the closure's own) since
+// expects upgrade_beside_a_reader: behind thread 1, a writer that waits for readers
+// expects upgrade_beside_a_reader: thread 0 (the closure's own) locks again what it reads
+// not expected upgrade_beside_a_reader: thread 1 locks
+fn upgrade_beside_a_reader() {
+    model(|| {
+        let lock = Arc::new(RwMutex::new(0));
+        let theirs = lock.clone();
+        let first = lock.read(); // here: upgrade_beside_a_reader
+        let writer = thread::spawn(move || {
+            let reads = theirs.upgradable_read();
+            *RwMutexUpgradableReadGuard::upgrade(reads) += 1; // here: upgrade_beside_a_reader
+        });
+        let second = lock.read(); // here: upgrade_beside_a_reader
+        drop((first, second));
+        writer.join().unwrap();
     });
 }
 
@@ -139,8 +168,8 @@ struct Shared(UnsafeCell<u32>);
 unsafe impl Sync for Shared {}
 
 #[test]
-// expects race: data race
-// expects race: Causality violation
+// expects race: data race: concurrent read and write accesses to `UnsafeCell` that nothing orders
+// not expected race: Causality violation
 fn race() {
     model(|| {
         let shared = Arc::new(Shared(UnsafeCell::new(0)));
@@ -223,7 +252,7 @@ fn pool_that_waits() {
 }
 
 #[test]
-// expects store_inside: waits in `get` (in RwMutex) at
+// expects store_inside: waits in Store::get at
 fn store_inside() {
     model(|| {
         let store = Arc::new(Store::new());
@@ -244,6 +273,19 @@ fn std_channel() {
         let sender = thread::spawn(move || letters.send(7)); // here: std_channel
         assert_eq!(box_.recv(), Ok(7));
         let _ = sender.join();
+    });
+}
+
+#[test]
+// expects std_mutex: blocked outside of phalanx
+// not expected std_mutex: lock_api
+fn std_mutex() {
+    model(|| {
+        let (ours, theirs) = (Mutex::new(0), std::sync::Mutex::new(0));
+        let first = theirs.lock().unwrap();
+        // The unlock is the last call before the model blocks, and its own line is in lock_api.
+        *ours.lock() += 1; // here: std_mutex
+        drop((theirs.lock(), first));
     });
 }
 
