@@ -17,26 +17,21 @@
 //! | – | a wait for a leader that has completed, and now waits itself, is taken for a cycle | `a_leader_may_wait_for_a_thread_that_has_waited_for_it` |
 //! | – | a call that doesn't block blocks, or changes something when it is refused | `a_call_that_does_not_block_changes_all_or_nothing` |
 
+#[path = "common/models.rs"]
+mod common;
 #[path = "common/history.rs"]
 mod history;
 
+use common::spawn;
 use history::{Clock, Sequential, is_linearizable};
 use phalanx::atomic::{AtomicUsize, Ordering::Relaxed};
 use phalanx::cell::UnsafeCell;
 use phalanx::store::{Busy, Entry};
-use phalanx::{Model, SafeCounter, Store, model, thread};
+use phalanx::{Model, SafeCounter, Store, model};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
 type Numbers = Arc<Store<u32, u32>>;
-
-fn spawn<T: Send + Sync + 'static, R: Send + 'static>(
-    shared: &Arc<T>,
-    f: impl FnOnce(&T) -> R + Send + 'static,
-) -> thread::JoinHandle<R> {
-    let shared = shared.clone();
-    thread::spawn(move || f(&shared))
-}
 
 #[test]
 fn changes_of_one_key_lose_nothing() {

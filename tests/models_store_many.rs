@@ -8,21 +8,17 @@
 //! | two stores are compared as they are at two moments | `a_comparison_is_of_one_moment` |
 //! | two stores are locked in the order in which they are compared | `opposite_comparisons_do_not_deadlock` |
 
-use phalanx::{Store, model, thread};
+#[path = "common/models.rs"]
+mod common;
+
+use common::spawn;
+use phalanx::{Store, model};
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
 
 /// The hasher of a model; here that of the plain build too.
 type Hasher = BuildHasherDefault<DefaultHasher>;
 type Numbers = Store<u32, u32, Hasher>;
-
-fn spawn<T: Send + Sync + 'static, R: Send + 'static>(
-    shared: &Arc<T>,
-    f: impl FnOnce(&T) -> R + Send + 'static,
-) -> thread::JoinHandle<R> {
-    let shared = shared.clone();
-    thread::spawn(move || f(&shared))
-}
 
 /// The lowest keys of the first and of the second shard, of two.
 fn keys() -> [u32; 2] {
