@@ -14,12 +14,13 @@
 mod common;
 
 use common::locks::Dice;
-use common::watchdog;
+use common::stress::for_about_a_second;
+use common::{ignore, watchdog};
 use phalanx::{Condvar, Mutex, MutexGuard};
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -105,7 +106,8 @@ fn notify_all_wakes_all_waiters() {
     const THREADS: usize = 6;
     watchdog(|| {
         let (waiters, condvar) = (Mutex::new(Waiters::default()), Condvar::new());
-        for round in 1..=50 {
+        for_about_a_second(|round| {
+            let round = round as usize + 1;
             thread::scope(|scope| {
                 for id in 0..THREADS {
                     let (waiters, condvar) = (&waiters, &condvar);
@@ -125,70 +127,78 @@ fn notify_all_wakes_all_waiters() {
                 drop(unlocked);
             });
             assert_eq!(waiters.lock().woken, round * THREADS);
-        }
+        });
     });
 }
 
 #[test]
 fn a_notification_right_after_the_unlock_is_not_lost() {
     watchdog(|| {
-        let (turn, condvar) = (Mutex::new(0), Condvar::new());
-        thread::scope(|scope| {
-            for id in 0..2 {
-                let (turn, condvar) = (&turn, &condvar);
-                scope.spawn(move || {
-                    let mut guard = turn.lock();
-                    for _ in 0..2_000 {
-                        // Each of the two threads is woken by the other's notification alone.
-                        while *guard % 2 != id {
-                            condvar.wait(&mut guard);
-                        }
-                        *guard += 1;
-                        if *guard % 3 == 0 {
-                            MutexGuard::unlocked(&mut guard, || condvar.notify_one());
-                        } else {
-                            condvar.notify_one();
-                        }
-                    }
-                });
+        // The number of turns so far, and whether there are no more.
+        let (turns, condvar) = (Mutex::new((0, false)), Condvar::new());
+        // Each of the two threads is woken by the other's notification alone.
+        let take_turn = |guard: &mut MutexGuard<'_, (u64, bool)>, id| {
+            while guard.0 % 2 != id && !guard.1 {
+                condvar.wait(guard);
             }
+            let is_mine = guard.0 % 2 == id;
+            guard.0 += u64::from(is_mine);
+            if guard.0 % 3 == 0 {
+                MutexGuard::unlocked(guard, || condvar.notify_one());
+            } else {
+                condvar.notify_one();
+            }
+            is_mine
+        };
+        let rounds = thread::scope(|scope| {
+            scope.spawn(|| {
+                let mut guard = turns.lock();
+                while take_turn(&mut guard, 1) {}
+            });
+            let mut guard = turns.lock();
+            let rounds = for_about_a_second(|_| assert!(take_turn(&mut guard, 0)));
+            guard.1 = true;
+            condvar.notify_one();
+            rounds
         });
-        assert_eq!(turn.into_inner(), 4_000);
+        assert_eq!(turns.into_inner(), (2 * rounds, true));
     });
 }
 
 #[test]
 fn a_bounded_queue_loses_nothing() {
-    const EACH: u64 = 2_000;
     watchdog(|| {
-        let queue = Mutex::new(VecDeque::new());
+        // The items, and whether no more come.
+        let queue = Mutex::new((VecDeque::new(), false));
         let (filled, emptied) = (Condvar::new(), Condvar::new());
-        let taken = AtomicUsize::new(0);
+        let (added, taken) = (AtomicU64::new(0), AtomicU64::new(0));
+        let add = |item| {
+            let mut guard = queue.lock();
+            emptied.wait_while(&mut guard, |(items, _)| items.len() >= 2);
+            guard.0.push_back(item);
+            drop(guard);
+            filled.notify_one();
+            added.fetch_add(item, SeqCst);
+        };
+        let take = || {
+            let mut guard = queue.lock();
+            filled.wait_while(&mut guard, |(items, is_over)| items.is_empty() && !*is_over);
+            let item = guard.0.pop_front();
+            drop(guard);
+            emptied.notify_one();
+            item.inspect(|&item| ignore(taken.fetch_add(item, SeqCst)))
+        };
         thread::scope(|scope| {
+            let producers = [(); 3].map(|()| scope.spawn(|| for_about_a_second(add)));
             for _ in 0..3 {
-                scope.spawn(|| {
-                    for item in 1..=EACH {
-                        let mut guard = queue.lock();
-                        emptied.wait_while(&mut guard, |queue| queue.len() >= 2);
-                        guard.push_back(item);
-                        drop(guard);
-                        filled.notify_one();
-                    }
-                });
-                scope.spawn(|| {
-                    for _ in 0..EACH {
-                        let mut guard = queue.lock();
-                        filled.wait_while(&mut guard, |queue| queue.is_empty());
-                        let item: u64 = guard.pop_front().unwrap();
-                        drop(guard);
-                        emptied.notify_one();
-                        taken.fetch_add(item as usize, SeqCst);
-                    }
-                });
+                scope.spawn(|| while take().is_some() {});
             }
+            producers.into_iter().for_each(|producer| ignore(producer.join().unwrap()));
+            queue.lock().1 = true;
+            filled.notify_all();
         });
-        assert!(queue.into_inner().is_empty());
-        assert_eq!(taken.into_inner() as u64, 3 * EACH * (EACH + 1) / 2);
+        assert!(queue.into_inner().0.is_empty());
+        assert_eq!(taken.into_inner(), added.into_inner());
     });
 }
 
@@ -214,10 +224,10 @@ fn every_notification_reaches_one_waiter_beside_time_outs() {
             }
             let patient = scope.spawn(|| {
                 let mut guard = lock.lock();
-                for _ in 0..500 {
+                for_about_a_second(|_| {
                     condvar.wait(&mut guard);
                     woken.fetch_add(1, SeqCst);
-                }
+                });
             });
             // Each notification that found a waiter must be seen by that waiter.
             while !patient.is_finished() {
@@ -276,32 +286,37 @@ fn a_wait_that_times_out_has_unlocked_the_mutex_meanwhile() {
 #[test]
 fn a_wait_that_timed_out_does_not_disturb_the_next() {
     watchdog(|| {
-        let (turns, condvar) = (Mutex::new(0), Condvar::new());
+        // The turns to take, and whether no more come.
+        let (turns, condvar) = (Mutex::new((0, false)), Condvar::new());
         thread::scope(|scope| {
             scope.spawn(|| {
-                for _ in 0..1_000 {
-                    *turns.lock() += 1;
+                for_about_a_second(|_| {
+                    turns.lock().0 += 1;
                     condvar.notify_one();
-                    let mut guard = turns.lock();
-                    condvar.wait_while(&mut guard, |turns| *turns > 0);
-                }
+                    condvar.wait_while(&mut turns.lock(), |(turns, _)| *turns > 0);
+                });
+                turns.lock().1 = true;
+                condvar.notify_one();
             });
             let mut dice = Dice::new(0);
-            for _ in 0..1_000 {
+            loop {
                 let mut guard = turns.lock();
-                while *guard == 0 {
+                while *guard == (0, false) {
                     // Waits with and without a limit alternate.
                     let limit = Duration::from_micros(dice.roll(60));
-                    if condvar.wait_for(&mut guard, limit).timed_out() && *guard == 0 {
+                    if condvar.wait_for(&mut guard, limit).timed_out() && *guard == (0, false) {
                         condvar.wait(&mut guard);
                     }
                 }
-                *guard -= 1;
+                if guard.0 == 0 {
+                    break;
+                }
+                guard.0 -= 1;
                 drop(guard);
                 condvar.notify_one();
             }
         });
-        assert_eq!(turns.into_inner(), 0);
+        assert_eq!(turns.into_inner(), (0, true));
     });
 }
 
@@ -388,21 +403,21 @@ fn a_condition_that_panics_leaves_the_guard_locked() {
 fn a_condvar_serves_one_mutex_after_another() {
     watchdog(|| {
         let condvar = Condvar::new();
-        for _ in 0..100 {
+        for_about_a_second(|_| {
             let ready = Mutex::new(false);
             thread::scope(|scope| {
                 scope.spawn(|| condvar.wait_while(&mut ready.lock(), |ready| !*ready));
                 *ready.lock() = true;
                 condvar.notify_one();
             });
-        }
+        });
     });
 }
 
 #[test]
 fn a_waiter_may_free_the_condvar_once_it_is_woken() {
     watchdog(|| {
-        for _ in 0..500 {
+        for_about_a_second(|_| {
             let shared = Arc::new((Mutex::new(false), Condvar::new()));
             let theirs = shared.clone();
             let notifier = thread::spawn(move || {
@@ -416,7 +431,7 @@ fn a_waiter_may_free_the_condvar_once_it_is_woken() {
             condvar.wait_while(&mut ready.lock(), |ready| !*ready);
             drop(shared);
             notifier.join().unwrap();
-        }
+        });
     });
 }
 

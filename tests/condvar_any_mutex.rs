@@ -2,10 +2,11 @@
 
 mod common;
 
-use common::watchdog;
+use common::stress::for_about;
+use common::{ignore, watchdog};
 use phalanx::Condvar;
 use phalanx::lock_api::{GuardNoSend, Mutex, RawMutex};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Acquire, Ordering::Release};
+use std::sync::atomic::{AtomicBool, Ordering::Acquire, Ordering::Release};
 use std::thread;
 use std::time::Duration;
 
@@ -91,56 +92,60 @@ fn a_mutex_may_sleep_as_it_is_unlocked_by_a_wait() {
                     }
                 });
             }
-            take_turns::<Logged>(20);
+            take_turns::<Logged>(Duration::from_secs(1));
             done.store(true, Release);
         });
     });
 }
 
-/// Threads take turns under a mutex of kind `R`, woken by each other alone.
-fn take_turns<R: RawMutex + Sync>(rounds: usize) {
-    let (turn, condvar) = (Mutex::<R, usize>::new(0), Condvar::new());
-    let timed_out = AtomicUsize::new(0);
-    thread::scope(|scope| {
-        for id in 0..3 {
-            let (turn, condvar, timed_out) = (&turn, &condvar, &timed_out);
-            scope.spawn(move || {
-                for round in 0..rounds {
-                    let mut guard = turn.lock();
-                    match round % 3 {
-                        0 => condvar.wait_while(&mut guard, |turn| *turn % 3 != id),
-                        1 => {
-                            while *guard % 3 != id {
-                                condvar.wait(&mut guard);
-                            }
-                        }
-                        _ => {
-                            while *guard % 3 != id {
-                                let short = Duration::from_micros(50);
-                                if condvar.wait_for(&mut guard, short).timed_out() {
-                                    timed_out.fetch_add(1, Release);
-                                }
-                            }
-                        }
-                    }
-                    *guard += 1;
-                    drop(guard);
-                    condvar.notify_all();
+/// For a time, threads take turns under a mutex of kind `R`, woken by each other alone.
+fn take_turns<R: RawMutex + Sync>(time: Duration) {
+    // The number of turns so far, and whether there are no more.
+    let (turns, condvar) = (Mutex::<R, (u64, bool)>::new((0, false)), Condvar::new());
+    let take_turn = |id, round| {
+        let mut guard = turns.lock();
+        let waits = |state: &mut (u64, bool)| state.0 % 3 != id && !state.1;
+        match round % 3 {
+            0 => condvar.wait_while(&mut guard, waits),
+            1 => {
+                while waits(&mut guard) {
+                    condvar.wait(&mut guard);
                 }
-            });
+            }
+            _ => {
+                while waits(&mut guard) {
+                    ignore(condvar.wait_for(&mut guard, Duration::from_micros(50)));
+                }
+            }
         }
+        let is_mine = guard.0 % 3 == id;
+        guard.0 += u64::from(is_mine);
+        drop(guard);
+        condvar.notify_all();
+        is_mine
+    };
+    let taken: u64 = thread::scope(|scope| {
+        let take_turn = &take_turn;
+        let others = [1, 2].map(|id| {
+            scope.spawn(move || (0..).take_while(|&round| take_turn(id, round)).count() as u64)
+        });
+        let own = for_about(time, |round| assert!(take_turn(0, round)));
+        turns.lock().1 = true;
+        condvar.notify_all();
+        own + others.map(|other| other.join().unwrap()).iter().sum::<u64>()
     });
-    assert!(!turn.is_locked());
-    assert_eq!(turn.into_inner(), 3 * rounds);
+    assert!(!turns.is_locked());
+    assert_eq!(turns.into_inner(), (taken, true));
     assert_eq!(condvar.notify_all(), 0);
 }
 
 #[test]
 fn a_condvar_works_with_any_mutex_of_lock_api() {
     watchdog(|| {
-        take_turns::<phalanx::RawMutex>(500);
-        take_turns::<parking_lot::RawMutex>(500);
-        take_turns::<Spin>(500);
+        let time = Duration::from_millis(400);
+        take_turns::<phalanx::RawMutex>(time);
+        take_turns::<parking_lot::RawMutex>(time);
+        take_turns::<Spin>(time);
     });
 }
 

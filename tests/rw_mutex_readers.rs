@@ -39,7 +39,7 @@ fn write(lock: &RwMutex<Words>, dice: &mut Dice) {
 fn the_first_writer_after_readers_in_company_excludes_them() {
     watchdog(|| {
         let mut dice = Dice::new(0);
-        for _ in 0..300 {
+        for_about_a_second(|_| {
             let lock = RwMutex::new(Words::new());
             let (over, reading) = (AtomicBool::new(false), Barrier::new(4));
             thread::scope(|scope| {
@@ -62,7 +62,7 @@ fn the_first_writer_after_readers_in_company_excludes_them() {
                 over.store(true, SeqCst);
             });
             assert_eq!(lock.try_write().expect("nobody is left").get(), 3);
-        }
+        });
     });
 }
 
@@ -428,7 +428,8 @@ fn a_writer_after_many_thousand_reads_excludes_all_readers() {
         const READS: usize = 40_000;
         let lock = RwMutex::new(Words::new());
         let mut dice = Dice::new(7);
-        for round in 1..=20 {
+        for_about_a_second(|round| {
+            let round = round + 1;
             read_together(&lock, READERS, 100);
             let (start, written) = (Barrier::new(READERS + 1), AtomicBool::new(false));
             thread::scope(|scope| {
@@ -456,7 +457,7 @@ fn a_writer_after_many_thousand_reads_excludes_all_readers() {
                 write(&lock, &mut dice);
                 written.store(true, SeqCst);
             });
-        }
+        });
         assert!(!lock.is_locked());
     });
 }

@@ -108,18 +108,22 @@ fn tries_to_write_don_t_fail_by_one_another_alone() {
     watchdog(|| {
         for lock in locks() {
             let (start, done) = (Barrier::new(TRIERS), Barrier::new(TRIERS));
-            let succeeded = AtomicUsize::new(0);
+            let (succeeded, over) = (AtomicUsize::new(0), AtomicBool::new(false));
+            let end = Instant::now() + Duration::from_millis(500);
             thread::scope(|scope| {
                 for _ in 0..TRIERS {
                     scope.spawn(|| {
-                        for _ in 0..2_000 {
+                        while !over.load(SeqCst) {
                             let rounds = succeeded.load(SeqCst);
                             start.wait();
                             if let Some(mut guard) = lock.try_write() {
                                 *guard += 1;
                                 succeeded.fetch_add(1, SeqCst);
                             }
-                            done.wait();
+                            // One of the threads decides for all of them whether another round follows.
+                            if done.wait().is_leader() {
+                                over.store(Instant::now() >= end, SeqCst);
+                            }
                             assert!(succeeded.load(SeqCst) > rounds, "all of them failed");
                             done.wait();
                         }

@@ -118,7 +118,7 @@ fn with_upgraded_may_be_repeated_beside_readers() {
                 });
             }
             let mut dice = Dice::new(0);
-            for _ in 0..20 {
+            for_about_a_second(|_| {
                 let mut guard = lock.upgradable_read();
                 let before = guard.get();
                 for added in 1..=20 {
@@ -129,11 +129,10 @@ fn with_upgraded_may_be_repeated_beside_readers() {
                     }
                     assert_eq!(guard.get(), before + added);
                 }
-            }
+            });
             over.store(true, SeqCst);
         });
         assert!(!lock.is_locked());
-        assert_eq!(lock.into_inner().get(), 400);
     });
 }
 

@@ -16,6 +16,7 @@
 mod common;
 
 use common::locks::{Words, read_together};
+use common::stress::for_about_a_second;
 use common::watchdog;
 use phalanx::{RwMutex, RwMutexReadGuard, RwMutexUpgradableReadGuard, RwMutexWriteGuard};
 use std::sync::Barrier;
@@ -148,7 +149,7 @@ fn an_unlock_lets_all_waiting_readers_in() {
 #[test]
 fn readers_that_come_late_strand_no_writer() {
     watchdog(|| {
-        for round in 0..200 {
+        for_about_a_second(|round| {
             let lock = RwMutex::new(0);
             thread::scope(|scope| {
                 let guard = lock.write();
@@ -169,7 +170,7 @@ fn readers_that_come_late_strand_no_writer() {
                 }
             });
             assert_eq!(lock.into_inner(), 1);
-        }
+        });
     });
 }
 

@@ -107,20 +107,21 @@ fn threads_that_count_together_lose_nothing() {
     watchdog(|| {
         for threads in [2, 4, 30] {
             let (count, group) = (Arc::new(SafeCounter::new()), WaitGroup::new());
-            let start = Arc::new(Barrier::new(threads));
+            let (start, total) = (Arc::new(Barrier::new(threads)), Arc::new(AtomicI64::new(0)));
             for thread in 0..threads {
-                let (count, start) = (count.clone(), start.clone());
+                let (count, start, total) = (count.clone(), start.clone(), total.clone());
                 group.go(move || {
                     start.wait();
-                    for _ in 0..1000 {
+                    let rounds = for_about(Duration::from_millis(400), |_| {
                         count.increment();
                         count.add(thread as i64);
                         count.add(-(thread as i64));
-                    }
+                    });
+                    total.fetch_add(rounds as i64, SeqCst);
                 });
             }
             group.wait();
-            assert_eq!(count.get(), 1000 * threads as i64);
+            assert_eq!(count.get(), total.load(SeqCst));
         }
     });
 }

@@ -150,23 +150,23 @@ fn racing_misuse_leaves_the_count_right() {
         thread::scope(|scope| {
             for _ in 0..2 {
                 scope.spawn(|| {
-                    for _ in 0..2_000 {
+                    for_about_a_second(|_| {
                         // Takes the count of another thread's `add`, or panics.
                         if catch_unwind(|| group.done()).is_ok() {
                             group.add(1);
                         }
-                    }
+                    });
                 });
             }
             for _ in 0..2 {
                 scope.spawn(|| {
-                    for _ in 0..2_000 {
+                    for_about_a_second(|_| {
                         group.add(1);
                         // Another thread may have taken the count, and is about to add it again.
                         while catch_unwind(|| group.done()).is_err() {
                             thread::yield_now();
                         }
-                    }
+                    });
                 });
             }
         });
