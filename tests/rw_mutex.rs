@@ -15,6 +15,7 @@
 mod common;
 
 use common::locks::{Dice, Goes, StaysHere, Words, read_together};
+use common::stress::{for_about, for_about_a_second};
 use common::{Counted, watchdog};
 use phalanx::{
     MappedRwMutexReadGuard, MappedRwMutexWriteGuard, RwMutex, RwMutexReadGuard,
@@ -155,14 +156,14 @@ fn upgrade(mut guard: RwMutexUpgradableReadGuard<'_, Words>, dice: &mut Dice) ->
 }
 
 /// Threads use one lock in all ways; of 16 uses, `reads` only read.
-fn use_in_all_ways(lock: &RwMutex<Words>, threads: u64, uses: u64, reads: u64) {
+fn use_in_all_ways(lock: &RwMutex<Words>, threads: u64, time: Duration, reads: u64) {
     let (before, added) = (lock.read().get(), AtomicU64::new(0));
     thread::scope(|scope| {
         for seed in 0..threads {
             let added = &added;
             scope.spawn(move || {
                 let mut dice = Dice::new(seed);
-                for _ in 0..uses {
+                for_about(time, |_| {
                     let more = match dice.roll(16) {
                         side if side < reads => {
                             read(lock, &mut dice);
@@ -172,7 +173,7 @@ fn use_in_all_ways(lock: &RwMutex<Words>, threads: u64, uses: u64, reads: u64) {
                         _ => read_and_upgrade(lock, &mut dice),
                     };
                     added.fetch_add(more, SeqCst);
-                }
+                });
             });
         }
     });
@@ -182,23 +183,23 @@ fn use_in_all_ways(lock: &RwMutex<Words>, threads: u64, uses: u64, reads: u64) {
 
 #[test]
 fn every_mode_excludes_what_it_should() {
-    watchdog(|| use_in_all_ways(&RwMutex::new(Words::new()), 4, 8_000, 8));
+    watchdog(|| use_in_all_ways(&RwMutex::new(Words::new()), 4, Duration::from_secs(1), 8));
 }
 
 #[test]
 fn every_mode_excludes_what_it_should_among_many_threads() {
-    watchdog(|| use_in_all_ways(&RwMutex::new(Words::new()), 40, 400, 10));
+    watchdog(|| use_in_all_ways(&RwMutex::new(Words::new()), 40, Duration::from_secs(1), 10));
 }
 
 #[test]
 fn every_mode_excludes_what_it_should_where_most_read() {
     watchdog(|| {
         let lock = RwMutex::new(Words::new());
-        for _ in 0..20 {
+        for_about_a_second(|_| {
             // Readers in company, then a rare writer among them.
             read_together(&lock, 3, 200);
-            use_in_all_ways(&lock, 4, 500, 15);
-        }
+            use_in_all_ways(&lock, 4, Duration::from_millis(20), 15);
+        });
     });
 }
 
