@@ -144,6 +144,15 @@ fn add_of_nothing_is_nothing() {
 }
 
 #[test]
+fn a_thread_of_a_group_has_a_name() {
+    watchdog(|| {
+        let group = WaitGroup::new();
+        group.go(|| assert_eq!(thread::current().name(), Some("phalanx-go")));
+        group.wait();
+    });
+}
+
+#[test]
 fn racing_misuse_leaves_the_count_right() {
     watchdog(|| {
         let group = WaitGroup::new();

@@ -235,6 +235,23 @@ fn a_built_pool_has_its_threads_named_and_waiting() {
     });
 }
 
+#[test]
+fn threads_of_a_pool_without_a_name_are_numbered() {
+    watchdog(|| {
+        for pool in [WorkerPool::new(3), WorkerPool::builder().workers(3).build().unwrap()] {
+            let (all, caller) = (Barrier::new(3), thread::current().id());
+            let name = || {
+                all.wait();
+                let me = thread::current();
+                (me.id() != caller).then(|| me.name().unwrap().to_owned())
+            };
+            let mut names: Vec<_> = pool.run([name; 3]).into_iter().flatten().collect();
+            names.sort();
+            assert_eq!(names, ["phalanx-pool-1", "phalanx-pool-2"]);
+        }
+    });
+}
+
 /// More than any address space has.
 fn greedy() -> WorkerPoolBuilder {
     WorkerPool::builder().workers(3).stack_size(1 << 60)

@@ -145,14 +145,16 @@ impl WaitGroup {
     /// Of several panics the first is kept. If the group is used again while waiters are still returning, one of
     /// those may be the wait that resumes it. A panic that no wait resumes is dropped with the group.
     ///
-    /// The thread decrements the count before its thread-locals are destroyed.
+    /// The thread is named `phalanx-go`, which debuggers and panic messages show. It decrements the count before its
+    /// thread-locals are destroyed.
     ///
     /// # Panics
     /// If the system can't start a thread, or as [`guard`](WaitGroup::guard). The group stays as it was.
     #[track_caller]
     pub fn go(&self, f: impl FnOnce() + Send + 'static) {
         let guard = self.guard();
-        let started = thread::Builder::new().spawn(move || {
+        let builder = thread::Builder::new().name("phalanx-go".to_owned());
+        let started = builder.spawn(move || {
             if let Err(payload) = catch(f) {
                 guard.keep_panic(payload);
             }

@@ -45,7 +45,9 @@ impl WorkerPoolBuilder {
         self
     }
 
-    /// Sets the name of each of the pool's threads.
+    /// Sets the name of each of the pool's threads, which debuggers and panic messages show.
+    ///
+    /// The default is `phalanx-pool-1`, `phalanx-pool-2` and so on, in the order in which the pool starts them.
     ///
     /// # Panics
     /// If `name` holds a NUL character, which no thread's name can.

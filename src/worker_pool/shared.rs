@@ -168,20 +168,22 @@ impl Shared {
     /// Starts one worker that the scheduler counts already, or takes the count back.
     #[cold]
     fn start_worker(self: &Arc<Self>, signalled: bool) -> io::Result<()> {
-        let mut builder = thread::Builder::new();
-        if let Some(name) = &self.options.name {
-            builder = builder.name(name.clone());
-        }
+        // Held while the thread starts: no two threads get the same number.
+        let mut handles = self.handles.lock();
+        let name = self.options.name.clone();
+        let name = name.unwrap_or_else(|| format!("phalanx-pool-{}", handles.len() + 1));
+        let mut builder = thread::Builder::new().name(name);
         if let Some(bytes) = self.options.stack_size {
             builder = builder.stack_size(bytes);
         }
         let shared = self.clone();
         match builder.spawn(move || shared.work(signalled)) {
             Ok(handle) => {
-                self.handles.lock().push(handle);
+                handles.push(handle);
                 Ok(())
             }
             Err(error) => {
+                drop(handles);
                 self.step(|state| state.not_started(signalled));
                 Err(error)
             }
