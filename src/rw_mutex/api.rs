@@ -1,6 +1,6 @@
 //! [`lock_api`]'s traits for the lock: what users see of it, and the lock of a store's shards.
 
-use super::control::External;
+use super::control::{Automatic, Control, External};
 use super::external::ExternalBias;
 use super::{raw, readers};
 use crate::support::deadline::after;
@@ -9,8 +9,31 @@ use std::ops::Range;
 use std::time::{Duration, Instant};
 
 /// The raw lock of [`RwMutex`](super::RwMutex), for code that is generic over [`lock_api`]'s traits.
+///
+/// Its parameter is phalanx's own: name the type without it.
 #[derive(Debug)]
-pub struct RawRwMutex(raw::RawRwMutex);
+pub struct RawRwMutex<C = Automatic>(raw::RawRwMutex<C>);
+
+/// The lock of one of a store's shards: the same, but the store decides on its bias. Its id is its address, so
+/// its guards must not be forgotten.
+pub(crate) type RawShardLock = RawRwMutex<External>;
+
+/// A lock that nobody holds: a constant, as `lock_api` wants it.
+trait Init: Control + Sized {
+    #[expect(
+        clippy::declare_interior_mutable_const,
+        reason = "each use is to be a lock of its own"
+    )]
+    const INIT: raw::RawRwMutex<Self>;
+}
+
+impl Init for Automatic {
+    const INIT: raw::RawRwMutex = raw::RawRwMutex::new();
+}
+
+impl Init for External {
+    const INIT: raw::RawRwMutex<External> = raw::RawRwMutex::new_external();
+}
 
 /// How a reader leaves: what its guard carries.
 #[derive(Debug)]
@@ -22,8 +45,8 @@ fn upgraded(got: bool, guard: GuardSend) -> Result<GuardSend, GuardSend> {
 
 // SAFETY: R1 and R2 in `raw.rs`: a writer alone, or readers. Guards may be sent to
 // other threads: a pass names its slot, and nothing in the word belongs to a thread.
-unsafe impl lock_api::RawRwLock for RawRwMutex {
-    const INIT: Self = RawRwMutex(raw::RawRwMutex::new());
+unsafe impl<C: Init> lock_api::RawRwLock for RawRwMutex<C> {
+    const INIT: Self = RawRwMutex(C::INIT);
     type SharedGuard = ReadPass;
     type ExclusiveGuard = GuardSend;
 
@@ -183,59 +206,6 @@ unsafe impl lock_api::RawRwLockUpgradeTimed for RawRwMutex {
         deadline: Instant,
     ) -> Result<GuardSend, GuardSend> {
         upgraded(self.0.upgrade(Some(deadline)), guard)
-    }
-}
-
-/// The lock of one of a store's shards: the same, but the store decides on its bias. Its id is its address, so
-/// its guards must not be forgotten.
-#[derive(Debug)]
-pub(crate) struct RawShardLock(raw::RawRwMutex<External>);
-
-// SAFETY: as for `RawRwMutex`.
-unsafe impl lock_api::RawRwLock for RawShardLock {
-    const INIT: Self = RawShardLock(raw::RawRwMutex::new_external());
-    type SharedGuard = ReadPass;
-    type ExclusiveGuard = GuardSend;
-
-    #[inline]
-    #[track_caller]
-    fn lock_shared(&self) -> ReadPass {
-        ReadPass(self.0.read())
-    }
-
-    #[inline]
-    #[track_caller]
-    fn try_lock_shared(&self) -> Option<ReadPass> {
-        self.0.try_read().map(ReadPass)
-    }
-
-    #[inline]
-    unsafe fn unlock_shared(&self, pass: ReadPass) {
-        self.0.unlock_shared(pass.0);
-    }
-
-    #[inline]
-    fn lock_exclusive(&self) -> GuardSend {
-        self.0.write();
-        GuardSend::new()
-    }
-
-    #[inline]
-    fn try_lock_exclusive(&self) -> Option<GuardSend> {
-        self.0.try_write().then(GuardSend::new)
-    }
-
-    #[inline]
-    unsafe fn unlock_exclusive(&self, _: GuardSend) {
-        self.0.unlock_exclusive();
-    }
-
-    fn is_locked(&self) -> bool {
-        self.0.is_locked()
-    }
-
-    fn is_locked_exclusive(&self) -> bool {
-        self.0.is_locked_exclusive()
     }
 }
 

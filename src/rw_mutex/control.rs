@@ -29,9 +29,9 @@ pub(super) trait Control: Debug {
     fn charge(&self, reads: u32, counted: bool) -> bool;
 }
 
-/// See the [module](self).
+/// A lock that decides on its bias by itself.
 #[derive(Debug)]
-pub(super) struct Automatic {
+pub struct Automatic {
     /// 0 before the first bias.
     id: AtomicU64,
     /// A [`BiasPolicy`]. Written by the writer inside, and by waiters.
@@ -93,7 +93,7 @@ impl Control for Automatic {
 
 /// See the [module](self). Its id is the lock's address, so its guards must not be forgotten.
 #[derive(Debug)]
-pub(super) struct External;
+pub(crate) struct External;
 
 impl Control for External {
     #[inline]

@@ -1,29 +1,45 @@
 //! The reader-writer lock's specification, on which a user's model runs.
 
+use super::control::{Automatic, External};
 use super::external::ExternalBias;
 use crate::support::spec::{Spec, Wait};
 use lock_api::GuardSend;
 use std::fmt;
+use std::marker::PhantomData;
 use std::time::{Duration, Instant};
 
 /// The raw lock of [`RwMutex`](crate::RwMutex); in this model build, its specification.
-pub struct RawRwMutex<const IN_STORE: bool = false>(Spec);
+///
+/// Its parameter is phalanx's own: name the type without it.
+pub struct RawRwMutex<C = Automatic>(Spec, PhantomData<fn() -> C>);
 
-/// The lock of a store's shards: the same specification, which has no bias. A verdict names the store's call.
-pub(crate) type RawShardLock = RawRwMutex<true>;
+/// The lock of a store's shards: the same specification, which has no bias.
+pub(crate) type RawShardLock = RawRwMutex<External>;
+
+/// The path by which a verdict tells a store's calls from an `RwMutex`'s.
+trait Code {
+    const CODE: &'static str;
+}
+
+impl Code for Automatic {
+    const CODE: &'static str = module_path!();
+}
+
+impl Code for External {
+    const CODE: &'static str = "phalanx::store::shards";
+}
 
 impl ExternalBias for RawShardLock {}
 
-impl<const IN_STORE: bool> fmt::Debug for RawRwMutex<IN_STORE> {
+impl<C> fmt::Debug for RawRwMutex<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("RawRwMutex { .. }")
     }
 }
 
 // SAFETY: `Spec` lets in one writer alone, or readers beside at most one upgradable reader.
-unsafe impl<const IN_STORE: bool> lock_api::RawRwLock for RawRwMutex<IN_STORE> {
-    const INIT: Self =
-        RawRwMutex(Spec::new(if IN_STORE { "phalanx::store::shards" } else { module_path!() }));
+unsafe impl<C: Code> lock_api::RawRwLock for RawRwMutex<C> {
+    const INIT: Self = RawRwMutex(Spec::new(C::CODE), PhantomData);
     type SharedGuard = GuardSend;
     type ExclusiveGuard = GuardSend;
 
