@@ -121,7 +121,7 @@ fn notify_all_wakes_all_waiters() {
                 let all = |waiters: &Waiters| waiters.waiting == round * THREADS;
                 let guard = Waiters::when(&waiters, all);
                 assert_eq!(guard.woken, (round - 1) * THREADS);
-                let unlocked = (round % 2 == 0).then_some(guard);
+                let unlocked = round.is_multiple_of(2).then_some(guard);
                 assert_eq!(condvar.notify_all(), THREADS);
                 assert_eq!(condvar.notify_all(), 0);
                 drop(unlocked);
@@ -143,7 +143,7 @@ fn a_notification_right_after_the_unlock_is_not_lost() {
             }
             let is_mine = guard.0 % 2 == id;
             guard.0 += u64::from(is_mine);
-            if guard.0 % 3 == 0 {
+            if guard.0.is_multiple_of(3) {
                 MutexGuard::unlocked(guard, || condvar.notify_one());
             } else {
                 condvar.notify_one();
