@@ -11,7 +11,7 @@
 //! | guava#1881, greptimedb#7825 | a value computed from before a removal is inserted after it, or returned to a call that asks after it | `nothing_computed_from_before_a_removal_is_found_after_it` |
 //! | the same | a removal makes more than one call compute again, or mixes up values | `a_removal_beside_two_calls_causes_at_most_one_more_computation` |
 //! | the same | the same, after an insertion and a removal | `a_removal_of_an_inserted_value_unlists_the_flight_before_it` |
-//! | caffeine#521, #287 | calls that wait for one that fails all compute, one after another | `a_failure_is_shared_by_its_waiters` |
+//! | caffeine#521, #287 | calls that wait for a failing call all compute, one after another | `a_failure_is_shared_by_its_waiters` |
 //! | – | an error goes to a call with another error type | `a_failure_of_another_type_is_not_shared` |
 //! | – | threads wait for one another in a cycle | `a_cycle_of_two_is_refused_and_ends` |
 //! | – | a wait for a leader that has completed, and now waits itself, is taken for a cycle | `a_leader_may_wait_for_a_thread_that_has_waited_for_it` |

@@ -223,7 +223,7 @@ fn threads_that_come_later_release_nothing_of_those_that_ended() {
             thread::scope(|scope| {
                 scope.spawn(|| (0..forgotten).for_each(|_| forget(lock.read())));
             });
-            // Each may stand at the address of the one that ended.
+            // Each may have the address of a thread that ended.
             for _ in 0..100 {
                 read_together(&lock, 2, 5);
                 thread::scope(|scope| {

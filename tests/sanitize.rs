@@ -17,7 +17,7 @@ use stress::{for_about, for_about_a_second};
 /// Shared memory without any synchronization.
 struct Plain(UnsafeCell<u64>);
 
-// SAFETY: what is under test must order all uses; the sanitizer reports those that it doesn't.
+// SAFETY: what is under test must order all uses; the sanitizer reports the uses that it doesn't order.
 unsafe impl Sync for Plain {}
 // SAFETY: a number.
 unsafe impl Send for Plain {}

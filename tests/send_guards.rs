@@ -1,4 +1,4 @@
-//! Guards that are dropped by another thread than the one that locked.
+//! Guards that are dropped on another thread.
 //!
 //! Bugs that other locks had, and the tests that would fail:
 //!

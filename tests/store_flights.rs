@@ -3,7 +3,7 @@
 //! | reported in | bug | test |
 //! | --- | --- | --- |
 //! | guava#1881, greptimedb#7825 | a call that asks after a removal returns a value computed from before it | `calls_before_a_removal_get_the_old_value_and_calls_after_it_compute_anew` |
-//! | caffeine#521, #287 | calls that wait for one that fails compute one after another | `calls_that_wait_for_a_failure_share_it` |
+//! | caffeine#521, #287 | calls that wait for a failing call compute one after another | `calls_that_wait_for_a_failure_share_it` |
 
 mod common;
 

@@ -24,8 +24,8 @@
 //!   deadline passes before it has the mutex. So no notification is lost to a time-out.
 //! - **C4.** The mutex is borrowed by the waiter, so its word lives until the waiter is settled.
 //! - **C5.** A waiter of phalanx's mutex that an unlock has woken holds `WOKEN` of the mutex's word, and so
-//!   does one that the notification could not move, whose message says so. It locks by `lock_woken`, which
-//!   gives the bit up. (A waiter that was woken spuriously may take the bit for its own, which the word
+//!   does a waiter that the notification could not move, whose message says so. It locks by `lock_woken`, which
+//!   clears the bit. (A waiter that was woken spuriously may take the bit for its own, which the word
 //!   bears.)
 //!
 //! Orderings: a notification promises no order to its users; the mutex does.

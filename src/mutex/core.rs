@@ -50,7 +50,7 @@
 //! A condition variable moves the waiters that it notifies to this queue, asleep as they are, by [`Word::admit`]. It
 //! sets `PARKED` under the queue's lock, on a word that has `LOCKED` or `WOKEN` set. On any other word it sets `WOKEN`,
 //! and the waiter is woken instead. So M2 and M3 hold for moved waiters too. A moved waiter that is woken takes
-//! `WOKEN` for its own; one that times out leaves the word alone.
+//! `WOKEN` for its own; a moved waiter that times out leaves the word alone.
 //!
 //! A holder that unlocks in order to wait leaves its core to another thread. It wakes a waiter even if one is already
 //! on its way ([`Word::unlock_to_sleep`]), so that a crowd of moved waiters isn't admitted through a chain of single

@@ -280,7 +280,7 @@ fn a_timed_waiter_is_woken_before_its_deadline() {
     timed::<Users>(&Model::new().without_deadlines());
 }
 
-/// A waiter without a deadline stands behind one that may time out in every state of its wait.
+/// A waiter without a deadline stands behind another that may time out in every state of its wait.
 fn beside_a_time_out<L: Subject>() {
     model(|| {
         let shared = Guarded::<L>::new();

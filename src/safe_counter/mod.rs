@@ -22,7 +22,7 @@
 //!
 //! - K4. `taken` is a sum that a `take` has read, or 0. A thread that reads it with Acquire reads parts that are no
 //!   older than that sum. So, while there are additions alone, no sum that is read after `taken` is below it. (With
-//!   subtractions too, `taken` may return to an earlier value between a call's two looks at it. Takes lose nothing
+//!   subtractions too, `taken` may return to an earlier value between a call's two loads of it. Takes lose nothing
 //!   even so, since each one returns the difference between two values that `taken` had, one right after the other.
 //!   A `get` may then count some of the calls beside it and not others, which is all that is promised.)
 //!
@@ -71,7 +71,7 @@ use parts::Parts;
 ///
 /// # What a read means
 /// [`get`](SafeCounter::get) and [`take`](SafeCounter::take) count every addition that happened before the call, and
-/// none that happens after it. Of the additions that are concurrent with the call they count, for each thread, the
+/// none that happens after it. Of each thread's additions that are concurrent with the call, they count the
 /// first ones up to some point.
 ///
 /// - With additions only (or subtractions only), the result lies between the true counts at the call and at the
@@ -97,7 +97,7 @@ use parts::Parts;
 /// # Memory
 /// A counter takes 48 bytes, and counts in one word of them while only one thread adds. After some 64 additions by
 /// other threads it allocates 1,152 bytes, cells for 8 threads. Each thread that counts has an index among all such
-/// threads; one that adds with a higher index than there are cells has 8, 16, 32 more allocated, of 128 bytes each.
+/// threads; a thread that adds with a higher index than there are cells allocates 8, 16, 32 more, of 128 bytes each.
 /// Cells are reused by new threads. A thread that comes while 1,024 others have indices never gets one, and adds to a
 /// shared cell, which is correct and slower. A counter's memory is freed when it is dropped.
 ///

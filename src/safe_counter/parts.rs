@@ -12,8 +12,8 @@
 //! cells:  null => made      after VISITS additions to `rest`
 //! ```
 //!
-//! So a counter of one thread is one word, one that several threads add to now and then is two, and one that they
-//! keep adding to has a cell for each of them.
+//! So a counter of one thread is one word, a counter that several threads add to now and then is two, and a counter
+//! that they keep adding to has a cell for each of them.
 //!
 //! Invariants:
 //!

@@ -190,7 +190,7 @@ impl<K: Hash + Eq, V, S: BuildHasher> Store<K, V, S> {
         Target { at, hash, shard: self.shards.index_of(hash), bucket: None }
     }
 
-    /// Locks the shards of all keys, and points `values` to the values of those that are there, no two to the same.
+    /// Locks the shards of all keys, and points `values` to the values of the keys that are there, no two to the same.
     #[track_caller]
     fn lock_many<Q>(
         &self,

@@ -37,7 +37,7 @@ impl Shared {
             return self.add_many(n);
         }
         let n = n as u64;
-        // ORDERING: Relaxed: counting up publishes nothing. What the task may see it is shown by what starts it.
+        // ORDERING: Relaxed: counting up publishes nothing. What the task may see is ordered by what starts it.
         let before = self.latch.word().fetch_add(n * ONE_MANUAL, Ordering::Relaxed);
         if manual(before) + n > MAX {
             self.latch.leave(n * ONE_MANUAL, BUSY);

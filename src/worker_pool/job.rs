@@ -156,7 +156,7 @@ impl Job {
         self.helpers.word().fetch_add(ONE_HELPER, Ordering::Relaxed);
     }
 
-    /// Wants one more helper, in place of one that is about to leave. Under the pool's lock.
+    /// Wants one more helper, in place of a helper that is about to leave. Under the pool's lock.
     pub(super) fn want_one_more(&self) {
         self.life.read();
         self.demand.helpers.set(self.demand.helpers.get() + 1);

@@ -52,9 +52,9 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 ///   tasks can run together.
 /// - The price: a short call that comes later waits for nearly the whole of a long `run`. Beside a `run` of 1,000 tasks
 ///   of 100 µs on a pool of 2 or 4, which takes 50 ms, a call of two empty tasks took 47 ms in the median. And while a
-///   `run` waits for its seats, those that are free stay empty. If others must not wait so long, call `map`, or, for
+///   `run` waits for its seats, free seats stay empty. If others must not wait so long, call `map`, or, for
 ///   tasks that wait for one another, give the long `run` a pool of its own.
-/// - A [`map`](WorkerPool::map) takes one seat for its calling thread, and helpers take those that are free. It gives
+/// - A [`map`](WorkerPool::map) takes one seat for its calling thread, and helpers take free ones. It yields
 ///   its seats to a waiting call that can begin with them: helper threads between two claims of items, the calling
 ///   thread once it has run for 1 ms; it then queues again.
 /// - Calls that wait begin in the order of their arrival; none passes another.

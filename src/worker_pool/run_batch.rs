@@ -140,7 +140,7 @@ struct OpenBatch<'a> {
 
 impl<'a> OpenBatch<'a> {
     /// Gets the calling thread a seat, unless it holds one already. If tasks are claimed one by one, the job is listed
-    /// by then: with a seat for each helper, or with those that are free if it is nested.
+    /// by then: with a seat for each helper, or with the free seats if it is nested.
     fn new(
         shared: &'a Arc<Shared>,
         job: NonNull<Job>,
@@ -180,7 +180,7 @@ impl<'a> OpenBatch<'a> {
         self.seat == Seat::Lent && self.shared.should_yield()
     }
 
-    /// Gives the seat to a call that waits, and gets another.
+    /// Yields the seat to a call that waits, and gets another.
     fn yield_seat(&self) {
         if !self.shared.is_inherited() {
             self.shared.yield_seat();

@@ -26,8 +26,8 @@
 //!    its whole gang is free; until then nothing that came after it gets a seat.
 //!
 //! Seats of `map` are *lent*: their holders yield them between two claims, if that completes the gang of the first call
-//! in the queue. Those of `run` are not. A task that has started may wait for one that has not, and the call that got
-//! the seat in between might need another to end.
+//! in the queue. Seats of `run` are not lent. A task that has started may wait for a task that has not, and the call
+//! that got the seat in between might need another to end.
 //!
 //! Invariants, whenever the lock is free:
 //!
@@ -346,7 +346,7 @@ impl Scheduler {
         }
     }
 
-    /// Among the listed jobs that `may` be served, the one that has waited for longest.
+    /// Returns the job that has waited for longest, of the listed jobs that `may` be served.
     fn oldest(&self, may: impl Fn(&Job) -> bool) -> Option<NonNull<Job>> {
         let found = self.jobs.iter().zip(self.listed()).filter(|(_, job)| may(job));
         found.min_by_key(|(_, job)| job.arrival()).map(|(&job, _)| job)

@@ -5,7 +5,7 @@
 //! released.
 //!
 //! # After a fork
-//! A forked child has a copy of all this and one thread, the one that forked. The lock may be held by a thread that is
+//! A forked child has a copy of all this and one thread, which called `fork`. The lock may be held by a thread that is
 //! lost, seats too, and the workers are gone. So the child makes another `Shared` for the pool, and of the *inherited*
 //! one it uses only what never changes: it isn't locked, and it isn't freed. See
 //! [`PerProcess`](crate::sys::PerProcess).
@@ -140,7 +140,7 @@ impl Shared {
         waiter.wait();
     }
 
-    /// Gives the calling thread's lent seat to a call that waits, if it is of use there, and gets another. May block.
+    /// Yields the calling thread's lent seat to a call that waits, if it is of use there, and gets another. May block.
     pub(super) fn yield_seat(self: &Arc<Self>) {
         let waiter = CallerWaiter::new();
         if let Some(follow_up) = self.locked(|state| state.yield_seat(&waiter)) {

@@ -99,7 +99,7 @@ fn two_starving_threads_both_get_the_lock() {
     });
 }
 
-/// Two threads may starve. The one that times out clears the bit of both, so the other
+/// Two threads may starve. A time-out of one clears the bit of both, so the other
 /// must start again: no unlock would grant it the lock.
 #[test]
 fn a_starving_thread_that_times_out_wakes_another_that_starves() {

@@ -301,7 +301,7 @@ fn one_that_starves_is_overtaken_once() {
     }
 }
 
-/// A try that must fail, since a reader is inside, beside one that must not.
+/// A try that must fail, since a reader is inside, beside a try that must succeed.
 fn unnoticed<L: Subject>(start: fn() -> Arc<Guarded<L>>, fails: fn(&Guarded<L>)) {
     model(move || {
         let shared = start();

@@ -7,7 +7,7 @@ use parking_lot_core::{
 use std::time::Instant;
 
 /// Returns the key of an address in the queues, which all of the program's users of `parking_lot_core` share:
-/// on 64 bits one that no object's own address is, on 32 hardly ever one in use. Otherwise a late unpark of a
+/// on 64 bits a number that is no object's own address, on 32 hardly ever one in use. Otherwise a late unpark of a
 /// freed word would be a spurious wake-up of a thread that parks on an object that stands there now, and
 /// parking_lot's `Condvar`, for one, promises that there is none.
 fn key(address: usize) -> usize {

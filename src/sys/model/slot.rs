@@ -1,10 +1,10 @@
 //! Slots in the model, see the machine's `slot.rs`.
 //!
 //! A light mark lies in a store buffer, where no other thread sees it until a heavy fence drains that. It never
-//! drains by itself: that is the worst that a processor may do. But once it is drained all see it, also one
-//! who learnt of the fence without an order. A model that is about such an order calls
-//! [`let_unfenced_marks_be_stores`]: then loom may give anyone an old value of the slot who is not ordered after
-//! the fence, which has some ten times the executions.
+//! drains by itself: that is the worst that a processor may do. But once it is drained all threads see it, also a
+//! thread that learnt of the fence without an order. A model that is about such an order calls
+//! [`let_unfenced_marks_be_stores`]: then a thread that is not ordered after the fence may load an old value of the
+//! slot, which has some ten times the executions.
 
 use super::atomic::{AtomicU64, Ordering, fence};
 use super::execution::PerExecution;
@@ -17,7 +17,7 @@ pub(crate) struct Slot {
     /// A mark in the buffer, and whether that has been drained. Plain memory, changed right after a step of `word`.
     light: Cell<u64>,
     drained: Cell<bool>,
-    /// From the first light mark on, whoever looks reads the newest word, with what it is ordered with.
+    /// From the first light mark on, each load reads the newest word, with what it is ordered with.
     was_light: Cell<bool>,
 }
 
@@ -94,7 +94,7 @@ fn are_stores<R>(f: impl FnOnce(&Cell<bool>) -> R) -> R {
     ARE_STORES.with(|are_stores| f(are_stores.get(|| Cell::new(false))))
 }
 
-/// Has light marks be stores, where loads are plain: those that are read-modify-writes read the newest.
+/// Makes light marks stores, where loads are plain: loads that are read-modify-writes read the newest value.
 #[cfg(test)]
 pub(crate) fn let_unfenced_marks_be_stores() {
     are_stores(|are_stores| are_stores.set(!super::atomic::all_loads_are_rmw()));

@@ -16,7 +16,7 @@ local! {
     static CALLED: RefCell<Vec<&'static Location<'static>>> = RefCell::new(Vec::new());
 }
 
-/// Keeps a thread in the list of those that wait.
+/// Keeps a thread in the list of waiting threads.
 pub(super) struct Waits(u64);
 
 /// Puts the calling thread of the model in the list, as waiting at the caller's line.
