@@ -52,6 +52,10 @@ impl WorkerParker {
 const ONE: u64 = 1 << FIRST_BIT;
 
 /// A caller that waits for its seats, in its own frame.
+///
+/// It isn't a waiter of [`support::waiters`](crate::support::waiters). The scheduler reads the request of the first
+/// waiting call by a shared reference, and its tests hold waiting calls without a thread for each; a queue of waiters
+/// lends messages by a mutable reference alone, and its nodes exist within a wait.
 #[derive(Debug)]
 pub(super) struct CallerWaiter {
     latch: Latch,
