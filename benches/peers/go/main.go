@@ -76,15 +76,16 @@ func wrong(format string, args ...any) reply {
 }
 
 var groups = map[string]func(*request) reply{
-	"counters":       counters,
-	"condvars":       condvars,
-	"mutexes":        mutexes,
-	"rwlocks":        rwlocks,
-	"wait_groups":    waitGroups,
-	"pools":          pools,
-	"stores":         stores,
-	"stores_rwmutex": storesRWMutex,
-	"channels":       channels,
+	"counters":        counters,
+	"condvars":        condvars,
+	"mutexes":         mutexes,
+	"rwlocks":         rwlocks,
+	"wait_groups":     waitGroups,
+	"pools":           pools,
+	"stores":          stores,
+	"stores_rwmutex":  storesRWMutex,
+	"channels":        channels,
+	"channels_select": channelsSelect,
 }
 
 func answer(line []byte) reply {

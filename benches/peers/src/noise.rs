@@ -84,8 +84,12 @@ fn process_time() -> Duration {
 
 /// Processor time that this process's other threads have used.
 pub fn other_threads_time() -> Duration {
-    let own = clock(libc::CLOCK_THREAD_CPUTIME_ID).unwrap_or_default();
-    process_time().saturating_sub(own)
+    process_time().saturating_sub(thread_time())
+}
+
+/// Processor time that this thread has used.
+pub fn thread_time() -> Duration {
+    clock(libc::CLOCK_THREAD_CPUTIME_ID).unwrap_or_default()
 }
 
 fn child_time(pid: u32) -> Option<Duration> {

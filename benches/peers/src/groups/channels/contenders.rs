@@ -1,26 +1,67 @@
 //! The channels that are compared, and their adapters.
 
-use super::{Channel, Task, in_go, limit, peer};
-use crate::entry::Entry;
+use super::block_on::block_on;
+use super::park::Park;
+use super::ring::Ring;
+use super::{Channel, Kind, Select, SelectTask, Task};
+use super::{entry, in_go, peer, selecting, selecting_in_go};
+use crate::entry::{Entry, Role};
+use crate::plan::cores;
 use std::sync::{Arc, Mutex, mpsc};
 
+// Ours is one line in each list, `entry::<Ours>("phalanx", Role::Ours)` and
+// `selecting::<Ours>("phalanx", Role::Ours)`; `mpmc!(Ours, phalanx::channel)`; and an `impl Select`.
+
 pub fn all() -> Vec<Entry<Task>> {
+    let bounded: fn(&Task) -> bool = |task| task.capacity.is_some_and(|n| n > 0);
     vec![
         peer::<Std>("std mpsc"),
         peer::<Crossbeam>("crossbeam"),
         peer::<Flume>("flume"),
         peer::<Kanal>("kanal"),
+        // Two types, and one of them in each row. Neither library has a rendezvous: crossfire makes
+        // capacity 0 a 1, rapidfire panics.
+        peer::<CrossfireBounded>("crossfire").only(bounded),
+        peer::<CrossfireUnbounded>("crossfire").only(|task| task.capacity.is_none()),
+        peer::<Rapidfire>("rapidfire").only(|task| task.capacity != Some(0)),
         in_go(),
-        limit(),
+        entry::<Park>("limit: park", Role::Limit).only(|task| sleeps(task.kind)),
+        entry::<Ring>("limit", Role::Limit)
+            .only(|task| task.producers == 1 && task.consumers == 1 && stays_awake(task.kind))
+            .only(|_| cores() >= 2),
     ]
+}
+
+/// The libraries that can wait for several channels. std and kanal have nothing for that, rapidfire only
+/// what futures offer.
+pub fn selects() -> Vec<Entry<SelectTask>> {
+    vec![
+        selecting::<Crossbeam>("crossbeam Select", Role::Peer),
+        selecting::<CrossbeamMacro>("crossbeam select!", Role::Peer),
+        selecting::<Flume>("flume", Role::Peer),
+        selecting::<CrossfireBounded>("crossfire", Role::Peer),
+        selecting_in_go(),
+        selecting::<Ring>("limit", Role::Limit)
+            .only(|task| stays_awake(task.kind) && task.senders < cores()),
+    ]
+}
+
+/// Rows in which the receiver sleeps before its message is sent.
+fn sleeps(kind: Kind) -> bool {
+    matches!(kind, Kind::Asleep | Kind::Idle)
+}
+
+/// Rows in which the receiver may stay awake.
+fn stays_awake(kind: Kind) -> bool {
+    !sleeps(kind)
 }
 
 /// A library whose ends can be cloned, both of them.
 pub trait Mpmc {
     type Sender: Clone + Send;
     type Receiver: Clone + Send;
-    fn bounded(capacity: usize) -> (Self::Sender, Self::Receiver);
-    fn unbounded() -> (Self::Sender, Self::Receiver);
+    /// `None` is for no bound.
+    fn channel(capacity: Option<usize>) -> (Self::Sender, Self::Receiver);
     /// Sends a message; returns whether a receiver was left.
     fn send(sender: &Self::Sender, message: usize) -> bool;
     fn recv(receiver: &Self::Receiver) -> Option<usize>;
@@ -36,7 +77,7 @@ impl<M: Mpmc> Channel for M {
         producers: usize,
         consumers: usize,
     ) -> (Vec<M::Sender>, Vec<M::Receiver>) {
-        let (sender, receiver) = capacity.map_or_else(M::unbounded, M::bounded);
+        let (sender, receiver) = M::channel(capacity);
         (vec![sender; producers], vec![receiver; consumers])
     }
 
@@ -53,17 +94,13 @@ impl<M: Mpmc> Channel for M {
 
 /// Implements [`Mpmc`] for a library whose functions have the usual names.
 macro_rules! mpmc {
-    ($name:ty, $library:ident) => {
+    ($name:ty, $($library:ident)::+) => {
         impl Mpmc for $name {
-            type Sender = $library::Sender<usize>;
-            type Receiver = $library::Receiver<usize>;
+            type Sender = $($library)::+::Sender<usize>;
+            type Receiver = $($library)::+::Receiver<usize>;
 
-            fn bounded(capacity: usize) -> (Self::Sender, Self::Receiver) {
-                $library::bounded(capacity)
-            }
-
-            fn unbounded() -> (Self::Sender, Self::Receiver) {
-                $library::unbounded()
+            fn channel(capacity: Option<usize>) -> (Self::Sender, Self::Receiver) {
+                capacity.map_or_else($($library)::+::unbounded, $($library)::+::bounded)
             }
 
             #[inline]
@@ -86,6 +123,151 @@ struct Kanal;
 mpmc!(Crossbeam, crossbeam_channel);
 mpmc!(Flume, flume);
 mpmc!(Kanal, kanal);
+
+impl Select for Crossbeam {
+    fn select_each(receivers: Vec<Self::Receiver>, mut take: impl FnMut(usize) -> bool) {
+        let mut select = crossbeam_channel::Select::new();
+        for receiver in &receivers {
+            select.recv(receiver);
+        }
+        loop {
+            let ready = select.select();
+            let at = ready.index();
+            if !take(ready.recv(&receivers[at]).expect("the senders are there")) {
+                return;
+            }
+        }
+    }
+}
+
+/// The same with the macro, which wants the number of cases in the source.
+struct CrossbeamMacro;
+
+mpmc!(CrossbeamMacro, crossbeam_channel);
+
+impl Select for CrossbeamMacro {
+    fn select_each(receivers: Vec<Self::Receiver>, mut take: impl FnMut(usize) -> bool) {
+        /// Receives from any of the receivers that a slice pattern has named.
+        macro_rules! any {
+            ($($receiver:ident),*) => {
+                crossbeam_channel::select! { $(recv($receiver) -> message => message,)* }
+            };
+        }
+        match &receivers[..] {
+            [a, b] => while take(any!(a, b).expect("the senders are there")) {},
+            [a, b, c, d, e, f, g, h] => {
+                while take(any!(a, b, c, d, e, f, g, h).expect("the senders are there")) {}
+            }
+            _ => unreachable!("the rows have 2 or 8 channels"),
+        }
+    }
+}
+
+impl Select for Flume {
+    /// A `wait` uses its selector up.
+    fn select_each(receivers: Vec<Self::Receiver>, mut take: impl FnMut(usize) -> bool) {
+        loop {
+            let selector = receivers.iter().fold(flume::Selector::new(), |selector, receiver| {
+                selector.recv(receiver, |message| message)
+            });
+            if !take(selector.wait().expect("the senders are there")) {
+                return;
+            }
+        }
+    }
+}
+
+/// crossfire's channels with a bound, and those without, are of different types.
+struct CrossfireBounded;
+struct CrossfireUnbounded;
+
+impl Mpmc for CrossfireBounded {
+    type Sender = crossfire::MTx<crossfire::mpmc::Array<usize>>;
+    type Receiver = crossfire::MRx<crossfire::mpmc::Array<usize>>;
+
+    fn channel(capacity: Option<usize>) -> (Self::Sender, Self::Receiver) {
+        // As its documentation asks for: it spins on several cores only.
+        crossfire::detect_backoff_cfg();
+        crossfire::mpmc::bounded_blocking(capacity.expect("a bound"))
+    }
+
+    #[inline]
+    fn send(sender: &Self::Sender, message: usize) -> bool {
+        sender.send(message).is_ok()
+    }
+
+    #[inline]
+    fn recv(receiver: &Self::Receiver) -> Option<usize> {
+        receiver.recv().ok()
+    }
+}
+
+impl Mpmc for CrossfireUnbounded {
+    type Sender = crossfire::MTx<crossfire::mpmc::List<usize>>;
+    type Receiver = crossfire::MRx<crossfire::mpmc::List<usize>>;
+
+    fn channel(_: Option<usize>) -> (Self::Sender, Self::Receiver) {
+        crossfire::detect_backoff_cfg();
+        crossfire::mpmc::unbounded_blocking()
+    }
+
+    #[inline]
+    fn send(sender: &Self::Sender, message: usize) -> bool {
+        sender.send(message).is_ok()
+    }
+
+    #[inline]
+    fn recv(receiver: &Self::Receiver) -> Option<usize> {
+        receiver.recv().ok()
+    }
+}
+
+impl Select for CrossfireBounded {
+    fn select_each(receivers: Vec<Self::Receiver>, mut take: impl FnMut(usize) -> bool) {
+        let mut select = crossfire::select::Select::new();
+        for receiver in &receivers {
+            select.add(receiver);
+        }
+        loop {
+            let ready = select.select().expect("the senders are there");
+            let from = receivers.iter().find(|receiver| ready.is_from(*receiver));
+            let from = from.expect("one of the receivers that were added");
+            if !take(from.read_select(ready).expect("the senders are there")) {
+                return;
+            }
+        }
+    }
+}
+
+/// rapidfire has futures only. What can be done at once is done without one.
+struct Rapidfire;
+
+impl Mpmc for Rapidfire {
+    type Sender = rapidfire::Sender<usize>;
+    type Receiver = rapidfire::Receiver<usize>;
+
+    fn channel(capacity: Option<usize>) -> (Self::Sender, Self::Receiver) {
+        capacity.map_or_else(rapidfire::unbounded, rapidfire::bounded)
+    }
+
+    #[inline]
+    fn send(sender: &Self::Sender, message: usize) -> bool {
+        match sender.try_send(message) {
+            Ok(()) => true,
+            Err(rapidfire::TrySendError::Closed(_)) => false,
+            Err(rapidfire::TrySendError::Full(message)) => block_on(sender.send(message)).is_ok(),
+        }
+    }
+
+    #[inline]
+    fn recv(receiver: &Self::Receiver) -> Option<usize> {
+        match receiver.try_recv() {
+            Ok(message) => Some(message),
+            Err(rapidfire::TryRecvError::Closed) => None,
+            Err(rapidfire::TryRecvError::Empty) => block_on(receiver.recv()).ok(),
+        }
+    }
+}
 
 struct Std;
 

@@ -1,23 +1,31 @@
-//! Channels: producers send numbers, consumers add them up.
+//! Channels: producers send numbers, consumers add them up; how long a blocked receiver takes to return,
+//! and what it costs meanwhile; one receiver that selects over several channels.
 //!
 //! Only messages that consumers receive while all threads run are counted. That matters for an unbounded
 //! channel: its producers may be ahead, and receiving alone afterwards is easier.
 
+mod block_on;
 mod contenders;
+mod handoff;
+mod messages;
+mod park;
 mod ring;
+mod select;
 
+use crate::background::Background;
 use crate::entry::{Entry, Failure, Group, Outcome, Role, Row, params};
-use crate::groups::check;
-use crate::plan::{Context, Plan, cores};
-use crate::{go, window};
+use crate::go;
+use crate::plan::{Context, Plan};
 use serde::Serialize;
-use std::sync::Mutex;
 
 pub const GROUP: Group =
     Group { name: "channels", title: "Channels", most_cores: usize::MAX, rows };
 
 /// Messages between two checks of the stop flag.
 const BATCH: u64 = 16;
+
+/// Capacities of the rows with one receiver that is blocked. Between 10 and no bound nothing differs for it.
+const BLOCKED: [Option<usize>; 3] = [Some(0), Some(10), None];
 
 /// A channel for numbers.
 pub trait Channel {
@@ -34,84 +42,172 @@ pub trait Channel {
     fn recv(receiver: &mut Self::Receiver) -> Option<usize>;
 }
 
+/// A channel whose library can wait for several of them at once.
+pub trait Select: Channel {
+    /// Receives from whichever channel has a message, again and again, and passes each message to `take`,
+    /// until that returns false. Senders are still there then, so that no channel is ever closed.
+    fn select_each(receivers: Vec<Self::Receiver>, take: impl FnMut(usize) -> bool);
+}
+
+#[derive(Clone, Copy, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// As many messages as possible.
+    Messages,
+    /// From `send` to the return of a `recv` that began 1 µs ago.
+    Arrived,
+    /// The same, and the receiver has been asleep for 100 µs.
+    Asleep,
+    /// The processor time of a receiver that is blocked for 200 ms.
+    Idle,
+}
+
 #[derive(Serialize)]
 pub struct Task {
+    kind: Kind,
     /// Absent for an unbounded channel.
     capacity: Option<usize>,
     producers: usize,
     consumers: usize,
 }
 
-fn rows(_: &Plan) -> Vec<Row> {
+/// One receiver selects over several channels.
+#[derive(Serialize)]
+pub struct SelectTask {
+    kind: Kind,
+    channels: usize,
+    /// As many as there are channels, one for each; or a single one, which sends to each in turn.
+    senders: usize,
+}
+
+impl Kind {
+    /// The section, the unit, and what the receiver does.
+    fn of_blocked(self, of: &'static str) -> (&'static str, &'static str, Option<&'static str>) {
+        let latency = match of {
+            "recv" => "From send to the return of a blocked recv",
+            _ => "From send to the return of a blocked select",
+        };
+        let idle = match of {
+            "recv" => "A receiver blocked for 200 ms",
+            _ => "A select blocked for 200 ms",
+        };
+        match self {
+            Kind::Messages => unreachable!("nothing is blocked for long there"),
+            Kind::Arrived => (latency, "ns", Some("arrived 1 µs ago")),
+            Kind::Asleep => (latency, "ns", Some("asleep")),
+            Kind::Idle => (idle, "µs of processor time", None),
+        }
+    }
+}
+
+fn rows(plan: &Plan) -> Vec<Row> {
     let mut rows = Vec::new();
     for capacity in [Some(0), Some(10), Some(1024), None] {
-        for (producers, consumers) in [(1, 1), (2, 2), (3, 1), (4, 1)] {
-            let shown = capacity.map_or("unbounded".to_owned(), |n| n.to_string());
-            rows.push(Row::new(
-                "Send and receive",
-                "ns per message",
-                params([("capacity", shown), ("shape", format!("{producers}p{consumers}c"))]),
-                producers + consumers,
-                Task { capacity, producers, consumers },
-                contenders::all(),
-            ));
+        for shape in [(1, 1), (2, 2), (3, 1), (4, 1)] {
+            rows.push(messages_row(capacity, shape));
         }
+    }
+    for capacity in [Some(0), Some(10), Some(1024), None] {
+        for &background in plan.backgrounds() {
+            rows.push(messages_row(capacity, (1, 1)).beside(background));
+        }
+    }
+    for kind in [Kind::Arrived, Kind::Asleep, Kind::Idle] {
+        rows.extend(BLOCKED.map(|capacity| blocked_row(kind, capacity)));
+    }
+    for kind in [Kind::Arrived, Kind::Asleep] {
+        let beside = |&background: &Background| blocked_row(kind, Some(10)).beside(background);
+        rows.extend(plan.backgrounds().iter().map(beside));
+    }
+    for (channels, senders) in [(2, 1), (2, 2), (8, 1), (8, 8)] {
+        rows.push(select_row(channels, senders));
+    }
+    for kind in [Kind::Arrived, Kind::Asleep, Kind::Idle] {
+        rows.extend([2, 8].map(|channels| blocked_select_row(kind, channels)));
     }
     rows
 }
 
-enum End<C: Channel> {
-    Send(C::Sender),
-    Receive(C::Receiver),
+fn shown(capacity: Option<usize>) -> String {
+    capacity.map_or("unbounded".to_owned(), |n| n.to_string())
+}
+
+fn messages_row(capacity: Option<usize>, (producers, consumers): (usize, usize)) -> Row {
+    Row::new(
+        "Send and receive",
+        "ns per message",
+        params([("capacity", shown(capacity)), ("shape", format!("{producers}p{consumers}c"))]),
+        producers + consumers,
+        Task { kind: Kind::Messages, capacity, producers, consumers },
+        contenders::all(),
+    )
+}
+
+fn blocked_row(kind: Kind, capacity: Option<usize>) -> Row {
+    let (section, unit, receiver) = kind.of_blocked("recv");
+    let mut named = params([("capacity", shown(capacity))]);
+    named.extend(receiver.map(|does| ("receiver".to_owned(), does.to_owned())));
+    let task = Task { kind, capacity, producers: 1, consumers: 1 };
+    Row::new(section, unit, named, 2, task, contenders::all())
+}
+
+fn select_row(channels: usize, senders: usize) -> Row {
+    Row::new(
+        "Select, one receiver, capacity 10",
+        "ns per message",
+        params([("channels", channels.to_string()), ("senders", senders.to_string())]),
+        senders + 1,
+        SelectTask { kind: Kind::Messages, channels, senders },
+        contenders::selects(),
+    )
+}
+
+fn blocked_select_row(kind: Kind, channels: usize) -> Row {
+    let (section, unit, receiver) = kind.of_blocked("select");
+    let mut named = params([("channels", channels.to_string())]);
+    named.extend(receiver.map(|does| ("receiver".to_owned(), does.to_owned())));
+    let task = SelectTask { kind, channels, senders: 1 };
+    Row::new(section, unit, named, 2, task, contenders::selects())
 }
 
 fn round<C: Channel>(task: &Task, context: &mut Context) -> Result<Outcome, Failure> {
-    let Task { capacity, producers, consumers } = *task;
-    let (senders, receivers) = C::open(capacity, producers, consumers);
-    let senders = senders.into_iter().map(End::<C>::Send);
-    let ends = senders.chain(receivers.into_iter().map(End::Receive));
-    // Each thread takes its end, and drops it when it is done, which ends the consumers.
-    let ends: Vec<_> = ends.map(|end| Mutex::new(Some(end))).collect();
-    let threads = producers + consumers;
-    let (done, rate) = window::run(threads, context.span(), |worker| {
-        let end = ends[worker.index].lock().expect("no thread panicked").take();
-        let (mut count, mut sum) = (0usize, 0usize);
-        match end.expect("an end for each thread") {
-            End::Send(mut sender) => {
-                while worker.more() {
-                    for _ in 0..BATCH {
-                        C::send(&mut sender, count);
-                        sum = sum.wrapping_add(count);
-                        count += 1;
-                    }
-                    worker.did(BATCH);
-                }
-            }
-            End::Receive(mut receiver) => {
-                while let Some(message) = C::recv(&mut receiver) {
-                    sum = sum.wrapping_add(message);
-                    count += 1;
-                    if (count as u64).is_multiple_of(BATCH) {
-                        worker.did(BATCH);
-                    }
-                }
-            }
+    match task.kind {
+        Kind::Messages => messages::round::<C>(task, context),
+        kind => {
+            let (mut senders, mut receivers) = C::open(task.capacity, 1, 1);
+            let mut sender = senders.pop().expect("one sender");
+            let receiver = receivers.pop().expect("one receiver");
+            let send = move |message| C::send(&mut sender, message);
+            handoff::round(kind, context, send, handoff::One::<C>(receiver))
         }
-        (count as u64, sum as u64)
-    });
-    let (sent, received) = done.split_at(producers);
-    let total = |ends: &[(u64, u64)]| {
-        let add = |a: (u64, u64), b: &(u64, u64)| (a.0 + b.0, a.1.wrapping_add(b.1));
-        ends.iter().fold((0, 0), add)
-    };
-    let (sent, received) = (total(sent), total(received));
-    check("messages", received.0, sent.0)?;
-    check("sum", received.1, sent.1)?;
-    Ok(Outcome::one(rate.ns_per_op_of(producers..threads)))
+    }
+}
+
+fn select_round<C: Select>(task: &SelectTask, context: &mut Context) -> Result<Outcome, Failure> {
+    match task.kind {
+        Kind::Messages => select::round::<C>(task, context),
+        kind => {
+            let (mut senders, receivers) = select::open::<C>(task.channels);
+            let mut turn = 0;
+            let send = move |message| {
+                turn = (turn + 1) % senders.len();
+                C::send(&mut senders[turn], message);
+            };
+            handoff::round(kind, context, send, handoff::Any::<C>(receivers))
+        }
+    }
+}
+
+fn entry<C: Channel>(name: &'static str, role: Role) -> Entry<Task> {
+    Entry::new(name, role, round::<C>)
 }
 
 fn peer<C: Channel>(name: &'static str) -> Entry<Task> {
-    Entry::new(name, Role::Peer, round::<C>)
+    entry::<C>(name, Role::Peer)
+}
+
+fn selecting<C: Select>(name: &'static str, role: Role) -> Entry<SelectTask> {
+    Entry::new(name, role, select_round::<C>)
 }
 
 /// Go's channels are always bounded.
@@ -120,9 +216,6 @@ fn in_go() -> Entry<Task> {
         .only(|task: &Task| task.capacity.is_some())
 }
 
-/// One producer and one consumer, which spin, each on a core of its own.
-fn limit() -> Entry<Task> {
-    Entry::new("limit", Role::Limit, round::<ring::Ring>)
-        .only(|task| task.producers == 1 && task.consumers == 1)
-        .only(|_| cores() >= 2)
+fn selecting_in_go() -> Entry<SelectTask> {
+    go::entry("Go", |task, context| go::round("channels_select", task, context))
 }

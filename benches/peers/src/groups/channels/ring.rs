@@ -3,7 +3,7 @@
 //! Each side caches the other's index, so that cache lines move only when the ring looks full or empty.
 //! With capacity 0 there is one slot, and the producer waits until its message has been received.
 
-use super::Channel;
+use super::{Channel, Select};
 use crossbeam_utils::CachePadded;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -71,25 +71,58 @@ impl Channel for Ring {
 
     #[inline]
     fn recv(end: &mut End) -> Option<usize> {
-        let shared = &*end.shared;
-        while end.own == end.other {
-            // ORDERING: Acquire: pairs with the Release in `drop`: if closed, the next load sees all
+        loop {
+            // ORDERING: Acquire: pairs with the Release in `drop`: if closed, the next check sees all
             // messages.
-            let closed = shared.closed.load(Ordering::Acquire);
-            // ORDERING: Acquire: pairs with the Release in `send`.
-            end.other = shared.put.load(Ordering::Acquire);
-            if closed && end.own == end.other {
+            let closed = end.is_empty() && end.shared.closed.load(Ordering::Acquire);
+            if let Some(message) = end.try_recv() {
+                return Some(message);
+            }
+            if closed {
                 return None;
             }
             std::hint::spin_loop();
         }
-        let slot = &shared.slots[end.own & (shared.slots.len() - 1)];
+    }
+}
+
+impl End {
+    /// Whether the cached index says so.
+    fn is_empty(&self) -> bool {
+        self.own == self.other
+    }
+
+    #[inline]
+    fn try_recv(&mut self) -> Option<usize> {
+        let shared = &*self.shared;
+        if self.own == self.other {
+            // ORDERING: Acquire: pairs with the Release in `send`.
+            self.other = shared.put.load(Ordering::Acquire);
+            if self.own == self.other {
+                return None;
+            }
+        }
+        let slot = &shared.slots[self.own & (shared.slots.len() - 1)];
         // ORDERING: Relaxed: ordered by the Acquire load of `put`.
         let message = slot.load(Ordering::Relaxed);
-        end.own += 1;
+        self.own += 1;
         // ORDERING: Release: pairs with the Acquire in `send`.
-        shared.taken.store(end.own, Ordering::Release);
+        shared.taken.store(self.own, Ordering::Release);
         Some(message)
+    }
+}
+
+impl Select for Ring {
+    fn select_each(mut ends: Vec<End>, mut take: impl FnMut(usize) -> bool) {
+        let mut at = 0;
+        loop {
+            match ends[at].try_recv() {
+                Some(message) if !take(message) => return,
+                Some(_) => {}
+                None => std::hint::spin_loop(),
+            }
+            at = if at + 1 == ends.len() { 0 } else { at + 1 };
+        }
     }
 }
 
