@@ -28,7 +28,8 @@ pub fn all() -> Vec<Entry<Task>> {
         entry::<Park>("limit: park", Role::Limit).only(|task| sleeps(task.kind)),
         entry::<Ring>("limit", Role::Limit)
             .only(|task| task.producers == 1 && task.consumers == 1 && stays_awake(task.kind))
-            .only(|_| cores() >= 2),
+            // A thread that spins needs a core to itself.
+            .only(|task| !task.busy && cores() >= 2),
     ]
 }
 

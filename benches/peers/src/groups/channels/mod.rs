@@ -13,7 +13,7 @@ mod ring;
 mod select;
 
 use crate::background::Background;
-use crate::entry::{Entry, Failure, Group, Outcome, Role, Row, params};
+use crate::entry::{Entry, Failure, Group, Outcome, Params, Role, Row, params};
 use crate::go;
 use crate::plan::{Context, Plan};
 use serde::Serialize;
@@ -69,6 +69,9 @@ pub struct Task {
     capacity: Option<usize>,
     producers: usize,
     consumers: usize,
+    /// Whether busy threads run beside it.
+    #[serde(skip)]
+    busy: bool,
 }
 
 /// One receiver selects over several channels.
@@ -80,45 +83,53 @@ pub struct SelectTask {
     senders: usize,
 }
 
+/// A section and its unit.
+type Section = (&'static str, &'static str);
+
+/// The sections of a blocked `recv` and of a blocked select: its latency, and what it costs.
+const RECV: [Section; 2] = [
+    ("From send to the return of a blocked recv", "ns"),
+    ("A receiver blocked for 200 ms", "µs of processor time"),
+];
+const SELECT: [Section; 2] = [
+    ("From send to the return of a blocked select", "ns"),
+    ("A select blocked for 200 ms", "µs of processor time"),
+];
+
 impl Kind {
-    /// The section, the unit, and what the receiver does.
-    fn of_blocked(self, of: &'static str) -> (&'static str, &'static str, Option<&'static str>) {
-        let latency = match of {
-            "recv" => "From send to the return of a blocked recv",
-            _ => "From send to the return of a blocked select",
-        };
-        let idle = match of {
-            "recv" => "A receiver blocked for 200 ms",
-            _ => "A select blocked for 200 ms",
-        };
+    /// The section of a row with a blocked receiver, and the row's parameters.
+    fn of_blocked(
+        self,
+        [latency, idle]: [Section; 2],
+        (name, value): (&str, String),
+    ) -> (Section, Params) {
+        let receiver = |does: &str| params([(name, value.clone()), ("receiver", does.to_owned())]);
         match self {
-            Kind::Messages => unreachable!("nothing is blocked for long there"),
-            Kind::Arrived => (latency, "ns", Some("arrived 1 µs ago")),
-            Kind::Asleep => (latency, "ns", Some("asleep")),
-            Kind::Idle => (idle, "µs of processor time", None),
+            Kind::Messages => unreachable!("no receiver is blocked for long"),
+            Kind::Arrived => (latency, receiver("arrived 1 µs ago")),
+            Kind::Asleep => (latency, receiver("asleep")),
+            Kind::Idle => (idle, params([(name, value)])),
         }
     }
 }
 
 fn rows(plan: &Plan) -> Vec<Row> {
+    let idle = Background::NONE;
+    let busy = plan.backgrounds();
     let mut rows = Vec::new();
     for capacity in [Some(0), Some(10), Some(1024), None] {
         for shape in [(1, 1), (2, 2), (3, 1), (4, 1)] {
-            rows.push(messages_row(capacity, shape));
+            rows.push(messages_row(capacity, shape, idle));
         }
     }
     for capacity in [Some(0), Some(10), Some(1024), None] {
-        for &background in plan.backgrounds() {
-            rows.push(messages_row(capacity, (1, 1)).beside(background));
-        }
-    }
-    for kind in [Kind::Arrived, Kind::Asleep, Kind::Idle] {
-        rows.extend(BLOCKED.map(|capacity| blocked_row(kind, capacity)));
+        rows.extend(busy.iter().map(|&beside| messages_row(capacity, (1, 1), beside)));
     }
     for kind in [Kind::Arrived, Kind::Asleep] {
-        let beside = |&background: &Background| blocked_row(kind, Some(10)).beside(background);
-        rows.extend(plan.backgrounds().iter().map(beside));
+        rows.extend(BLOCKED.map(|capacity| blocked_row(kind, capacity, idle)));
+        rows.extend(busy.iter().map(|&beside| blocked_row(kind, Some(10), beside)));
     }
+    rows.extend(BLOCKED.map(|capacity| blocked_row(Kind::Idle, capacity, idle)));
     for (channels, senders) in [(2, 1), (2, 2), (8, 1), (8, 8)] {
         rows.push(select_row(channels, senders));
     }
@@ -132,23 +143,29 @@ fn shown(capacity: Option<usize>) -> String {
     capacity.map_or("unbounded".to_owned(), |n| n.to_string())
 }
 
-fn messages_row(capacity: Option<usize>, (producers, consumers): (usize, usize)) -> Row {
+fn messages_row(
+    capacity: Option<usize>,
+    (producers, consumers): (usize, usize),
+    background: Background,
+) -> Row {
+    let shape = format!("{producers}p{consumers}c");
+    let busy = !background.is_none();
     Row::new(
         "Send and receive",
         "ns per message",
-        params([("capacity", shown(capacity)), ("shape", format!("{producers}p{consumers}c"))]),
+        params([("capacity", shown(capacity)), ("shape", shape)]),
         producers + consumers,
-        Task { kind: Kind::Messages, capacity, producers, consumers },
+        Task { kind: Kind::Messages, capacity, producers, consumers, busy },
         contenders::all(),
     )
+    .beside(background)
 }
 
-fn blocked_row(kind: Kind, capacity: Option<usize>) -> Row {
-    let (section, unit, receiver) = kind.of_blocked("recv");
-    let mut named = params([("capacity", shown(capacity))]);
-    named.extend(receiver.map(|does| ("receiver".to_owned(), does.to_owned())));
-    let task = Task { kind, capacity, producers: 1, consumers: 1 };
-    Row::new(section, unit, named, 2, task, contenders::all())
+fn blocked_row(kind: Kind, capacity: Option<usize>, background: Background) -> Row {
+    let ((section, unit), named) = kind.of_blocked(RECV, ("capacity", shown(capacity)));
+    let busy = !background.is_none();
+    let task = Task { kind, capacity, producers: 1, consumers: 1, busy };
+    Row::new(section, unit, named, 2, task, contenders::all()).beside(background)
 }
 
 fn select_row(channels: usize, senders: usize) -> Row {
@@ -163,9 +180,7 @@ fn select_row(channels: usize, senders: usize) -> Row {
 }
 
 fn blocked_select_row(kind: Kind, channels: usize) -> Row {
-    let (section, unit, receiver) = kind.of_blocked("select");
-    let mut named = params([("channels", channels.to_string())]);
-    named.extend(receiver.map(|does| ("receiver".to_owned(), does.to_owned())));
+    let ((section, unit), named) = kind.of_blocked(SELECT, ("channels", channels.to_string()));
     let task = SelectTask { kind, channels, senders: 1 };
     Row::new(section, unit, named, 2, task, contenders::selects())
 }
