@@ -9,6 +9,7 @@ pub mod condvars;
 pub mod counters;
 mod locked;
 pub mod mutexes;
+mod pause;
 pub mod pools;
 pub mod rwlocks;
 pub mod stores;

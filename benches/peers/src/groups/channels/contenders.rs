@@ -93,15 +93,25 @@ impl<M: Mpmc> Channel for M {
     }
 }
 
-/// Implements [`Mpmc`] for a library whose functions have the usual names.
+/// Implements [`Mpmc`] for a library whose functions have the usual names, or, with other types and another
+/// way to open a channel, for one whose methods have.
 macro_rules! mpmc {
     ($name:ty, $($library:ident)::+) => {
+        mpmc!(
+            $name,
+            $($library)::+::Sender<usize>,
+            $($library)::+::Receiver<usize>,
+            |capacity| capacity.map_or_else($($library)::+::unbounded, $($library)::+::bounded)
+        );
+    };
+    ($name:ty, $sender:ty, $receiver:ty, $open:expr) => {
         impl Mpmc for $name {
-            type Sender = $($library)::+::Sender<usize>;
-            type Receiver = $($library)::+::Receiver<usize>;
+            type Sender = $sender;
+            type Receiver = $receiver;
 
             fn channel(capacity: Option<usize>) -> (Self::Sender, Self::Receiver) {
-                capacity.map_or_else($($library)::+::unbounded, $($library)::+::bounded)
+                let open: fn(Option<usize>) -> (Self::Sender, Self::Receiver) = $open;
+                open(capacity)
             }
 
             #[inline]
@@ -182,46 +192,26 @@ impl Select for Flume {
 struct CrossfireBounded;
 struct CrossfireUnbounded;
 
-impl Mpmc for CrossfireBounded {
-    type Sender = crossfire::MTx<crossfire::mpmc::Array<usize>>;
-    type Receiver = crossfire::MRx<crossfire::mpmc::Array<usize>>;
-
-    fn channel(capacity: Option<usize>) -> (Self::Sender, Self::Receiver) {
+mpmc!(
+    CrossfireBounded,
+    crossfire::MTx<crossfire::mpmc::Array<usize>>,
+    crossfire::MRx<crossfire::mpmc::Array<usize>>,
+    |capacity| {
         // As its documentation asks for: it spins on several cores only.
         crossfire::detect_backoff_cfg();
         crossfire::mpmc::bounded_blocking(capacity.expect("a bound"))
     }
+);
 
-    #[inline]
-    fn send(sender: &Self::Sender, message: usize) -> bool {
-        sender.send(message).is_ok()
-    }
-
-    #[inline]
-    fn recv(receiver: &Self::Receiver) -> Option<usize> {
-        receiver.recv().ok()
-    }
-}
-
-impl Mpmc for CrossfireUnbounded {
-    type Sender = crossfire::MTx<crossfire::mpmc::List<usize>>;
-    type Receiver = crossfire::MRx<crossfire::mpmc::List<usize>>;
-
-    fn channel(_: Option<usize>) -> (Self::Sender, Self::Receiver) {
+mpmc!(
+    CrossfireUnbounded,
+    crossfire::MTx<crossfire::mpmc::List<usize>>,
+    crossfire::MRx<crossfire::mpmc::List<usize>>,
+    |_| {
         crossfire::detect_backoff_cfg();
         crossfire::mpmc::unbounded_blocking()
     }
-
-    #[inline]
-    fn send(sender: &Self::Sender, message: usize) -> bool {
-        sender.send(message).is_ok()
-    }
-
-    #[inline]
-    fn recv(receiver: &Self::Receiver) -> Option<usize> {
-        receiver.recv().ok()
-    }
-}
+);
 
 impl Select for CrossfireBounded {
     fn select_each(receivers: Vec<Self::Receiver>, mut take: impl FnMut(usize) -> bool) {

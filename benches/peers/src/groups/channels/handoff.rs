@@ -3,6 +3,7 @@
 use super::{Channel, Kind, Select};
 use crate::entry::{Failure, Outcome};
 use crate::groups::check;
+use crate::groups::pause::{ARRIVED, ASLEEP, spin_for};
 use crate::noise;
 use crate::plan::Context;
 use crate::stats::{self, median};
@@ -12,10 +13,6 @@ use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-/// Time after which a receiver has just arrived: it is inside `recv` by then.
-const ARRIVED: Duration = Duration::from_micros(1);
-/// For how long a receiver has been asleep.
-const ASLEEP: Duration = Duration::from_micros(100);
 /// How long a receiver is blocked while its processor time is measured.
 const IDLE: Duration = Duration::from_millis(200);
 /// Samples, in those of other latency rows: one per mille of them has to be more than one sample.
@@ -159,13 +156,6 @@ fn wait_for(begun: &AtomicUsize, calls: usize) {
         } else {
             std::thread::yield_now();
         }
-    }
-}
-
-fn spin_for(time: Duration) {
-    let since = Instant::now();
-    while since.elapsed() < time {
-        std::hint::spin_loop();
     }
 }
 

@@ -3,6 +3,7 @@
 use super::Kit;
 use crate::entry::{Failure, Outcome};
 use crate::groups::check;
+use crate::groups::pause::ASLEEP;
 use crate::stats::{nanos, thin};
 use crossbeam_utils::CachePadded;
 use std::sync::Barrier;
@@ -11,9 +12,6 @@ use std::time::{Duration, Instant};
 
 /// Threads that one `notify_all` wakes.
 pub const WAITERS: usize = 10;
-
-/// Long enough for a waiting thread to be asleep.
-const ASLEEP: Duration = Duration::from_micros(100);
 
 /// Samples of one kind that a round keeps.
 const KEPT: usize = 4096;

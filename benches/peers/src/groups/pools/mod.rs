@@ -6,6 +6,7 @@ pub mod load;
 
 use crate::entry::{Entry, Failure, Group, Outcome, Role, Row, params};
 use crate::go;
+use crate::groups::pause::spin_for;
 use crate::noise::other_threads_time;
 use crate::plan::{Context, Plan};
 use crate::stats::median;
@@ -174,10 +175,7 @@ fn single<P: Pool, F: Function>(
     let warm = samples / 10 + 1;
     let mut took = Vec::with_capacity(samples);
     for at in 0..samples + warm {
-        let rested = Instant::now();
-        while rested.elapsed() < pause {
-            std::hint::spin_loop();
-        }
+        spin_for(pause);
         let start = Instant::now();
         let results = black_box(pool.map(black_box(items), f));
         let nanos = start.elapsed().as_nanos() as u32;

@@ -3,6 +3,7 @@
 use super::WaitGroup;
 use crate::entry::{Failure, Outcome};
 use crate::groups::check;
+use crate::groups::pause::spin_for;
 use crate::stats::median;
 use crossbeam_utils::CachePadded;
 use std::sync::Mutex;
@@ -13,10 +14,6 @@ use std::time::{Duration, Instant};
 pub const DOERS: usize = 4;
 /// Calls of `done` by each of them.
 const EACH: usize = 10_000;
-/// Time after which a waiter has just arrived: it is inside `wait` by then.
-pub const ARRIVED: Duration = Duration::from_micros(1);
-/// Time after which a waiter is asleep.
-pub const ASLEEP: Duration = Duration::from_micros(100);
 
 /// The median of bursts, run one after another until the budget is used up.
 pub fn burst<W: WaitGroup>(budget: Duration) -> Result<Outcome, Failure> {
@@ -98,10 +95,7 @@ pub fn latency<W: WaitGroup>(samples: usize, waited: Duration) -> Result<Outcome
                 while arrived.load(Ordering::Acquire) <= at {
                     std::hint::spin_loop();
                 }
-                let since = Instant::now();
-                while since.elapsed() < waited {
-                    std::hint::spin_loop();
-                }
+                spin_for(waited);
                 // ORDERING: Relaxed: the group under test must order it.
                 called.store(base.elapsed().as_nanos() as u64, Ordering::Relaxed);
                 group.done(token);

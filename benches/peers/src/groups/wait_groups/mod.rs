@@ -4,6 +4,7 @@ mod contenders;
 mod handoff;
 
 use crate::entry::{Entry, Failure, Group, Outcome, Params, Role, Row, params};
+use crate::groups::pause::{ARRIVED, ASLEEP};
 use crate::plan::{Context, Plan};
 use crate::{go, window};
 use crossbeam_utils::CachePadded;
@@ -104,8 +105,8 @@ fn round<W: WaitGroup>(task: &Task, context: &mut Context) -> Result<Outcome, Fa
     match task.kind {
         Kind::AddDone => Ok(add_done::<W>(task, context)),
         Kind::Burst => handoff::burst::<W>(context.plan.batch_budget),
-        Kind::Arrived => handoff::latency::<W>(context.plan.samples, handoff::ARRIVED),
-        Kind::Parked => handoff::latency::<W>(context.plan.samples, handoff::ASLEEP),
+        Kind::Arrived => handoff::latency::<W>(context.plan.samples, ARRIVED),
+        Kind::Parked => handoff::latency::<W>(context.plan.samples, ASLEEP),
     }
 }
 
