@@ -109,7 +109,7 @@ fn with_upgraded_may_be_repeated_beside_readers() {
     watchdog(|| {
         let lock = RwMutex::new(Words::new());
         let over = AtomicBool::new(false);
-        thread::scope(|scope| {
+        let rounds = thread::scope(|scope| {
             for _ in 0..3 {
                 scope.spawn(|| {
                     while !over.load(SeqCst) {
@@ -118,7 +118,7 @@ fn with_upgraded_may_be_repeated_beside_readers() {
                 });
             }
             let mut dice = Dice::new(0);
-            for_about_a_second(|_| {
+            let rounds = for_about_a_second(|_| {
                 let mut guard = lock.upgradable_read();
                 let before = guard.get();
                 for added in 1..=20 {
@@ -131,8 +131,10 @@ fn with_upgraded_may_be_repeated_beside_readers() {
                 }
             });
             over.store(true, SeqCst);
+            rounds
         });
         assert!(!lock.is_locked());
+        assert_eq!(lock.into_inner().get(), 20 * rounds);
     });
 }
 
