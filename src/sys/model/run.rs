@@ -4,7 +4,9 @@ use super::super::settings::Settings;
 use super::waiting::{self, List};
 use std::any::Any;
 use std::cell::Cell;
+use std::ffi::OsStr;
 use std::panic::Location;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Mutex, PoisonError};
@@ -21,9 +23,26 @@ pub(super) fn is_ours(at: Place) -> bool {
     at.file().starts_with(SOURCES)
 }
 
-/// Whether a place is in the user's code: a guard's drop calls from inside of `lock_api`.
+/// Whether a place is in `lock_api`, from inside of which a guard's drop calls.
+pub(super) fn is_in_lock_api(at: Place) -> bool {
+    // Each step asks, and few paths pass the first question.
+    at.file().contains(LOCK_API) && has_lock_api(at.file())
+}
+
+const LOCK_API: &str = "lock_api";
+
+/// Whether a folder of the path is `lock_api`'s: of that name, or `lock_api-0.5.0`.
+fn has_lock_api(path: &str) -> bool {
+    let folders = Path::new(path).iter().filter_map(OsStr::to_str);
+    let mut versions = folders.filter_map(|folder| folder.strip_prefix(LOCK_API));
+    versions.any(|it| {
+        it.is_empty() || it.starts_with('-') && it[1..].starts_with(|c: char| c.is_ascii_digit())
+    })
+}
+
+/// Whether a place is in the user's code.
 pub(super) fn is_users(at: Place) -> bool {
-    !is_ours(at) && !at.file().contains("lock_api")
+    !is_ours(at) && !is_in_lock_api(at)
 }
 
 /// How an exploration ended.
@@ -186,4 +205,21 @@ pub(super) fn next_execution(run: &Run) {
     // ORDERING: Relaxed: a count.
     run.executions.fetch_add(1, Ordering::Relaxed);
     waiting::take();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_of_lock_api_is_told_from_a_user_s_with_its_name_inside() {
+        for theirs in ["/registry/lock_api-0.5.0/src/mutex.rs", "vendor/lock_api/src/mutex.rs"] {
+            assert!(has_lock_api(theirs), "{theirs}");
+        }
+        for users in
+            ["/home/my_lock_api/src/main.rs", "lock_api-demo/src/main.rs", "src/lock_api.rs"]
+        {
+            assert!(!has_lock_api(users), "{users}");
+        }
+    }
 }

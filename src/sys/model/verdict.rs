@@ -1,7 +1,7 @@
 //! Verdicts, in words that name the fault, the lines, and what to do.
 
 use super::describe::{Described, describe};
-use super::run::{Fault, Place, Run, is_ours, is_users};
+use super::run::{Fault, Place, Run, is_in_lock_api, is_users};
 use super::waiting::List;
 use std::fmt::Write;
 use std::sync::atomic::Ordering;
@@ -58,7 +58,7 @@ fn found_in(text: &mut String, run: &Run) {
 
 /// Names a line, unless it is `lock_api`'s.
 fn place(at: Option<Place>) -> String {
-    at.filter(|at| is_ours(at) || is_users(at)).map_or(String::new(), |at| format!(" at {at}"))
+    at.filter(|at| !is_in_lock_api(at)).map_or(String::new(), |at| format!(" at {at}"))
 }
 
 fn explain(said: &str, at: Option<Place>, run: &Run, waiting: &Described) -> String {
