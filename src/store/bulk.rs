@@ -14,8 +14,8 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 ///
 /// Unless its description says otherwise, such a call locks one shard after the other. It sees each shard at one moment,
 /// but no atomic snapshot of the store: while others write, it finds every entry that stays during the call, and
-/// some of the entries that come and go, but no entry twice. Of two that were inserted one after the other it may find only
-/// the second. [`snapshot`](Store::snapshot) is atomic.
+/// some of the entries that come and go, but no entry twice. Of two that were inserted one after the other it may find
+/// only the second. [`snapshot`](Store::snapshot) is atomic.
 impl<K, V, S> Store<K, V, S> {
     /// Returns the number of entries. This is not an atomic snapshot.
     ///

@@ -6,7 +6,8 @@
 //! Invariants, beside those of its [`Job`](super::job):
 //!
 //! - B1. A task below `next` (up to `len`) is claimed by exactly one participant, and no other touches its item or
-//!   result: claims are read-modify-writes of one word, except for the claims that the caller makes before others see the batch.
+//!   result: claims are read-modify-writes of one word, except for the claims that the caller makes before others see
+//!   the batch.
 //! - B2. A participant that sees a task panic moves `next` past the end before it records anything, so that no further
 //!   task starts. `cut` is where the claims had come to: later panics find `next` past the end, and leave it alone.
 
