@@ -152,6 +152,7 @@
 //!
 //! [loom]: https://docs.rs/loom
 
+pub mod channel;
 mod condvar;
 mod error;
 mod model;

@@ -107,7 +107,7 @@ impl RawCondvar {
             // C5.
             Ended::Settled(Parked::Woken) if word.is_some() => Relock::LockWoken,
             Ended::Settled(_) if message.holds_woken => Relock::LockWoken,
-            Ended::Settled(_) | Ended::Removed => Relock::Lock,
+            Ended::Settled(_) | Ended::Removed | Ended::NotEntered => Relock::Lock,
         };
         Waited { timed_out: ended == Ended::Removed, relock }
     }

@@ -6,6 +6,10 @@
 //! thread goes on then. So the queue never allocates, a removal from the middle takes constant time, and
 //! no thread is woken under the user's lock.
 //!
+//! A thread may wait in several queues at once, with a waiter in each. Then all of them share its [`Signal`], and
+//! only one of them is taken: the others can't be, and are removed. A task waits as a thread does, with a waker in
+//! its signal; its waiter is in memory that is pinned.
+//!
 //! Each waiter carries a *message*, by which the two threads tell each other what they have to: what the
 //! waiter wants, and what it gets.
 //!
@@ -18,29 +22,30 @@
 //!
 //! | field | idle | queued | taken | settled |
 //! | --- | --- | --- | --- | --- |
-//! | `place` | null | the queue | null | null |
-//! | `is_settled` | `false` | `false` | `false` | `true` |
+//! | `place` | null | the queue | `TAKEN` | `TAKEN` |
+//! | the signal's `TAKEN`, `SETTLED` | – | –; `TAKEN` if another queue's waiter was taken | `TAKEN` | both |
 //! | `place` belongs to | its thread | the lock's holder | the lock's holder | its thread |
 //! | `links` and `message` belong to | its thread | the lock's holder | the `Taken` | its thread |
 //!
-//! Its own thread may read `is_settled` in each state.
+//! The signal is an atomic word: its own thread and a queue's lock holder may use it in each state but settled, in
+//! which it is its own thread's.
 //!
 //! Invariants:
 //!
 //! - **Q1.** A waiter is in a queue if and only if `place` says so, and both change in one step under the
-//!   lock. So a waiter is either taken or removed: a time-out that comes too late to remove its waiter
-//!   knows that it is about to be settled.
+//!   lock. So the only waiter of a thread is either taken or removed: a time-out that comes too late to remove
+//!   it knows that it is about to be settled. A thread with several waiters asks its signal.
 //! - **Q2.** A taken waiter is settled exactly once: a [`Taken`] can't be copied, and one that is dropped,
 //!   by a panic too, settles its waiter. So a thread whose waiter is taken may wait without a deadline.
-//! - **Q3.** [`wait`] returns, or unwinds, only while its waiter is idle or settled; otherwise it aborts.
-//!   So every pointer in a queue or a `Taken` leads to a living waiter.
+//! - **Q3.** [`wait`] returns, or unwinds, only while its waiter is idle or settled; otherwise it aborts. A thread
+//!   with several waiters removes each under its queue's lock before it drops them. So every pointer in a queue or a `Taken` leads to a living waiter.
 //! - **Q4.** The store that settles a waiter is the last use of it by another thread. The wake-up that
 //!   follows needs the address alone.
 //! - **Q5.** Waiters are taken in the order in which they were pushed. A removal leaves the others in
 //!   theirs.
-//! - **Q6.** A thread sleeps at its waiter's address only while the waiter isn't settled (its `validate`,
-//!   which no wake-up can slip past), and each settling is followed by a wake-up of that address, or has
-//!   moved the sleeping thread elsewhere in the same step. So no thread sleeps here that was settled, and
+//! - **Q6.** A thread sleeps at its signal's address only while that isn't settled (its `validate`, which no wake-up
+//!   can slip past), and only after it has set `ASLEEP`. Each settling that finds `ASLEEP` is followed by a wake-up
+//!   of that address, or has moved the sleeping thread elsewhere in the same step. So no thread sleeps here that was settled, and
 //!   no thread is moved that wasn't.
 //!
 //! Orderings: a waiter is settled with Release and its thread reads that with Acquire. So the taker's use of
@@ -48,10 +53,12 @@
 
 mod node;
 mod queue;
+mod signal;
 mod taken;
 
 pub(crate) use self::node::{AbortOnUnwind, Ended, Waiter, wait};
-pub(crate) use self::queue::Queue;
+pub(crate) use self::queue::{Queue, Removal};
+pub(crate) use self::signal::{Signal, WakeUp};
 pub(crate) use self::taken::Taken;
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use source::{Module, Source, all, is_test};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Each top-level module of `src/`, and its layer. Test modules have none: they stand above everything.
-const LAYERS: [(&str, u32); 11] = [
+const LAYERS: [(&str, u32); 12] = [
     ("sys", 0),
     ("error", 0),
     ("support", 1),
@@ -24,6 +24,7 @@ const LAYERS: [(&str, u32); 11] = [
     ("condvar", 3),
     ("safe_counter", 2),
     ("wait_group", 3),
+    ("channel", 4),
     ("store", 4),
     ("worker_pool", 5),
     ("model", 6),
@@ -53,6 +54,26 @@ const ORDERS: &[(&str, &[&str])] = &[
         &[
             "state", "core", "readers", "policy", "control", "slow", "unfenced", "bias", "raw",
             "external", "api", "spec",
+        ],
+    ),
+    (
+        "channel",
+        &[
+            "error",
+            "core",
+            "end",
+            "storage",
+            "blocks",
+            "buffered",
+            "rendezvous",
+            "timer",
+            "blocking",
+            "flavor",
+            "shared",
+            "sender",
+            "receiver",
+            "iter",
+            "construct",
         ],
     ),
     (

@@ -1,20 +1,21 @@
 //! A waiting thread's own side: its node, and the wait.
 
+use super::signal::Signal;
 use crate::support::backoff::Spin;
-use crate::sys::atomic::{AtomicBool, Ordering};
+use crate::sys::Parked;
 use crate::sys::cell::UnsafeCell;
-use crate::sys::{Parked, park};
 use std::cell::Cell;
 use std::time::Instant;
 use std::{mem, process, ptr};
 
-/// A thread that waits, or is about to. Made by [`wait`].
+/// A thread that waits in a queue, or is about to. Made by [`wait`], or by a thread that waits in several queues.
 pub(crate) struct Waiter<T> {
     /// The queue that it is in, or null.
     pub(super) place: UnsafeCell<*const ()>,
     links: UnsafeCell<Links<T>>,
     pub(super) message: UnsafeCell<T>,
-    pub(super) is_settled: AtomicBool,
+    /// How the thread is told. Several waiters of one thread share it, and one of them is taken.
+    pub(super) signal: *const Signal,
     /// Whether it is idle; its own thread's to read and write.
     pub(super) is_idle: Cell<bool>,
 }
@@ -28,7 +29,9 @@ pub(super) struct Links<T> {
 /// How a wait has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ended {
-    /// The thread has removed its waiter.
+    /// It hasn't begun: `enter` pushed nothing.
+    NotEntered,
+    /// The deadline came, and the thread has removed its waiter.
     Removed,
     /// Another thread has settled it. What ended the last sleep matters to a thread that may have been
     /// moved: [`Parked::Handed`] if it was handed what it was moved for, [`Parked::Woken`] if it was
@@ -39,7 +42,7 @@ pub(crate) enum Ended {
 /// Waits until another thread settles this thread's waiter, or until the deadline.
 ///
 /// `enter` pushes the waiter into a queue, under its lock, and then unlocks. If it doesn't push, the wait is
-/// over. `leave` is called at the deadline: it removes the waiter from its queue, under the lock, if it is
+/// over, as [`Ended::NotEntered`]. `leave` is called at the deadline: it removes the waiter from its queue, under the lock, if it is
 /// still in. If it isn't, the wait ends as settled.
 ///
 /// Returns the message as the other thread has left it.
@@ -55,20 +58,22 @@ pub(crate) fn wait<T>(
     enter: impl FnOnce(&Waiter<T>),
     leave: impl FnOnce(&Waiter<T>),
 ) -> (T, Ended) {
-    let waiter = Waiter::new(message);
+    let signal = Signal::new();
+    // SAFETY: the signal outlives the waiter.
+    let waiter = unsafe { Waiter::new(message, &signal) };
     let complete = AbortOnUnwind;
     enter(&waiter);
-    let mut parked = if waiter.is_idle.get() {
-        Parked::Invalid
-    } else {
-        spin.and_then(|spin| spin.poll(|| waiter.seems_settled().then_some(())));
-        waiter.sleep(deadline)
-    };
+    if waiter.is_idle.get() {
+        mem::forget(complete);
+        return (waiter.into_message(), Ended::NotEntered);
+    }
+    spin.and_then(|spin| spin.poll(|| signal.seems_settled().then_some(())));
+    let mut parked = signal.sleep(deadline);
     if parked == Parked::TimedOut {
         leave(&waiter);
         if !waiter.is_idle.get() {
             // Q1 and Q2: about to be settled, if it isn't yet.
-            parked = waiter.sleep(None);
+            parked = signal.sleep(None);
         }
     }
     let ended = if waiter.is_idle.get() { Ended::Removed } else { Ended::Settled(parked) };
@@ -77,50 +82,25 @@ pub(crate) fn wait<T>(
 }
 
 impl<T> Waiter<T> {
-    #[track_caller]
-    pub(super) fn new(message: T) -> Self {
+    /// # Safety
+    /// The signal outlives the waiter.
+    pub(crate) unsafe fn new(message: T, signal: &Signal) -> Self {
         Waiter {
             place: UnsafeCell::new(ptr::null()),
             links: UnsafeCell::new(Links { before: ptr::null(), after: ptr::null() }),
             message: UnsafeCell::new(message),
-            is_settled: AtomicBool::new(false),
+            signal,
             is_idle: Cell::new(true),
         }
     }
 
-    fn address(&self) -> usize {
-        ptr::from_ref(self).addr()
-    }
-
-    pub(super) fn is_settled(&self) -> bool {
-        // ORDERING: Acquire: pairs with the Release in `Taken::settle_only`. A read-modify-write, which
-        // reads the newest value: an unlock may wake a waiter that has just been moved, and the seam
-        // doesn't order the two.
-        self.is_settled.fetch_or(false, Ordering::Acquire)
-    }
-
-    /// Whether it is worth while to spin no longer.
-    fn seems_settled(&self) -> bool {
-        // ORDERING: Relaxed: a hint; `sleep` asks again.
-        self.is_settled.load(Ordering::Relaxed)
-    }
-
-    /// Sleeps until the waiter is settled or the deadline has come. A moved thread is settled.
-    #[track_caller]
-    fn sleep(&self, deadline: Option<Instant>) -> Parked {
-        let mut parked = Parked::Invalid;
-        while !self.is_settled() {
-            // Q6.
-            parked = park(self.address(), || !self.is_settled(), deadline);
-            if parked == Parked::TimedOut {
-                break;
-            }
-        }
-        parked
+    pub(crate) fn signal(&self) -> &Signal {
+        // SAFETY: it outlives the waiter, by the contract of `new`.
+        unsafe { &*self.signal }
     }
 
     /// Ends the life of a waiter that is idle or settled.
-    fn into_message(self) -> T {
+    pub(crate) fn into_message(self) -> T {
         // In a model these are accesses that race with any other thread's that isn't over (Q4).
         self.place.with_mut(|_| ());
         self.links.with_mut(|_| ());

@@ -1,8 +1,22 @@
 //! Waiters in the order of their arrival.
 
 use super::node::{Links, Waiter};
+use super::signal::Signal;
 use super::taken::{Taken, TakenList};
 use std::{fmt, mem, ptr};
+
+/// The `place` of a waiter that was taken.
+const TAKEN: *const () = ptr::without_provenance(1);
+
+/// What came of a removal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Removal {
+    /// The waiter is in no queue now. Or it was in none: one that can't be taken any more may have been removed by
+    /// another thread.
+    Removed,
+    /// Another thread has taken it, and settles it.
+    WasTaken,
+}
 
 /// The waiters of one kind, in the order of their arrival. See the [module](super).
 pub(crate) struct Queue<T> {
@@ -61,33 +75,54 @@ impl<T> Queue<T> {
         }
     }
 
-    /// Removes the calling thread's own waiter from wherever it is in the queue. Returns `false` if it isn't
-    /// in: another thread has taken it.
+    /// Removes the calling thread's own waiter from wherever it is in the queue, if it is still in.
     ///
     /// # Panics
     /// If the waiter is in another queue.
-    pub(crate) fn remove(&mut self, waiter: &Waiter<T>) -> bool {
+    pub(crate) fn remove(&mut self, waiter: &Waiter<T>) -> Removal {
         // SAFETY: by the contract of `push` this is the queue that it was pushed into, whose lock is held.
         let place = waiter.place.with(|place| unsafe { *place });
-        if place.is_null() {
-            return false;
+        if ptr::eq(place, TAKEN) {
+            return Removal::WasTaken;
         }
-        assert!(ptr::addr_eq(place, self), "a waiter is removed from the queue that it is in");
-        // SAFETY: it is in this queue.
-        unsafe { self.unlink(waiter) };
+        if !place.is_null() {
+            assert!(ptr::addr_eq(place, self), "a waiter is removed from the queue that it is in");
+            // SAFETY: it is in this queue.
+            unsafe { self.unlink(waiter, ptr::null()) };
+        }
         waiter.is_idle.set(true);
-        true
+        Removal::Removed
     }
 
-    /// Takes out the waiter that has been in the queue the longest.
+    /// Takes out the waiter that has been in the queue the longest. Waiters of threads that another queue's waiter
+    /// was taken for, or that have given up, are removed on the way.
     pub(crate) fn take_first(&mut self) -> Option<Taken<T>> {
-        let first = self.first;
-        if first.is_null() {
-            return None;
+        while !self.first.is_null() {
+            let first = self.first;
+            // SAFETY: queued, so it and its signal are alive by Q3 until it is unlinked and the lock released.
+            let is_taken = unsafe { (*first).signal() }.take();
+            // SAFETY: it is in this queue.
+            unsafe { self.unlink(first, if is_taken { TAKEN } else { ptr::null() }) };
+            if is_taken {
+                return Some(Taken { waiter: first });
+            }
         }
-        // SAFETY: it is in this queue.
-        unsafe { self.unlink(first) };
-        Some(Taken { waiter: first })
+        None
+    }
+
+    /// Whether a waiter is in the queue that can still be taken, other than those that share `signal`.
+    pub(crate) fn has_other(&mut self, signal: &Signal) -> bool {
+        let mut next = self.first;
+        while !next.is_null() {
+            // SAFETY: queued, so it is alive by Q3.
+            let waiter = unsafe { &*next };
+            if !ptr::eq(waiter.signal, signal) && !waiter.signal().seems_taken() {
+                return true;
+            }
+            // SAFETY: queued, and the lock's holder, which has `self`, owns its links.
+            next = unsafe { Waiter::links(waiter, |links| links.after) };
+        }
+        false
     }
 
     /// Takes out all waiters.
@@ -99,9 +134,11 @@ impl<T> Queue<T> {
         list
     }
 
+    /// Unlinks a waiter; its `place` is `now` then.
+    ///
     /// # Safety
     /// The waiter is in this queue.
-    unsafe fn unlink(&mut self, waiter: *const Waiter<T>) {
+    unsafe fn unlink(&mut self, waiter: *const Waiter<T>, now: *const ()) {
         let take = |links: &mut Links<T>| {
             (
                 mem::replace(&mut links.before, ptr::null()),
@@ -113,7 +150,7 @@ impl<T> Queue<T> {
         // SAFETY: as above.
         let place = unsafe { &(*waiter).place };
         // SAFETY: as above.
-        place.with_mut(|place| unsafe { *place = ptr::null() });
+        place.with_mut(|place| unsafe { *place = now });
         if before.is_null() {
             self.first = after;
         } else {

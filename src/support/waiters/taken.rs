@@ -1,8 +1,8 @@
 //! The other side: waiters that were taken out of their queue, and are to be settled.
 
 use super::node::Waiter;
-use crate::sys::atomic::Ordering;
-use crate::sys::{HandOff, requeue_one, unpark_one};
+use super::signal::{Signal, WakeUp};
+use crate::sys::requeue_one;
 use std::{mem, ptr};
 
 /// A waiter that was taken out of its queue, and whose thread waits to be settled.
@@ -28,49 +28,47 @@ impl<T> Taken<T> {
         drop(self);
     }
 
+    /// Settles the waiter, and leaves its thread's wake-up to the caller. This may be done under the queue's lock:
+    /// a thread that waits awake goes on at once, and one that sleeps is woken when the lock is released.
+    pub(crate) fn release(self) -> WakeUp {
+        let signal = self.signal();
+        mem::forget(self);
+        // SAFETY: taken, so the waiter and its signal are alive by Q3.
+        unsafe { Signal::settle(signal) }
+    }
+
     /// Lets the waiter's thread go on once a wake-up at the address `to` comes: if `decide` returns `true`
     /// and the thread is asleep, it is moved there. If `decide` returns `false`, it is woken.
     ///
     /// What `decide` does, the settling and the move are one step to all other users of both addresses. It
     /// must not unwind, block, park or unpark.
     pub(crate) fn settle_moving(mut self, to: usize, decide: impl FnOnce(&mut T) -> bool) {
-        let address = self.address();
+        let signal = self.signal();
         let mut moves = false;
-        requeue_one(address, to, || {
+        let mut wake_up = None;
+        requeue_one(signal.addr(), to, || {
             moves = self.message(decide);
-            self.settle_only();
+            // SAFETY: taken, so the waiter and its signal are alive by Q3.
+            wake_up = Some(unsafe { Signal::settle(signal) });
             moves
         });
         mem::forget(self);
         if !moves {
-            wake(address);
+            wake_up.into_iter().for_each(WakeUp::wake);
         }
     }
 
-    fn address(&self) -> usize {
-        self.waiter.addr()
-    }
-
-    /// taken => settled. The last use of the waiter (Q4).
-    fn settle_only(&self) {
-        // SAFETY: taken, so it is alive by Q3 up to the store.
-        let is_settled = unsafe { &(*self.waiter).is_settled };
-        // ORDERING: Release: pairs with the Acquire in `Waiter::is_settled`.
-        is_settled.store(true, Ordering::Release);
+    fn signal(&self) -> *const Signal {
+        // SAFETY: taken, so it is alive by Q3.
+        unsafe { (*self.waiter).signal }
     }
 }
 
 impl<T> Drop for Taken<T> {
     fn drop(&mut self) {
-        let address = self.address();
-        self.settle_only();
-        wake(address);
+        // SAFETY: taken, so the waiter and its signal are alive by Q3.
+        unsafe { Signal::settle(self.signal()) }.wake();
     }
-}
-
-/// Wakes the thread that sleeps at a waiter's address, if it does. The waiter may be gone (Q4).
-fn wake(address: usize) {
-    unpark_one(address, |_| HandOff::No);
 }
 
 /// Taken waiters, in the order in which they were added. Dropping it settles them in that order.

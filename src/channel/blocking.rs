@@ -1,0 +1,112 @@
+//! Sending and receiving for threads: try, wait awake for a little, sleep, try again.
+
+use super::core::{Core, Wants};
+use super::error::{RecvTimeoutError, SendTimeoutError, TryRecvError, TrySendError};
+use crate::support::backoff::Spin;
+use crate::support::waiters::{Ended, wait};
+use std::time::Instant;
+
+/// Receives, and blocks until it can, until the channel is closed and empty, or until the deadline.
+#[inline]
+#[track_caller]
+pub(super) fn recv<T>(
+    core: &impl Core<T>,
+    deadline: Option<Instant>,
+) -> Result<T, RecvTimeoutError> {
+    match core.try_recv() {
+        Ok(value) => Ok(value),
+        Err(TryRecvError::Disconnected) => Err(RecvTimeoutError::Disconnected),
+        Err(TryRecvError::Empty) => recv_later(core, deadline),
+    }
+}
+
+#[cold]
+#[track_caller]
+fn recv_later<T>(core: &impl Core<T>, deadline: Option<Instant>) -> Result<T, RecvTimeoutError> {
+    loop {
+        wait_awake(|| core.seems_ready(Wants::Recv));
+        let until = earlier(deadline, core.due());
+        let (given, ended) = wait(
+            None,
+            Some(Spin::WakeUp),
+            until,
+            // SAFETY: `wait` returns once the waiter has left or is settled; the channel is borrowed.
+            |waiter| _ = unsafe { core.enter(Wants::Recv, waiter) },
+            |waiter| _ = core.leave(Wants::Recv, waiter),
+        );
+        if let Some(value) = given {
+            return Ok(value);
+        }
+        if ended == Ended::Removed && until != deadline {
+            core.fall_due();
+        }
+        // Also after the deadline: what has come by then is received.
+        match core.try_recv() {
+            Ok(value) => return Ok(value),
+            Err(TryRecvError::Disconnected) => return Err(RecvTimeoutError::Disconnected),
+            Err(TryRecvError::Empty) if ended == Ended::Removed && until == deadline => {
+                return Err(RecvTimeoutError::Timeout);
+            }
+            Err(TryRecvError::Empty) => {}
+        }
+    }
+}
+
+/// Sends, and blocks until it can, until the channel is closed, or until the deadline.
+#[inline]
+#[track_caller]
+pub(super) fn send<T>(
+    core: &impl Core<T>,
+    value: T,
+    deadline: Option<Instant>,
+) -> Result<(), SendTimeoutError<T>> {
+    match core.try_send(value) {
+        Ok(()) => Ok(()),
+        Err(TrySendError::Disconnected(value)) => Err(SendTimeoutError::Disconnected(value)),
+        Err(TrySendError::Full(value)) => send_later(core, value, deadline),
+    }
+}
+
+#[cold]
+#[track_caller]
+fn send_later<T>(
+    core: &impl Core<T>,
+    mut value: T,
+    deadline: Option<Instant>,
+) -> Result<(), SendTimeoutError<T>> {
+    loop {
+        wait_awake(|| core.seems_ready(Wants::Send));
+        let (left, ended) = wait(
+            Some(value),
+            Some(Spin::WakeUp),
+            deadline,
+            // SAFETY: `wait` returns once the waiter has left or is settled; the channel is borrowed.
+            |waiter| _ = unsafe { core.enter(Wants::Send, waiter) },
+            |waiter| _ = core.leave(Wants::Send, waiter),
+        );
+        let Some(kept) = left else {
+            return Ok(());
+        };
+        // Also after the deadline: there may be room by then.
+        value = match core.try_send(kept) {
+            Ok(()) => return Ok(()),
+            Err(TrySendError::Disconnected(value)) => {
+                return Err(SendTimeoutError::Disconnected(value));
+            }
+            Err(TrySendError::Full(value)) if ended == Ended::Removed => {
+                return Err(SendTimeoutError::Timeout(value));
+            }
+            Err(TrySendError::Full(value)) => value,
+        };
+    }
+}
+
+/// Waits awake until `ready` says so, but no longer than a sleep would cost.
+fn wait_awake(ready: impl Fn() -> bool) {
+    Spin::WakeUp.poll(|| ready().then_some(()));
+}
+
+/// Returns the earlier of two deadlines; `None` is never.
+pub(super) fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+    [one, other].into_iter().flatten().min()
+}

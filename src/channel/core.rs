@@ -1,0 +1,82 @@
+//! What each kind of channel can do: the steps that sending, receiving, selecting and awaiting are made of.
+//!
+//! No step blocks. A thread or a task that can't go on enters with a waiter, sleeps until that is settled, and tries
+//! again: *woken means try again*. Only a rendezvous also hands a value over by the waiter's message.
+//!
+//! Invariants:
+//!
+//! - **H1.** A waiter is taken and settled under one hold of its queue's lock. So whoever leaves, under that lock,
+//!   finds its waiter queued or settled, and a task never blocks to leave.
+//! - **H2.** A waiter that enters is not ready, or it is woken: what makes it ready later takes it from the queue.
+//!   One wake-up is one chance to go on. A waiter that was woken tries again, or calls
+//!   [`pass_on`](Core::pass_on) if it leaves without.
+//! - **H3.** A value is in one place at a time: with the sender, in its waiter's message, in the channel, or with the
+//!   receiver. Only under a lock is it moved from one to the next.
+
+use super::error::{TryRecvError, TrySendError};
+use crate::support::waiters::{Removal, Waiter};
+use std::time::Instant;
+
+/// What a waiter carries: for a sender its value, for a receiver what it was given.
+pub(super) type Message<T> = Option<T>;
+
+/// What a waiter waits to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wants {
+    /// To send its message.
+    Send,
+    /// To receive. A rendezvous may put a value into its message: it is received then, and can't be refused.
+    Recv,
+    /// To know that a send is possible.
+    SendReady,
+    /// To know that there is something to receive; nothing is handed over to it. So wait tasks, since they may be
+    /// cancelled when they have been woken.
+    RecvReady,
+}
+
+pub(super) trait Core<T> {
+    /// Sends at once, or returns the value.
+    fn try_send(&self, value: T) -> Result<(), TrySendError<T>>;
+
+    /// Receives at once.
+    fn try_recv(&self) -> Result<T, TryRecvError>;
+
+    /// Whether a try is likely to succeed, or to find the channel closed. A hint that takes no lock and writes
+    /// nothing, for waiting awake; `false` where waiting awake is done in the queue.
+    fn seems_ready(&self, wants: Wants) -> bool;
+
+    /// Whether a try would not find the channel full, or empty.
+    fn is_ready(&self, wants: Wants) -> bool;
+
+    /// Enters the queue, unless the channel is ready. Returns whether the waiter is in.
+    ///
+    /// # Safety
+    /// The waiter leaves, or is settled, before it or the channel is moved or dropped.
+    unsafe fn enter(&self, wants: Wants, waiter: &Waiter<Message<T>>) -> bool;
+
+    /// Leaves the queue. If the waiter was taken, it is settled by now.
+    fn leave(&self, wants: Wants, waiter: &Waiter<Message<T>>) -> Removal;
+
+    /// Calls `f` under the lock of the queue that the waiter would be in.
+    fn with_lock<R>(&self, wants: Wants, f: impl FnOnce() -> R) -> R;
+
+    /// Wakes the next waiter in place of one that was woken and has not tried again.
+    fn pass_on(&self, wants: Wants);
+
+    /// When a waiter is to try again, though nobody wakes it. `None` is never.
+    fn due(&self) -> Option<Instant> {
+        None
+    }
+
+    /// Called by a waiter for which the time of [`due`](Core::due) has come.
+    fn fall_due(&self) {}
+
+    /// Closes the channel and wakes all waiters. Returns `false` if it was closed.
+    fn close(&self) -> bool;
+
+    fn is_closed(&self) -> bool;
+
+    fn len(&self) -> usize;
+
+    fn capacity(&self) -> Option<usize>;
+}

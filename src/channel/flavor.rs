@@ -1,0 +1,124 @@
+//! The kinds of channel behind one type.
+
+use super::blocking;
+use super::blocks::Blocks;
+use super::buffered::Buffered;
+use super::core::{Core, Message, Wants};
+use super::error::{RecvTimeoutError, SendTimeoutError, TryRecvError, TrySendError};
+use super::rendezvous::Rendezvous;
+use super::storage::Ring;
+use super::timer::Timer;
+use crate::support::waiters::{Removal, Waiter};
+use std::time::Instant;
+
+/// A channel of any kind.
+pub(super) enum Flavor<T> {
+    Ring(Buffered<T, Ring<T>>),
+    Blocks(Buffered<T, Blocks<T>>),
+    Rendezvous(Rendezvous<T>),
+    Timer(Timer<T>),
+}
+
+/// Bounds up to this are a ring, allocated at once. Larger ones allocate as they fill.
+const LARGEST_RING: usize = 1 << 14;
+
+/// Calls a method of whatever kind of channel it is.
+macro_rules! each {
+    ($flavor:expr, $channel:ident => $call:expr) => {
+        match $flavor {
+            Flavor::Ring($channel) => $call,
+            Flavor::Blocks($channel) => $call,
+            Flavor::Rendezvous($channel) => $call,
+            Flavor::Timer($channel) => $call,
+        }
+    };
+}
+
+impl<T> Flavor<T> {
+    /// `None` is for no bound.
+    #[track_caller]
+    pub(super) fn new(capacity: Option<usize>) -> Self {
+        match capacity {
+            Some(0) => Flavor::Rendezvous(Rendezvous::new()),
+            Some(n) if n <= LARGEST_RING => Flavor::Ring(Buffered::new(Ring::new(n), capacity)),
+            _ => Flavor::Blocks(Buffered::new(Blocks::new(), capacity)),
+        }
+    }
+
+    #[inline]
+    #[track_caller]
+    pub(super) fn send(
+        &self,
+        value: T,
+        deadline: Option<Instant>,
+    ) -> Result<(), SendTimeoutError<T>> {
+        each!(self, channel => blocking::send(channel, value, deadline))
+    }
+
+    #[inline]
+    #[track_caller]
+    pub(super) fn recv(&self, deadline: Option<Instant>) -> Result<T, RecvTimeoutError> {
+        each!(self, channel => blocking::recv(channel, deadline))
+    }
+}
+
+impl<T> Core<T> for Flavor<T> {
+    #[inline]
+    fn try_send(&self, value: T) -> Result<(), TrySendError<T>> {
+        each!(self, channel => channel.try_send(value))
+    }
+
+    #[inline]
+    fn try_recv(&self) -> Result<T, TryRecvError> {
+        each!(self, channel => channel.try_recv())
+    }
+
+    fn seems_ready(&self, wants: Wants) -> bool {
+        each!(self, channel => channel.seems_ready(wants))
+    }
+
+    fn is_ready(&self, wants: Wants) -> bool {
+        each!(self, channel => channel.is_ready(wants))
+    }
+
+    unsafe fn enter(&self, wants: Wants, waiter: &Waiter<Message<T>>) -> bool {
+        // SAFETY: the contract of this function.
+        each!(self, channel => unsafe { channel.enter(wants, waiter) })
+    }
+
+    fn leave(&self, wants: Wants, waiter: &Waiter<Message<T>>) -> Removal {
+        each!(self, channel => channel.leave(wants, waiter))
+    }
+
+    fn with_lock<R>(&self, wants: Wants, f: impl FnOnce() -> R) -> R {
+        each!(self, channel => channel.with_lock(wants, f))
+    }
+
+    fn pass_on(&self, wants: Wants) {
+        each!(self, channel => channel.pass_on(wants));
+    }
+
+    fn due(&self) -> Option<Instant> {
+        each!(self, channel => channel.due())
+    }
+
+    fn fall_due(&self) {
+        each!(self, channel => channel.fall_due());
+    }
+
+    fn close(&self) -> bool {
+        each!(self, channel => channel.close())
+    }
+
+    fn is_closed(&self) -> bool {
+        each!(self, channel => channel.is_closed())
+    }
+
+    fn len(&self) -> usize {
+        each!(self, channel => channel.len())
+    }
+
+    fn capacity(&self) -> Option<usize> {
+        each!(self, channel => channel.capacity())
+    }
+}

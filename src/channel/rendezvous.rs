@@ -1,0 +1,185 @@
+//! Channels that keep nothing: a sender and a receiver meet, and the value passes from one to the other.
+//!
+//! One lock protects four queues. Who comes first waits in a queue with a message, the sender's value or the
+//! receiver's empty place. Who comes second takes the first waiter of the other side, moves the value and settles the
+//! waiter, all under the lock, and wakes it after.
+//!
+//! A task can't be handed a value, since it may be cancelled afterwards and the value lost. So it waits among those
+//! that only want to know: a sender that has to wait enters with its value, and then tells the first of them, which
+//! comes back and takes the value.
+
+use super::core::{Core, Message, Wants};
+use super::error::{TryRecvError, TrySendError};
+use crate::support::waiters::{Queue, Removal, Taken, Waiter, WakeUp};
+use crate::sys::Mutex;
+
+/// See the [module](self).
+pub(super) struct Rendezvous<T> {
+    /// Protects the queues and the flag. No user code runs under it.
+    state: Mutex<State<T>>,
+}
+
+struct State<T> {
+    senders: Queue<Message<T>>,
+    receivers: Queue<Message<T>>,
+    /// Those that want to know that a receiver waits.
+    send_ready: Queue<Message<T>>,
+    /// Those that want to know that a sender waits.
+    recv_ready: Queue<Message<T>>,
+    is_closed: bool,
+}
+
+impl<T> State<T> {
+    fn queue(&mut self, wants: Wants) -> &mut Queue<Message<T>> {
+        match wants {
+            Wants::Send => &mut self.senders,
+            Wants::Recv => &mut self.receivers,
+            Wants::SendReady => &mut self.send_ready,
+            Wants::RecvReady => &mut self.recv_ready,
+        }
+    }
+}
+
+impl<T> Rendezvous<T> {
+    #[track_caller]
+    pub(super) fn new() -> Self {
+        let state = State {
+            senders: Queue::new(),
+            receivers: Queue::new(),
+            send_ready: Queue::new(),
+            recv_ready: Queue::new(),
+            is_closed: false,
+        };
+        Rendezvous { state: Mutex::new(state) }
+    }
+}
+
+fn release<T>(taken: Option<Taken<Message<T>>>) -> Option<WakeUp> {
+    taken.map(Taken::release)
+}
+
+fn wake(wake_up: Option<WakeUp>) {
+    if let Some(wake_up) = wake_up {
+        wake_up.wake();
+    }
+}
+
+impl<T> Core<T> for Rendezvous<T> {
+    fn try_send(&self, value: T) -> Result<(), TrySendError<T>> {
+        let mut state = self.state.lock();
+        if state.is_closed {
+            return Err(TrySendError::Disconnected(value));
+        }
+        let Some(mut receiver) = state.receivers.take_first() else {
+            return Err(TrySendError::Full(value));
+        };
+        receiver.message(|place| *place = Some(value));
+        let wake_up = receiver.release();
+        drop(state);
+        wake_up.wake();
+        Ok(())
+    }
+
+    fn try_recv(&self) -> Result<T, TryRecvError> {
+        let mut state = self.state.lock();
+        let Some(mut sender) = state.senders.take_first() else {
+            return Err(match state.is_closed {
+                true => TryRecvError::Disconnected,
+                false => TryRecvError::Empty,
+            });
+        };
+        let value = sender.message(Option::take).expect("a sender waits with its value");
+        let wake_up = sender.release();
+        drop(state);
+        wake_up.wake();
+        Ok(value)
+    }
+
+    /// Waiting awake is done in the queue, where a value can arrive.
+    fn seems_ready(&self, _: Wants) -> bool {
+        false
+    }
+
+    fn is_ready(&self, wants: Wants) -> bool {
+        let state = self.state.lock();
+        let waits = match wants {
+            Wants::Send | Wants::SendReady => !state.receivers.is_empty(),
+            Wants::Recv | Wants::RecvReady => !state.senders.is_empty(),
+        };
+        waits || state.is_closed
+    }
+
+    unsafe fn enter(&self, wants: Wants, waiter: &Waiter<Message<T>>) -> bool {
+        let mut state = self.state.lock();
+        let other = match wants {
+            Wants::Send | Wants::SendReady => &mut state.receivers,
+            Wants::Recv | Wants::RecvReady => &mut state.senders,
+        };
+        // A select may be on both sides, and can't meet itself.
+        if other.has_other(waiter.signal()) || state.is_closed {
+            return false;
+        }
+        // SAFETY: the contract of this function.
+        unsafe { state.queue(wants).push(waiter) };
+        let told = match wants {
+            Wants::Send => release(state.recv_ready.take_first()),
+            Wants::Recv => release(state.send_ready.take_first()),
+            Wants::SendReady | Wants::RecvReady => None,
+        };
+        drop(state);
+        wake(told);
+        true
+    }
+
+    fn leave(&self, wants: Wants, waiter: &Waiter<Message<T>>) -> Removal {
+        self.state.lock().queue(wants).remove(waiter)
+    }
+
+    fn with_lock<R>(&self, _: Wants, f: impl FnOnce() -> R) -> R {
+        let _state = self.state.lock();
+        f()
+    }
+
+    fn pass_on(&self, wants: Wants) {
+        let mut state = self.state.lock();
+        let told = match wants {
+            Wants::SendReady if !state.receivers.is_empty() => state.send_ready.take_first(),
+            Wants::RecvReady if !state.senders.is_empty() => state.recv_ready.take_first(),
+            // What was handed over is used.
+            _ => None,
+        };
+        let told = release(told);
+        drop(state);
+        wake(told);
+    }
+
+    fn close(&self) -> bool {
+        let mut state = self.state.lock();
+        if state.is_closed {
+            return false;
+        }
+        state.is_closed = true;
+        for wants in [Wants::Send, Wants::Recv, Wants::SendReady, Wants::RecvReady] {
+            // None enters any more. One at a time, so that none is woken under the lock.
+            while let Some(taken) = state.queue(wants).take_first() {
+                let wake_up = taken.release();
+                drop(state);
+                wake_up.wake();
+                state = self.state.lock();
+            }
+        }
+        true
+    }
+
+    fn is_closed(&self) -> bool {
+        self.state.lock().is_closed
+    }
+
+    fn len(&self) -> usize {
+        0
+    }
+
+    fn capacity(&self) -> Option<usize> {
+        Some(0)
+    }
+}
