@@ -102,7 +102,7 @@ fn send_later<T>(
 }
 
 /// Waits awake until `ready` says so, but no longer than a sleep would cost.
-fn wait_awake(ready: impl Fn() -> bool) {
+pub(super) fn wait_awake(ready: impl Fn() -> bool) {
     Spin::WakeUp.poll(|| ready().then_some(()));
 }
 

@@ -15,6 +15,7 @@ use super::end::{End, Seen};
 use super::error::{TryRecvError, TrySendError};
 use super::storage::Storage;
 use crate::support::waiters::{Removal, Waiter};
+use crate::sys::atomic::{Ordering, fence};
 
 /// See the [module](self).
 pub(super) struct Buffered<T, S: Storage<T>> {
@@ -75,7 +76,7 @@ impl<T, S: Storage<T>> Buffered<T, S> {
         let mut head = self.head.lock();
         let from = head.seen().position();
         if head.state().other == from {
-            let tail = self.tail.load();
+            let tail = self.tail_after(from);
             if tail.position() == from {
                 return Err(nothing(tail));
             }
@@ -88,6 +89,33 @@ impl<T, S: Storage<T>> Buffered<T, S> {
         }
         head.publish(received);
         Ok(received as usize)
+    }
+
+    /// Returns the tail, for a receiver to which `position` is the next. If nothing is there, that is so at a moment
+    /// during this call.
+    #[inline]
+    fn tail_after(&self, position: u64) -> Seen {
+        let tail = self.tail.load();
+        if tail.position() != position {
+            return tail;
+        }
+        // ORDERING: SeqCst: two threads that each send into one channel and then find the other's empty would both be
+        // too early. What a thread did before this fence is seen by the thread whose fence comes later.
+        fence(Ordering::SeqCst);
+        self.tail.load()
+    }
+
+    /// Returns the head's position, for a sender to which the channel is full while that is `full_at`. If it is, that
+    /// is so at a moment during this call.
+    #[inline]
+    fn head_after(&self, full_at: u64) -> u64 {
+        let head = self.head.load().position();
+        if head != full_at {
+            return head;
+        }
+        // ORDERING: SeqCst: as in `tail_after`.
+        fence(Ordering::SeqCst);
+        self.head.load().position()
     }
 
     /// Whether a sender that has seen the head there must wait.
@@ -116,7 +144,7 @@ impl<T, S: Storage<T>> Core<T> for Buffered<T, S> {
         }
         let position = tail.seen().position();
         if position - tail.state().other >= self.capacity {
-            tail.state().other = self.head.load().position();
+            tail.state().other = self.head_after(position - self.capacity);
             if position - tail.state().other >= self.capacity {
                 return Err(TrySendError::Full(value));
             }
@@ -133,7 +161,7 @@ impl<T, S: Storage<T>> Core<T> for Buffered<T, S> {
         let mut head = self.head.lock();
         let position = head.seen().position();
         if head.state().other == position {
-            let tail = self.tail.load();
+            let tail = self.tail_after(position);
             if tail.position() == position {
                 return Err(nothing(tail));
             }
@@ -145,19 +173,29 @@ impl<T, S: Storage<T>> Core<T> for Buffered<T, S> {
         Ok(value)
     }
 
+    /// The order of the loads makes `false` true at one moment: that of the second load. The end that is loaded first
+    /// may have moved since, but only away from being full, or empty.
     #[inline]
     fn seems_ready(&self, wants: Wants) -> bool {
         match wants {
-            Wants::Send | Wants::SendReady => !self.is_full_at(self.head.peek()),
-            Wants::Recv | Wants::RecvReady => !self.is_empty_at(self.tail.peek()),
+            Wants::Send | Wants::SendReady => {
+                let tail = self.tail.load();
+                tail.is_closed()
+                    || tail.position().saturating_sub(self.head.load().position()) < self.capacity
+            }
+            Wants::Recv | Wants::RecvReady => {
+                let head = self.head.load();
+                let tail = self.tail.load();
+                tail.is_closed() || tail.position() != head.position()
+            }
         }
     }
 
     fn is_ready(&self, wants: Wants) -> bool {
-        match wants {
-            Wants::Send | Wants::SendReady => !self.is_full_at(self.head.load()),
-            Wants::Recv | Wants::RecvReady => !self.is_empty_at(self.tail.load()),
-        }
+        // ORDERING: SeqCst: orders what this thread did before, in other channels too, before the loads, as every
+        // other thread's such fence does.
+        fence(Ordering::SeqCst);
+        self.seems_ready(wants)
     }
 
     unsafe fn enter(&self, wants: Wants, waiter: &Waiter<Message<T>>) -> bool {

@@ -41,11 +41,12 @@ pub(super) trait Core<T> {
     /// Receives at once.
     fn try_recv(&self) -> Result<T, TryRecvError>;
 
-    /// Whether a try is likely to succeed, or to find the channel closed. A hint that takes no lock and writes
-    /// nothing, for waiting awake; `false` where waiting awake is done in the queue.
+    /// Whether a try may succeed, or find the channel closed. Takes no lock and writes nothing. `false` is the truth, if
+    /// the caller has executed a sequentially consistent fence since what it did in other channels. `true` is a hint,
+    /// and the answer of a channel that can't tell without its lock.
     fn seems_ready(&self, wants: Wants) -> bool;
 
-    /// Whether a try would not find the channel full, or empty.
+    /// Whether a try would find the channel neither full nor empty at the moment, or closed.
     fn is_ready(&self, wants: Wants) -> bool;
 
     /// Enters the queue, unless the channel is ready. Returns whether the waiter is in.

@@ -13,15 +13,20 @@
 //! assert_eq!(receiver.iter().sum::<i32>(), 15);
 //! ```
 
+mod arms;
 mod blocking;
 mod blocks;
 mod buffered;
+mod case;
+mod choose;
 mod construct;
 mod core;
 mod end;
 mod error;
+mod fan;
 mod flavor;
 mod iter;
+mod macros;
 mod receiver;
 mod rendezvous;
 mod sender;
@@ -29,10 +34,18 @@ mod shared;
 mod storage;
 mod timer;
 
-pub use self::construct::{bounded, unbounded};
+pub use self::construct::{after, at, bounded, never, tick, unbounded};
 pub use self::error::{
     RecvError, RecvTimeoutError, SendError, SendTimeoutError, TryRecvError, TrySendError,
 };
+pub use self::fan::{fan_in, fan_out};
 pub use self::iter::{IntoIter, Iter, TryIter};
 pub use self::receiver::Receiver;
 pub use self::sender::Sender;
+
+/// For the macro [`select!`](crate::select).
+#[doc(hidden)]
+pub mod __select {
+    pub use super::arms::{Arm, Arms, Chosen, Limit, NoCase, Recv, Send, Stop, run};
+}
+pub use self::arms::{AsReceiver, AsSender};

@@ -1,32 +1,67 @@
 //! The receiving side.
 
+use super::case::RecvCase;
+use super::choose::{Patience, choose};
 use super::core::Core;
 use super::error::{RecvError, RecvTimeoutError, TryRecvError};
-use super::shared::{Handle, Side};
+use super::shared::{Handle, Receiving};
 use crate::support::deadline;
-use std::fmt;
-use std::panic::{RefUnwindSafe, UnwindSafe};
+use crate::support::first_panic::FirstPanic;
+use crate::sys::{Arc, Hint, catch};
+use std::panic::{RefUnwindSafe, UnwindSafe, resume_unwind};
 use std::time::{Duration, Instant};
+use std::{fmt, slice};
 
 /// The receiving side of a channel. Clones receive from the same channel: each message goes to one of them. When the
 /// last of them is dropped, the channel closes, and what is queued is dropped.
 ///
 /// See the [module](super) for how channels behave, and for examples.
 pub struct Receiver<T> {
-    handle: Handle<T>,
+    source: Source<T>,
+}
+
+/// What a receiver receives from.
+enum Source<T> {
+    Channel(Handle<T, Receiving>),
+    /// Any of several channels: a [`fan_in`](super::fan_in).
+    FanIn(Arc<FanIn<T>>),
+}
+
+/// The channels of a fan-in.
+pub(super) struct FanIn<T> {
+    channels: Vec<Handle<T, Receiving>>,
+    /// The channel that the next receive begins with, so that all have their turn.
+    turn: Hint,
 }
 
 impl<T> UnwindSafe for Receiver<T> {}
 impl<T> RefUnwindSafe for Receiver<T> {}
 
 impl<T> Receiver<T> {
-    pub(super) fn new(handle: Handle<T>) -> Self {
-        Receiver { handle }
+    pub(super) fn new(channel: Handle<T, Receiving>) -> Self {
+        Receiver { source: Source::Channel(channel) }
     }
 
-    #[inline]
-    pub(super) fn handle(&self) -> &Handle<T> {
-        &self.handle
+    /// Returns a receiver that receives from any of the channels.
+    pub(super) fn of_all(channels: Vec<Handle<T, Receiving>>) -> Self {
+        Receiver { source: Source::FanIn(Arc::new(FanIn { channels, turn: Hint::new() })) }
+    }
+
+    /// Returns the channels that it receives from: one, or those of a fan-in.
+    pub(super) fn channels(&self) -> &[Handle<T, Receiving>] {
+        match &self.source {
+            Source::Channel(channel) => slice::from_ref(channel),
+            Source::FanIn(fan_in) => &fan_in.channels,
+        }
+    }
+
+    /// Returns the case of a select that receives from it.
+    pub(super) fn case(&self) -> RecvCase<'_, T> {
+        let case = RecvCase::new(Some(self.channels()));
+        match &self.source {
+            Source::Channel(_) => case,
+            Source::FanIn(fan_in) => case.starting_at(fan_in.next_turn()),
+        }
     }
 
     /// Receives a message. Blocks until there is one, or until the channel is closed and empty.
@@ -49,7 +84,7 @@ impl<T> Receiver<T> {
     #[inline]
     #[track_caller]
     pub fn recv(&self) -> Result<T, RecvError> {
-        self.handle.recv(None).map_err(|_| RecvError)
+        self.recv_until(None).map_err(|_| RecvError)
     }
 
     /// Receives a message if there is one. Never blocks.
@@ -71,7 +106,10 @@ impl<T> Receiver<T> {
     /// ```
     #[inline]
     pub fn try_recv(&self) -> Result<T, TryRecvError> {
-        self.handle.try_recv()
+        match &self.source {
+            Source::Channel(channel) => channel.try_recv(),
+            Source::FanIn(fan_in) => fan_in.try_recv(),
+        }
     }
 
     /// Receives a message, and blocks for at most `timeout`. A timeout too long to represent is none.
@@ -90,7 +128,7 @@ impl<T> Receiver<T> {
     /// ```
     #[track_caller]
     pub fn recv_timeout(&self, timeout: Duration) -> Result<T, RecvTimeoutError> {
-        self.handle.recv(deadline::after(timeout))
+        self.recv_until(deadline::after(timeout))
     }
 
     /// Receives a message, and blocks until `deadline` at the latest.
@@ -99,7 +137,26 @@ impl<T> Receiver<T> {
     /// As [`recv_timeout`](Receiver::recv_timeout).
     #[track_caller]
     pub fn recv_deadline(&self, deadline: Instant) -> Result<T, RecvTimeoutError> {
-        self.handle.recv(Some(deadline))
+        self.recv_until(Some(deadline))
+    }
+
+    #[inline]
+    #[track_caller]
+    fn recv_until(&self, deadline: Option<Instant>) -> Result<T, RecvTimeoutError> {
+        match &self.source {
+            Source::Channel(channel) => channel.recv(deadline),
+            Source::FanIn(_) => self.recv_from_any(deadline),
+        }
+    }
+
+    #[cold]
+    #[track_caller]
+    fn recv_from_any(&self, deadline: Option<Instant>) -> Result<T, RecvTimeoutError> {
+        let mut case = self.case();
+        match choose(&mut [Some(&mut case)], Patience::Until(deadline)) {
+            Some(_) => Ok(case.take_result()?),
+            None => Err(RecvTimeoutError::Timeout),
+        }
     }
 
     /// Closes the channel. Returns `false` if it was closed before.
@@ -121,17 +178,17 @@ impl<T> Receiver<T> {
     /// assert_eq!(received.len(), sending.join().unwrap());
     /// ```
     pub fn close(&self) -> bool {
-        self.handle.close()
+        self.channels().iter().fold(false, |is_first, channel| channel.close() || is_first)
     }
 
     /// Whether the channel is closed. Messages may still be queued.
     pub fn is_closed(&self) -> bool {
-        self.handle.is_closed()
+        self.channels().iter().all(|channel| channel.is_closed())
     }
 
     /// Returns the number of queued messages: 0 for a rendezvous channel.
     pub fn len(&self) -> usize {
-        self.handle.len()
+        self.channels().iter().map(|channel| channel.len()).sum()
     }
 
     /// Whether no message is queued: always for a rendezvous channel.
@@ -146,25 +203,63 @@ impl<T> Receiver<T> {
 
     /// Returns how many messages the channel holds; `None` if it has no bound.
     pub fn capacity(&self) -> Option<usize> {
-        self.handle.capacity()
+        self.channels().iter().try_fold(0, |sum: usize, channel| {
+            channel.capacity().map(|capacity| sum.saturating_add(capacity))
+        })
     }
 
     /// Whether both receive from the same channel.
     pub fn same_channel(&self, other: &Receiver<T>) -> bool {
-        self.handle.is_same(&other.handle)
+        match (&self.source, &other.source) {
+            (Source::Channel(one), Source::Channel(other)) => one.is_same(other),
+            (Source::FanIn(one), Source::FanIn(other)) => Arc::ptr_eq(one, other),
+            _ => false,
+        }
+    }
+}
+
+impl<T> FanIn<T> {
+    fn next_turn(&self) -> usize {
+        self.turn.add(1);
+        self.turn.get() as usize % self.channels.len().max(1)
+    }
+
+    fn try_recv(&self) -> Result<T, TryRecvError> {
+        let (before, after) = self.channels.split_at(self.next_turn());
+        let mut error = TryRecvError::Disconnected;
+        for channel in after.iter().chain(before) {
+            match channel.try_recv() {
+                Ok(value) => return Ok(value),
+                Err(TryRecvError::Empty) => error = TryRecvError::Empty,
+                Err(TryRecvError::Disconnected) => {}
+            }
+        }
+        Err(error)
+    }
+}
+
+impl<T> Drop for FanIn<T> {
+    /// Drops all handles, though the drop of one may panic: it drops messages. The first panic goes on afterwards.
+    fn drop(&mut self) {
+        let panics = FirstPanic::new();
+        for channel in self.channels.drain(..) {
+            if let Err(payload) = catch(|| drop(channel)) {
+                panics.keep(payload, || ());
+            }
+        }
+        if let Some(payload) = panics.take(|| ()) {
+            resume_unwind(payload);
+        }
     }
 }
 
 impl<T> Clone for Receiver<T> {
     fn clone(&self) -> Self {
-        Receiver { handle: self.handle.share(Side::Receivers) }
-    }
-}
-
-impl<T> Drop for Receiver<T> {
-    fn drop(&mut self) {
-        // SAFETY: counted since it was made, and this is its end.
-        unsafe { self.handle.release(Side::Receivers) };
+        let source = match &self.source {
+            Source::Channel(channel) => Source::Channel(channel.clone()),
+            Source::FanIn(fan_in) => Source::FanIn(fan_in.clone()),
+        };
+        Receiver { source }
     }
 }
 

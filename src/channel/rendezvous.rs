@@ -95,9 +95,8 @@ impl<T> Core<T> for Rendezvous<T> {
         Ok(value)
     }
 
-    /// Waiting awake is done in the queue, where a value can arrive.
     fn seems_ready(&self, _: Wants) -> bool {
-        false
+        true
     }
 
     fn is_ready(&self, wants: Wants) -> bool {

@@ -2,7 +2,7 @@
 
 use super::core::Core;
 use super::error::{SendError, SendTimeoutError, TrySendError};
-use super::shared::{Handle, Side};
+use super::shared::{Handle, Sending};
 use crate::support::deadline;
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
@@ -12,19 +12,19 @@ use std::time::{Duration, Instant};
 ///
 /// See the [module](super) for how channels behave, and for examples.
 pub struct Sender<T> {
-    handle: Handle<T>,
+    handle: Handle<T, Sending>,
 }
 
 impl<T> UnwindSafe for Sender<T> {}
 impl<T> RefUnwindSafe for Sender<T> {}
 
 impl<T> Sender<T> {
-    pub(super) fn new(handle: Handle<T>) -> Self {
+    pub(super) fn new(handle: Handle<T, Sending>) -> Self {
         Sender { handle }
     }
 
     #[inline]
-    pub(super) fn handle(&self) -> &Handle<T> {
+    pub(super) fn handle(&self) -> &Handle<T, Sending> {
         &self.handle
     }
 
@@ -151,14 +151,7 @@ impl<T> Sender<T> {
 
 impl<T> Clone for Sender<T> {
     fn clone(&self) -> Self {
-        Sender { handle: self.handle.share(Side::Senders) }
-    }
-}
-
-impl<T> Drop for Sender<T> {
-    fn drop(&mut self) {
-        // SAFETY: counted since it was made, and this is its end.
-        unsafe { self.handle.release(Side::Senders) };
+        Sender { handle: self.handle.clone() }
     }
 }
 
