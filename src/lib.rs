@@ -155,6 +155,7 @@
 pub mod channel;
 mod condvar;
 mod error;
+mod macros;
 mod model;
 mod mutex;
 mod rw_mutex;

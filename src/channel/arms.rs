@@ -168,11 +168,11 @@ pub trait Arms: private::Collect {
 }
 
 mod private {
-    use super::super::case::Case;
+    use crate::channel::case::Case;
 
     /// A case, which only this crate can use.
     #[expect(missing_debug_implementations, reason = "it is passed on at once")]
-    pub struct Hidden<'c>(pub(in super::super) &'c mut dyn Case);
+    pub struct Hidden<'c>(pub(crate) &'c mut dyn Case);
 
     pub trait AsCase {
         fn hidden(&mut self) -> Hidden<'_>;

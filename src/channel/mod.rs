@@ -26,7 +26,6 @@ mod error;
 mod fan;
 mod flavor;
 mod iter;
-mod macros;
 mod receiver;
 mod rendezvous;
 mod sender;

@@ -15,7 +15,7 @@ use source::{Module, Source, all, is_test};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Each top-level module of `src/`, and its layer. Test modules have none: they stand above everything.
-const LAYERS: [(&str, u32); 12] = [
+const LAYERS: [(&str, u32); 14] = [
     ("sys", 0),
     ("error", 0),
     ("support", 1),
@@ -28,6 +28,9 @@ const LAYERS: [(&str, u32); 12] = [
     ("store", 4),
     ("worker_pool", 5),
     ("model", 6),
+    // What an exported macro expands to, named from the root; `macros` has it.
+    ("__phalanx_select", 5),
+    ("macros", 6),
 ];
 
 /// What only `sys` may name: the first one or two segments of a path.
@@ -78,7 +81,6 @@ const ORDERS: &[(&str, &[&str])] = &[
             "construct",
             "fan",
             "arms",
-            "macros",
         ],
     ),
     (

@@ -1,4 +1,4 @@
-//! `select!`.
+//! The macro `select!`. What it expands to stands in `channel/arms.rs`.
 
 /// Waits for the first of several sends and receives that is ready, and does it. Go's `select`.
 ///
