@@ -16,6 +16,7 @@ use super::error::{TryRecvError, TrySendError};
 use super::storage::Storage;
 use crate::support::waiters::{Removal, Waiter};
 use crate::sys::atomic::{Ordering, fence};
+use std::vec;
 
 /// See the [module](self).
 pub(super) struct Buffered<T, S: Storage<T>> {
@@ -33,8 +34,8 @@ struct Near<C> {
     cursor: C,
 }
 
-/// The most messages that [`try_recv_many`](Buffered::try_recv_many) moves under one hold of the lock.
-const MOST_AT_ONCE: u64 = 64;
+/// The most messages that move under one hold of a lock.
+pub(super) const MOST_AT_ONCE: u64 = 64;
 
 impl<T, S: Storage<T>> Buffered<T, S> {
     #[track_caller]
@@ -44,7 +45,8 @@ impl<T, S: Storage<T>> Buffered<T, S> {
     }
 
     /// Sends as many of the values as there is room for, and leaves the others. Returns whether the channel is closed.
-    pub(super) fn try_send_many(&self, values: &mut impl ExactSizeIterator<Item = T>) -> bool {
+    /// A vector's iterator runs no user code, which it must not under the lock.
+    pub(super) fn try_send_many(&self, values: &mut vec::IntoIter<T>) -> bool {
         let mut tail = self.tail.lock();
         if tail.seen().is_closed() {
             return true;

@@ -17,7 +17,7 @@ pub(super) trait Case {
     /// Whether the case takes part. One that is off never becomes ready.
     fn is_on(&self) -> bool;
 
-    /// Completes the case if that can be done at once.
+    /// Completes the case if that can be done at once. A case stays complete until its result is fetched.
     fn try_now(&mut self) -> bool;
 
     /// As [`Core::seems_ready`].
@@ -145,6 +145,9 @@ impl<T> Case for RecvCase<'_, T> {
     }
 
     fn try_now(&mut self) -> bool {
+        if self.result.is_some() {
+            return true;
+        }
         let (start, count) = (self.next, self.parts().len());
         for at in (0..count).map(|offset| (start + offset) % count) {
             let part = &mut self.parts_mut()[at];
@@ -167,15 +170,17 @@ impl<T> Case for RecvCase<'_, T> {
     }
 
     fn seems_ready(&self) -> bool {
-        self.is_on() && {
-            let mut open = self.open().peekable();
-            open.peek().is_none() || open.any(|part| part.channel.seems_ready(Wants::Recv))
-        }
+        self.result.is_some()
+            || self.is_on() && {
+                let mut open = self.open().peekable();
+                open.peek().is_none() || open.any(|part| part.channel.seems_ready(Wants::Recv))
+            }
     }
 
     fn is_ready(&self) -> bool {
         let ready = |part: &Part<'_, T>| part.channel.is_ready(Wants::Recv);
         match &self.parts {
+            _ if self.result.is_some() => true,
             Parts::Off => false,
             Parts::One([part]) => ready(part),
             // Ready is what has something, or that nothing will have anything.
@@ -302,6 +307,9 @@ impl<T> Case for SendCase<'_, T> {
     }
 
     fn try_now(&mut self) -> bool {
+        if self.result.is_some() {
+            return true;
+        }
         let Some(channel) = self.on() else {
             return false;
         };
@@ -320,11 +328,11 @@ impl<T> Case for SendCase<'_, T> {
     }
 
     fn seems_ready(&self) -> bool {
-        self.on().is_some_and(|channel| channel.seems_ready(Wants::Send))
+        self.result.is_some() || self.on().is_some_and(|channel| channel.seems_ready(Wants::Send))
     }
 
     fn is_ready(&self) -> bool {
-        self.on().is_some_and(|channel| channel.is_ready(Wants::Send))
+        self.result.is_some() || self.on().is_some_and(|channel| channel.is_ready(Wants::Send))
     }
 
     unsafe fn enter(&mut self, signal: &Signal, only_to_know: bool) -> bool {

@@ -54,6 +54,15 @@ pub enum RecvTimeoutError {
     Disconnected,
 }
 
+/// No case was ready. Returned by [`Select::try_select`](super::Select::try_select) and
+/// [`Select::try_ready`](super::Select::try_ready).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TrySelectError;
+
+/// No case became ready in time. Returned by [`Select::select_timeout`](super::Select::select_timeout) and its like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SelectTimeoutError;
+
 impl<T> SendError<T> {
     /// Returns the value that was not sent.
     pub fn into_inner(self) -> T {
@@ -216,6 +225,20 @@ impl fmt::Display for RecvTimeoutError {
     }
 }
 
+impl fmt::Display for TrySelectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("no case of the select was ready")
+    }
+}
+
+impl fmt::Display for SelectTimeoutError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("timed out before a case of the select was ready")
+    }
+}
+
+impl Error for TrySelectError {}
+impl Error for SelectTimeoutError {}
 impl<T> Error for SendError<T> {}
 impl<T> Error for TrySendError<T> {}
 impl<T> Error for SendTimeoutError<T> {}

@@ -1,5 +1,6 @@
 //! One receiver of many channels, and many receivers of one.
 
+use super::construct::never;
 use super::receiver::Receiver;
 
 /// Returns one receiver for all that the given ones receive.
@@ -30,7 +31,13 @@ use super::receiver::Receiver;
 /// ```
 pub fn fan_in<T>(receivers: impl IntoIterator<Item = Receiver<T>>) -> Receiver<T> {
     let channels = receivers.into_iter().flat_map(|receiver| receiver.channels().to_vec());
-    Receiver::of_all(channels.collect())
+    let channels: Vec<_> = channels.collect();
+    if channels.is_empty() {
+        let none = never();
+        none.close();
+        return none;
+    }
+    Receiver::of_all(channels)
 }
 
 /// Returns `n` receivers that share the messages of one: each message goes to one of them, to a free one first.

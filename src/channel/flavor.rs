@@ -10,6 +10,7 @@ use super::storage::Ring;
 use super::timer::Timer;
 use crate::support::waiters::{Removal, Waiter};
 use std::time::Instant;
+use std::vec;
 
 /// A channel of any kind.
 pub(super) enum Flavor<T> {
@@ -53,6 +54,32 @@ impl<T> Flavor<T> {
         deadline: Option<Instant>,
     ) -> Result<(), SendTimeoutError<T>> {
         each!(self, channel => blocking::send(channel, value, deadline))
+    }
+
+    /// Sends those of the values for which there is room, and leaves the others. Returns whether the channel is closed.
+    pub(super) fn try_send_many(&self, values: &mut vec::IntoIter<T>) -> bool {
+        match self {
+            Flavor::Ring(channel) => channel.try_send_many(values),
+            Flavor::Blocks(channel) => channel.try_send_many(values),
+            // One by one, by the caller.
+            Flavor::Rendezvous(_) | Flavor::Timer(_) => self.is_closed(),
+        }
+    }
+
+    /// Receives up to `limit` messages, at least one, and passes each to `take`, which must not panic. Returns how many.
+    pub(super) fn try_recv_many(
+        &self,
+        limit: usize,
+        mut take: impl FnMut(T),
+    ) -> Result<usize, TryRecvError> {
+        match self {
+            Flavor::Ring(channel) => channel.try_recv_many(limit, take),
+            Flavor::Blocks(channel) => channel.try_recv_many(limit, take),
+            Flavor::Rendezvous(_) | Flavor::Timer(_) => {
+                take(self.try_recv()?);
+                Ok(1)
+            }
+        }
     }
 
     #[inline]

@@ -26,8 +26,10 @@ mod error;
 mod fan;
 mod flavor;
 mod iter;
+mod many;
 mod receiver;
 mod rendezvous;
+mod select;
 mod sender;
 mod shared;
 mod storage;
@@ -35,11 +37,14 @@ mod timer;
 
 pub use self::construct::{after, at, bounded, never, tick, unbounded};
 pub use self::error::{
-    RecvError, RecvTimeoutError, SendError, SendTimeoutError, TryRecvError, TrySendError,
+    RecvError, RecvTimeoutError, SelectTimeoutError, SendError, SendTimeoutError, TryRecvError,
+    TrySelectError, TrySendError,
 };
 pub use self::fan::{fan_in, fan_out};
 pub use self::iter::{IntoIter, Iter, TryIter};
+pub use self::many::SendManyError;
 pub use self::receiver::Receiver;
+pub use self::select::{Select, Selected};
 pub use self::sender::Sender;
 
 /// For the macro [`select!`](crate::select).

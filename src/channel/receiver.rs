@@ -27,7 +27,7 @@ enum Source<T> {
     FanIn(Arc<FanIn<T>>),
 }
 
-/// The channels of a fan-in.
+/// The channels of a fan-in; one at least.
 pub(super) struct FanIn<T> {
     channels: Vec<Handle<T, Receiving>>,
     /// The channel that the next receive begins with, so that all have their turn.
@@ -53,6 +53,16 @@ impl<T> Receiver<T> {
             Source::Channel(channel) => slice::from_ref(channel),
             Source::FanIn(fan_in) => &fan_in.channels,
         }
+    }
+
+    /// As [`channels`](Receiver::channels), beginning with another one each time.
+    pub(super) fn channels_by_turns(&self) -> impl Iterator<Item = &Handle<T, Receiving>> {
+        let first = match &self.source {
+            Source::Channel(_) => 0,
+            Source::FanIn(fan_in) => fan_in.next_turn(),
+        };
+        let (before, after) = self.channels().split_at(first);
+        after.iter().chain(before)
     }
 
     /// Returns the case of a select that receives from it.
@@ -108,7 +118,7 @@ impl<T> Receiver<T> {
     pub fn try_recv(&self) -> Result<T, TryRecvError> {
         match &self.source {
             Source::Channel(channel) => channel.try_recv(),
-            Source::FanIn(fan_in) => fan_in.try_recv(),
+            Source::FanIn(_) => self.try_recv_from_any(),
         }
     }
 
@@ -147,6 +157,19 @@ impl<T> Receiver<T> {
             Source::Channel(channel) => channel.recv(deadline),
             Source::FanIn(_) => self.recv_from_any(deadline),
         }
+    }
+
+    #[cold]
+    fn try_recv_from_any(&self) -> Result<T, TryRecvError> {
+        let mut nothing = TryRecvError::Disconnected;
+        for channel in self.channels_by_turns() {
+            match channel.try_recv() {
+                Ok(value) => return Ok(value),
+                Err(TryRecvError::Empty) => nothing = TryRecvError::Empty,
+                Err(TryRecvError::Disconnected) => {}
+            }
+        }
+        Err(nothing)
     }
 
     #[cold]
@@ -221,20 +244,7 @@ impl<T> Receiver<T> {
 impl<T> FanIn<T> {
     fn next_turn(&self) -> usize {
         self.turn.add(1);
-        self.turn.get() as usize % self.channels.len().max(1)
-    }
-
-    fn try_recv(&self) -> Result<T, TryRecvError> {
-        let (before, after) = self.channels.split_at(self.next_turn());
-        let mut error = TryRecvError::Disconnected;
-        for channel in after.iter().chain(before) {
-            match channel.try_recv() {
-                Ok(value) => return Ok(value),
-                Err(TryRecvError::Empty) => error = TryRecvError::Empty,
-                Err(TryRecvError::Disconnected) => {}
-            }
-        }
-        Err(error)
+        self.turn.get() as usize % self.channels.len()
     }
 }
 

@@ -78,9 +78,11 @@ const ORDERS: &[(&str, &[&str])] = &[
             "sender",
             "receiver",
             "iter",
+            "many",
             "construct",
             "fan",
             "arms",
+            "select",
         ],
     ),
     (
