@@ -70,7 +70,7 @@ pub fn at(instant: Instant) -> Receiver<Instant> {
 /// Opens a channel into which the clock sends one message, in `duration` from now: the time for which it was due.
 ///
 /// In a [`select!`](crate::select), `default(duration)` does the same with less. A duration too long to represent is
-/// [`never`].
+/// [`never()`].
 ///
 /// # Examples
 /// ```
