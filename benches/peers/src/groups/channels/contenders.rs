@@ -9,12 +9,10 @@ use crate::entry::{Entry, Role};
 use crate::plan::cores;
 use std::sync::{Arc, Mutex, mpsc};
 
-// Ours is one line in each list, `entry::<Ours>("phalanx", Role::Ours)` and
-// `selecting::<Ours>("phalanx", Role::Ours)`; `mpmc!(Ours, phalanx::channel)`; and an `impl Select`.
-
 pub fn all() -> Vec<Entry<Task>> {
     let bounded: fn(&Task) -> bool = |task| task.capacity.is_some_and(|n| n > 0);
     vec![
+        entry::<Ours>("phalanx", Role::Ours),
         peer::<Std>("std mpsc"),
         peer::<Crossbeam>("crossbeam"),
         peer::<Flume>("flume"),
@@ -37,6 +35,8 @@ pub fn all() -> Vec<Entry<Task>> {
 /// what futures offer.
 pub fn selects() -> Vec<Entry<SelectTask>> {
     vec![
+        selecting::<Ours>("phalanx Select", Role::Ours),
+        selecting::<OursMacro>("phalanx select!", Role::Ours),
         selecting::<Crossbeam>("crossbeam Select", Role::Peer),
         selecting::<CrossbeamMacro>("crossbeam select!", Role::Peer),
         selecting::<Flume>("flume", Role::Peer),
@@ -127,13 +127,54 @@ macro_rules! mpmc {
     };
 }
 
+struct Ours;
 struct Crossbeam;
 struct Flume;
 struct Kanal;
 
+mpmc!(Ours, phalanx::channel);
 mpmc!(Crossbeam, crossbeam_channel);
 mpmc!(Flume, flume);
 mpmc!(Kanal, kanal);
+
+impl Select for Ours {
+    fn select_each(receivers: Vec<Self::Receiver>, mut take: impl FnMut(usize) -> bool) {
+        let mut select = phalanx::channel::Select::new();
+        for receiver in &receivers {
+            select.recv(receiver);
+        }
+        loop {
+            let selected = select.select();
+            let at = selected.index();
+            if !take(selected.recv(&receivers[at]).expect("the senders are there")) {
+                return;
+            }
+        }
+    }
+}
+
+/// The same with the macro, which wants the number of cases in the source.
+struct OursMacro;
+
+mpmc!(OursMacro, phalanx::channel);
+
+impl Select for OursMacro {
+    fn select_each(receivers: Vec<Self::Receiver>, mut take: impl FnMut(usize) -> bool) {
+        /// Receives from any of the receivers that a slice pattern has named.
+        macro_rules! any {
+            ($($receiver:ident),*) => {
+                phalanx::select! { $(recv($receiver) -> message => message,)* }
+            };
+        }
+        match &receivers[..] {
+            [a, b] => while take(any!(a, b).expect("the senders are there")) {},
+            [a, b, c, d, e, f, g, h] => {
+                while take(any!(a, b, c, d, e, f, g, h).expect("the senders are there")) {}
+            }
+            _ => unreachable!("the rows have 2 or 8 channels"),
+        }
+    }
+}
 
 impl Select for Crossbeam {
     fn select_each(receivers: Vec<Self::Receiver>, mut take: impl FnMut(usize) -> bool) {
