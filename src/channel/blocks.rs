@@ -3,17 +3,18 @@
 //! Senders append blocks, receivers drop them behind them. One emptied block is kept for the next sender that needs
 //! one, so a channel that stays short allocates nothing.
 
-use super::storage::{Slot, Storage};
+use super::storage::{Slot, Storage, read_slot, write_slot};
 use crate::sys::atomic::{AtomicPtr, Ordering};
 use crate::sys::cell::UnsafeCell;
-use crate::sys::{Heap, IS_MODEL, array};
+use crate::sys::{Heap, IS_MODEL, uninit_cells};
 use std::ptr::{self, NonNull};
 
 /// Slots in a block. In a model there are few, so that it gets from one block to the next.
 const SLOTS: usize = if IS_MODEL { 2 } else { 32 };
 
 pub(super) struct Block<T> {
-    slots: [Slot<T>; SLOTS],
+    /// Apart, so that a block of large messages isn't made on the stack.
+    slots: Box<[Slot<T>]>,
     /// The next block. Written by the sender that writes the next block's first message, before it publishes that; read
     /// by the receiver that reads the message.
     next: UnsafeCell<*mut Heap<Block<T>>>,
@@ -78,7 +79,7 @@ impl<T> Blocks<T> {
 
 #[track_caller]
 fn new_block<T>() -> NonNull<Heap<Block<T>>> {
-    Heap::new(Block { slots: array![Slot::new(); SLOTS], next: UnsafeCell::new(ptr::null_mut()) })
+    Heap::new(Block { slots: uninit_cells(SLOTS), next: UnsafeCell::new(ptr::null_mut()) })
 }
 
 /// The index of a position in its block.
@@ -108,7 +109,7 @@ impl<T> Storage<T> for Blocks<T> {
         // SAFETY: the tail's block is freed after its last message is read, and this one isn't published yet.
         let block = unsafe { cursor.0.as_ref() }.get();
         // SAFETY: by the contract the slot is empty, and the lock's holder's.
-        unsafe { block.slots[index(position)].write(value) };
+        unsafe { write_slot(&block.slots[index(position)], value) };
     }
 
     #[inline]
@@ -119,7 +120,7 @@ impl<T> Storage<T> for Blocks<T> {
         // SAFETY: the head's block is freed by the head's lock holder alone, which this thread is.
         let block = unsafe { cursor.0.as_ref() }.get();
         // SAFETY: by the contract the slot holds a message, and is the lock's holder's.
-        unsafe { block.slots[index(position)].read() }
+        unsafe { read_slot(&block.slots[index(position)]) }
     }
 
     fn free(&mut self, head: &mut Cursor<T>) {

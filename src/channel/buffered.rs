@@ -23,8 +23,9 @@ pub(super) struct Buffered<T, S: Storage<T>> {
     tail: End<Near<S::Cursor>, Message<T>>,
     head: End<Near<S::Cursor>, Message<T>>,
     storage: S,
-    /// `u64::MAX` stands for no bound.
+    /// As `bound`; the largest number stands for none, or for one that can't be reached.
     capacity: u64,
+    bound: Option<usize>,
 }
 
 /// What an end's lock protects.
@@ -39,9 +40,9 @@ pub(super) const MOST_AT_ONCE: u64 = 64;
 
 impl<T, S: Storage<T>> Buffered<T, S> {
     #[track_caller]
-    pub(super) fn new(storage: S, capacity: Option<usize>) -> Self {
+    pub(super) fn new(storage: S, bound: Option<usize>) -> Self {
         let [tail, head] = storage.cursors().map(|cursor| End::new(Near { other: 0, cursor }));
-        Buffered { tail, head, storage, capacity: capacity.map_or(u64::MAX, |n| n as u64) }
+        Buffered { tail, head, storage, capacity: bound.map_or(u64::MAX, |n| n as u64), bound }
     }
 
     /// Sends as many of the values as there is room for, and leaves the others. Returns whether the channel is closed.
@@ -252,7 +253,7 @@ impl<T, S: Storage<T>> Core<T> for Buffered<T, S> {
     }
 
     fn capacity(&self) -> Option<usize> {
-        (self.capacity != u64::MAX).then_some(self.capacity as usize)
+        self.bound
     }
 }
 

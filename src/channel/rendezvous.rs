@@ -82,11 +82,12 @@ impl<T> Core<T> for Rendezvous<T> {
 
     fn try_recv(&self) -> Result<T, TryRecvError> {
         let mut state = self.state.lock();
+        if state.is_closed {
+            // Senders that are still in the queue are about to get their values back from the close.
+            return Err(TryRecvError::Disconnected);
+        }
         let Some(mut sender) = state.senders.take_first() else {
-            return Err(match state.is_closed {
-                true => TryRecvError::Disconnected,
-                false => TryRecvError::Empty,
-            });
+            return Err(TryRecvError::Empty);
         };
         let value = sender.message(Option::take).expect("a sender waits with its value");
         let wake_up = sender.release();

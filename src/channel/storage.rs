@@ -5,34 +5,30 @@
 //! a tail that it has read with Acquire.
 
 use crate::sys::cell::UnsafeCell;
-use crate::sys::const_fn;
+use crate::sys::uninit_cells;
 use std::mem::MaybeUninit;
 
 /// A message's slot.
-pub(super) struct Slot<T>(UnsafeCell<MaybeUninit<T>>);
+pub(super) type Slot<T> = UnsafeCell<MaybeUninit<T>>;
 
-impl<T> Slot<T> {
-    const_fn! {
-        pub(super) fn new() -> Self {
-            Slot(UnsafeCell::new(MaybeUninit::uninit()))
-        }
-    }
+/// Fills a slot.
+///
+/// # Safety
+/// No other thread uses the slot, and it is empty: a message in it would be leaked.
+#[inline]
+pub(super) unsafe fn write_slot<T>(slot: &Slot<T>, value: T) {
+    // SAFETY: by the contract this is the only use.
+    slot.with_mut(|slot| unsafe { (*slot).write(value) });
+}
 
-    /// # Safety
-    /// No other thread uses the slot, and it is empty: a message in it would be leaked.
-    #[inline]
-    pub(super) unsafe fn write(&self, value: T) {
-        // SAFETY: by the contract this is the only use.
-        self.0.with_mut(|slot| unsafe { (*slot).write(value) });
-    }
-
-    /// # Safety
-    /// No other thread uses the slot, and it holds a message, which this call moves out.
-    #[inline]
-    pub(super) unsafe fn read(&self) -> T {
-        // SAFETY: by the contract this is the only use, and the message is there.
-        self.0.with_mut(|slot| unsafe { (*slot).assume_init_read() })
-    }
+/// Empties a slot.
+///
+/// # Safety
+/// No other thread uses the slot, and it holds a message, which this call moves out.
+#[inline]
+pub(super) unsafe fn read_slot<T>(slot: &Slot<T>) -> T {
+    // SAFETY: by the contract this is the only use, and the message is there.
+    slot.with_mut(|slot| unsafe { (*slot).assume_init_read() })
 }
 
 /// The memory of a buffered channel. A cursor is what an end knows of where it is, beside its position.
@@ -68,7 +64,7 @@ pub(super) struct Ring<T> {
 impl<T> Ring<T> {
     #[track_caller]
     pub(super) fn new(capacity: usize) -> Self {
-        Ring { slots: (0..capacity.next_power_of_two()).map(|_| Slot::new()).collect() }
+        Ring { slots: uninit_cells(capacity.next_power_of_two()) }
     }
 
     #[inline]
@@ -87,13 +83,13 @@ impl<T> Storage<T> for Ring<T> {
     #[inline]
     unsafe fn write(&self, (): &mut (), position: u64, value: T) {
         // SAFETY: by the contract the slot is empty, and the lock's holder's.
-        unsafe { self.slot(position).write(value) };
+        unsafe { write_slot(self.slot(position), value) };
     }
 
     #[inline]
     unsafe fn read(&self, (): &mut (), position: u64) -> T {
         // SAFETY: by the contract the slot holds a message, and is the lock's holder's.
-        unsafe { self.slot(position).read() }
+        unsafe { read_slot(self.slot(position)) }
     }
 
     fn free(&mut self, (): &mut ()) {}

@@ -36,7 +36,7 @@ pub(crate) use build::{
     Heap, Hint, IS_MODEL, MAY_BE_UNFENCED, Moment, Mutex, PerProcess, Process, Slot, Stopwatch,
     Tracked, array, calling, can_spin, const_fn, cores, explore, global_array, has_heavy_fence,
     hash_one, heavy_fence, local, new_serial, park, prefetch, prefetch_to_write,
-    prepare_heavy_fence, requeue_one, unpark_one, unpark_threads, uptime,
+    prepare_heavy_fence, requeue_one, uninit_cells, unpark_one, unpark_threads, uptime,
 };
 pub use build::{atomic, cell, hint, thread};
 pub(crate) use panics::{catch, discard};

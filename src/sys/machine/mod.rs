@@ -21,6 +21,7 @@ pub(crate) use slot::Slot;
 
 use super::settings::Settings;
 use std::hash::{BuildHasher, Hash};
+use std::mem::MaybeUninit;
 
 pub mod atomic {
     //! Atomics: std's own, and the model's in a model build.
@@ -118,6 +119,12 @@ macro_rules! array {
     };
 }
 pub(crate) use array;
+
+/// Returns `n` cells without values. Their memory isn't touched.
+pub(crate) fn uninit_cells<T>(n: usize) -> Box<[cell::UnsafeCell<MaybeUninit<T>>]> {
+    // SAFETY: a cell of a `MaybeUninit` is valid whatever its bytes are.
+    unsafe { Box::new_uninit_slice(n).assume_init() }
+}
 
 /// An array of the whole program; in a model, of one execution.
 macro_rules! global_array {

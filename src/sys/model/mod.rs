@@ -53,6 +53,7 @@ pub(crate) use slot::{MAY_BE_UNFENCED, Slot, has_heavy_fence, heavy_fence, prepa
 pub(crate) use waits::{calling, holds, holds_no_more, pends};
 
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hash};
+use std::mem::MaybeUninit;
 
 pub mod cell {
     //! A cell for a value that several threads share, accessed through closures.
@@ -74,6 +75,12 @@ macro_rules! array {
     };
 }
 pub(crate) use array;
+
+/// Returns `n` cells without values.
+#[track_caller]
+pub(crate) fn uninit_cells<T>(n: usize) -> Box<[cell::UnsafeCell<MaybeUninit<T>>]> {
+    (0..n).map(|_| cell::UnsafeCell::new(MaybeUninit::uninit())).collect()
+}
 
 /// Functions that are `const` on the machine; a model's atomics can't be made in a const.
 macro_rules! const_fn {
