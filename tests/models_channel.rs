@@ -1,0 +1,360 @@
+//! Models of channels: the shipped algorithm, through the public types. In a plain build each runs once, on real
+//! threads; with `--cfg phalanx_loom` loom explores its interleavings.
+//!
+//! | reported in | bug | model |
+//! | --- | --- | --- |
+//! | kanal#8, kanal#35, flume#172 | a rendezvous send returns before the value is taken | `a_rendezvous_send_returns_after_the_take` |
+//! | crossbeam#838 | a receiver that sees the end doesn't see what came before it | `what_comes_before_a_close_comes_before_the_end_that_a_receiver_sees` |
+//! | rust#39364 | a value that arrives as a receive times out is lost, or the next receive fails | `a_value_is_received_or_stays_when_the_receive_times_out` |
+//! | crossbeam#236 | no way to close from the receiver and know that nothing was lost | `a_receiver_that_closes_and_drains_has_all_that_was_sent` |
+//! | rust#107466 | queued messages leak after the last receiver's drop | `a_value_sent_beside_the_last_receiver_s_drop_is_returned_or_dropped` |
+//! | RUSTSEC-2025-0024 | both sides' drops free the same block | `both_sides_may_be_dropped_at_once` |
+
+#[path = "common/models.rs"]
+mod common;
+
+use common::Counted;
+use phalanx::cell::UnsafeCell;
+use phalanx::channel::{
+    self, Receiver, RecvTimeoutError, SendTimeoutError, Sender, TryRecvError, TrySendError,
+};
+use phalanx::{Model, model, select, thread};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// As long as any in a model; never over outside of one.
+const LONG: Duration = Duration::from_secs(60);
+
+/// A message with memory that a model checks: written by the sender, read by the receiver.
+struct Checked(Arc<UnsafeCell<u32>>);
+
+// SAFETY: the channel has to order the accesses; a model fails if it doesn't.
+unsafe impl Send for Checked {}
+
+impl Checked {
+    fn new(n: u32) -> Self {
+        let cell = Arc::new(UnsafeCell::new(0));
+        // SAFETY: not shared yet.
+        cell.with_mut(|value| unsafe { *value = n });
+        Checked(cell)
+    }
+
+    /// Writes, so that any other access that isn't ordered fails the model.
+    fn read(self) -> u32 {
+        // SAFETY: as for `Send`.
+        self.0.with_mut(|value| unsafe {
+            *value += 1;
+            *value - 1
+        })
+    }
+}
+
+fn open<T>(capacity: Option<usize>) -> (Sender<T>, Receiver<T>) {
+    capacity.map_or_else(channel::unbounded, channel::bounded)
+}
+
+const ALL: [Option<usize>; 3] = [Some(0), Some(1), None];
+
+#[test]
+fn what_is_sent_is_received_in_its_order_and_then_the_end() {
+    for capacity in ALL {
+        model(move || {
+            let (sender, receiver) = open(capacity);
+            let sending = thread::spawn(move || {
+                for n in [1, 2, 3] {
+                    sender.send(Checked::new(n)).unwrap();
+                }
+            });
+            for n in [1, 2, 3] {
+                assert_eq!(receiver.recv().unwrap().read(), n);
+            }
+            assert!(receiver.recv().is_err());
+            sending.join().unwrap();
+        });
+    }
+}
+
+#[test]
+fn two_senders_values_are_all_received() {
+    for capacity in [Some(0), None] {
+        model(move || {
+            let (sender, receiver) = open(capacity);
+            let senders = [sender.clone(), sender];
+            let sending =
+                senders.map(|sender| thread::spawn(move || sender.send(Checked::new(1)).unwrap()));
+            assert_eq!([(); 2].map(|()| receiver.recv().unwrap().read()), [1, 1]);
+            sending.into_iter().for_each(|thread| thread.join().unwrap());
+        });
+    }
+}
+
+#[test]
+fn two_receivers_get_one_value_each() {
+    for capacity in [Some(0), None] {
+        model(move || {
+            let (sender, receiver) = open(capacity);
+            let receiving = [receiver.clone(), receiver].map(|receiver: Receiver<Checked>| {
+                thread::spawn(move || receiver.recv().unwrap().read())
+            });
+            for n in [1, 2] {
+                sender.send(Checked::new(n)).unwrap();
+            }
+            let sum: u32 = receiving.into_iter().map(|thread| thread.join().unwrap()).sum();
+            assert_eq!(sum, 3);
+        });
+    }
+}
+
+#[test]
+fn a_rendezvous_send_returns_after_the_take() {
+    model(|| {
+        let (sender, receiver) = channel::bounded(0);
+        let cell = Arc::new(UnsafeCell::new(0));
+        let beside = Checked(cell.clone());
+        let receiving = thread::spawn(move || {
+            // Comes before the end of the send.
+            beside.read();
+            receiver.recv().unwrap();
+        });
+        sender.send(()).unwrap();
+        assert_eq!(Checked(cell).read(), 1);
+        receiving.join().unwrap();
+    });
+}
+
+/// The receive that makes room comes before the send that needs it.
+#[test]
+fn a_receive_comes_before_the_send_that_takes_its_room() {
+    model(|| {
+        let (sender, receiver) = channel::bounded(1);
+        let cell = Arc::new(UnsafeCell::new(0));
+        let beside = Checked(cell.clone());
+        let receiving = thread::spawn(move || {
+            beside.read();
+            receiver.recv().unwrap();
+            receiver
+        });
+        sender.send(()).unwrap();
+        sender.send(()).unwrap();
+        assert_eq!(Checked(cell).read(), 1);
+        receiving.join().unwrap();
+    });
+}
+
+#[test]
+fn what_comes_before_a_close_comes_before_the_end_that_a_receiver_sees() {
+    for capacity in ALL {
+        model(move || {
+            let (sender, receiver) = open::<()>(capacity);
+            let cell = Arc::new(UnsafeCell::new(0));
+            let beside = Checked(cell.clone());
+            let closing = thread::spawn(move || {
+                beside.read();
+                sender.close();
+                sender
+            });
+            assert!(receiver.recv().is_err());
+            assert_eq!(Checked(cell).read(), 1);
+            closing.join().unwrap();
+        });
+    }
+}
+
+#[test]
+fn a_receiver_that_closes_and_drains_has_all_that_was_sent() {
+    for capacity in ALL {
+        model(move || {
+            let (sender, receiver) = open(capacity);
+            let sending = thread::spawn(move || {
+                [1, 2].into_iter().filter(|n| sender.send(*n).is_ok()).sum::<u32>()
+            });
+            let mut received = receiver.recv().unwrap_or(0);
+            receiver.close();
+            received += receiver.iter().sum::<u32>();
+            assert_eq!(sending.join().unwrap(), received);
+        });
+    }
+}
+
+#[test]
+fn a_close_returns_the_value_of_a_blocked_send() {
+    for capacity in [0, 1] {
+        model(move || {
+            let (sender, receiver) = channel::bounded(capacity);
+            if capacity == 1 {
+                sender.send(1).unwrap();
+            }
+            let sending = thread::spawn(move || sender.send(2));
+            assert!(receiver.close());
+            let received: u32 = receiver.iter().sum();
+            match sending.join().unwrap() {
+                Ok(()) => unreachable!("nobody receives before the close"),
+                Err(error) => assert_eq!((error.0, received), (2, capacity as u32)),
+            }
+        });
+    }
+}
+
+#[test]
+fn a_close_wakes_two_blocked_receivers() {
+    for capacity in ALL {
+        model(move || {
+            let (sender, receiver) = open::<u32>(capacity);
+            let receiving = [receiver.clone(), receiver]
+                .map(|receiver| thread::spawn(move || receiver.recv().is_err()));
+            sender.close();
+            receiving.into_iter().for_each(|thread| assert!(thread.join().unwrap()));
+        });
+    }
+}
+
+#[test]
+fn a_value_is_received_or_stays_when_the_receive_times_out() {
+    for capacity in ALL {
+        model(move || {
+            let (sender, receiver) = open(capacity);
+            let receiving = thread::spawn(move || match receiver.recv_timeout(LONG) {
+                Ok(n) => n,
+                Err(RecvTimeoutError::Timeout) => receiver.recv().unwrap(),
+                Err(RecvTimeoutError::Disconnected) => unreachable!("the sender is there"),
+            });
+            sender.send(7).unwrap();
+            assert_eq!(receiving.join().unwrap(), 7);
+            drop(sender);
+        });
+    }
+}
+
+#[test]
+fn a_value_is_taken_or_returned_when_the_send_times_out() {
+    for capacity in [0, 1] {
+        model(move || {
+            let (sender, receiver) = channel::bounded(capacity);
+            if capacity == 1 {
+                sender.send(0).unwrap();
+            }
+            let sending = thread::spawn(move || match sender.send_timeout(7, LONG) {
+                Ok(()) => 0,
+                Err(SendTimeoutError::Timeout(n)) => n,
+                Err(SendTimeoutError::Disconnected(_)) => unreachable!("the receiver is there"),
+            });
+            let received: u32 = receiver.iter().sum();
+            assert_eq!(received + sending.join().unwrap(), 7);
+        });
+    }
+}
+
+/// A receive that times out has been woken too: its wake-up is another receiver's.
+#[test]
+fn a_time_out_takes_no_wake_up_from_another_receiver() {
+    for capacity in ALL {
+        model(move || {
+            let (sender, receiver) = open(capacity);
+            let hasty = receiver.clone();
+            let hasty = thread::spawn(move || hasty.recv_timeout(LONG).map_or(0, |n: u32| n));
+            let patient = thread::spawn(move || receiver.recv().map_or(0, |n| n));
+            sender.send(1).unwrap();
+            drop(sender);
+            assert_eq!(hasty.join().unwrap() + patient.join().unwrap(), 1);
+        });
+    }
+}
+
+/// Two senders of one channel, and a third message that needs the room of the first.
+#[test]
+fn room_for_one_wakes_one_sender_and_its_use_the_next() {
+    Model::new().without_deadlines().check(|| {
+        let (sender, receiver) = channel::bounded(1);
+        sender.send(1).unwrap();
+        let sending =
+            [sender.clone(), sender].map(|sender| thread::spawn(move || sender.send(1).unwrap()));
+        assert_eq!(receiver.iter().sum::<u32>(), 3);
+        sending.into_iter().for_each(|thread| thread.join().unwrap());
+    });
+}
+
+#[test]
+fn a_value_sent_beside_the_last_receiver_s_drop_is_returned_or_dropped() {
+    for capacity in ALL {
+        model(move || {
+            let (sender, receiver) = open(capacity);
+            let counted = Counted::default();
+            let value = counted.clone();
+            let sending = thread::spawn(move || {
+                let sent = sender.send(value);
+                // The error has the value.
+                u32::from(sent.is_err())
+            });
+            drop(receiver);
+            sending.join().unwrap();
+            assert_eq!(counted.drops(), 1);
+        });
+    }
+}
+
+#[test]
+fn both_sides_may_be_dropped_at_once() {
+    for capacity in ALL {
+        model(move || {
+            let (sender, receiver) = open(capacity);
+            let counted = Counted::default();
+            if capacity != Some(0) {
+                sender.send(counted.clone()).unwrap();
+            }
+            let dropping = thread::spawn(move || drop(sender));
+            drop(receiver);
+            dropping.join().unwrap();
+            assert_eq!(counted.drops(), u32::from(capacity != Some(0)) as usize);
+        });
+    }
+}
+
+#[test]
+fn tries_beside_each_other_lose_nothing() {
+    for capacity in [Some(1), None] {
+        model(move || {
+            let (sender, receiver) = open(capacity);
+            let sending = thread::spawn(move || {
+                let sent = sender.try_send(1).is_ok();
+                match sender.try_send(2) {
+                    Ok(()) => 2 + u32::from(sent),
+                    Err(TrySendError::Full(_)) => u32::from(sent),
+                    Err(TrySendError::Disconnected(_)) => unreachable!("the receiver is there"),
+                }
+            });
+            let received: u32 = [receiver.try_recv(), receiver.try_recv()].iter().flatten().sum();
+            let sent = sending.join().unwrap();
+            assert_eq!(received + receiver.try_iter().sum::<u32>(), sent);
+            assert_eq!(receiver.try_recv(), Err(TryRecvError::Disconnected));
+        });
+    }
+}
+
+/// Each sends and then finds nothing in the other's channel: one of them must find something.
+#[test]
+fn two_threads_that_send_and_then_try_do_not_both_come_first() {
+    for in_select in [false, true] {
+        model(move || {
+            let (one, from_one) = channel::bounded(1);
+            let (other, from_other) = channel::bounded(1);
+            let finds = move |receiver: &Receiver<()>| {
+                if in_select {
+                    select! {
+                        recv(receiver) -> _ => true,
+                        default => false,
+                    }
+                } else {
+                    receiver.try_recv().is_ok()
+                }
+            };
+            let beside = thread::spawn(move || {
+                one.send(()).unwrap();
+                (finds(&from_other), from_other)
+            });
+            other.send(()).unwrap();
+            let found = finds(&from_one);
+            let (beside, _from_other) = beside.join().unwrap();
+            assert!(found || beside);
+        });
+    }
+}
