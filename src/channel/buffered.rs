@@ -14,7 +14,7 @@ use super::core::{Core, Message, Wants};
 use super::end::{End, Seen};
 use super::error::{TryRecvError, TrySendError};
 use super::storage::Storage;
-use crate::support::waiters::{Removal, Waiter};
+use crate::support::waiters::{Removal, Signal, Waiter};
 use crate::sys::atomic::{Ordering, fence};
 use std::vec;
 
@@ -219,8 +219,13 @@ impl<T, S: Storage<T>> Core<T> for Buffered<T, S> {
         self.awaited(wants).leave(waiter)
     }
 
-    fn with_lock<R>(&self, wants: Wants, f: impl FnOnce() -> R) -> R {
-        self.awaited(wants).with_queue(|_| f())
+    fn if_queued<R>(
+        &self,
+        wants: Wants,
+        waiter: &Waiter<Message<T>>,
+        f: impl FnOnce(&Signal) -> R,
+    ) -> Option<R> {
+        self.awaited(wants).with_queue(|queue| queue.if_queued(waiter, f))
     }
 
     fn pass_on(&self, wants: Wants) {

@@ -14,7 +14,7 @@
 //!   receiver. Only under a lock is it moved from one to the next.
 
 use super::error::{TryRecvError, TrySendError};
-use crate::support::waiters::{Removal, Waiter};
+use crate::support::waiters::{Removal, Signal, Waiter};
 use std::time::Instant;
 
 /// What a waiter carries: for a sender its value, for a receiver what it was given.
@@ -58,8 +58,14 @@ pub(super) trait Core<T> {
     /// Leaves the queue. If the waiter was taken, it is settled by now.
     fn leave(&self, wants: Wants, waiter: &Waiter<Message<T>>) -> Removal;
 
-    /// Calls `f` under the lock of the queue that the waiter would be in.
-    fn with_lock<R>(&self, wants: Wants, f: impl FnOnce() -> R) -> R;
+    /// Calls `f` with the signal of a waiter that has entered, under its queue's lock, if it is still queued. If it
+    /// isn't, it is settled by now. A task has its waker replaced so.
+    fn if_queued<R>(
+        &self,
+        wants: Wants,
+        waiter: &Waiter<Message<T>>,
+        f: impl FnOnce(&Signal) -> R,
+    ) -> Option<R>;
 
     /// Wakes the next waiter in place of one that was woken and has not tried again.
     fn pass_on(&self, wants: Wants);

@@ -8,7 +8,7 @@ use super::error::{RecvTimeoutError, SendTimeoutError, TryRecvError, TrySendErro
 use super::rendezvous::Rendezvous;
 use super::storage::Ring;
 use super::timer::Timer;
-use crate::support::waiters::{Removal, Waiter};
+use crate::support::waiters::{Removal, Signal, Waiter};
 use std::time::Instant;
 use std::vec;
 
@@ -117,8 +117,13 @@ impl<T> Core<T> for Flavor<T> {
         each!(self, channel => channel.leave(wants, waiter))
     }
 
-    fn with_lock<R>(&self, wants: Wants, f: impl FnOnce() -> R) -> R {
-        each!(self, channel => channel.with_lock(wants, f))
+    fn if_queued<R>(
+        &self,
+        wants: Wants,
+        waiter: &Waiter<Message<T>>,
+        f: impl FnOnce(&Signal) -> R,
+    ) -> Option<R> {
+        each!(self, channel => channel.if_queued(wants, waiter, f))
     }
 
     fn pass_on(&self, wants: Wants) {

@@ -100,6 +100,7 @@ mod end;
 mod error;
 mod fan;
 mod flavor;
+mod future;
 mod iter;
 mod many;
 mod receiver;
@@ -108,6 +109,9 @@ mod select;
 mod sender;
 mod shared;
 mod storage;
+#[cfg(feature = "stream")]
+mod stream;
+mod task;
 mod timer;
 
 pub use self::construct::{after, at, bounded, never, tick, unbounded};
@@ -116,11 +120,14 @@ pub use self::error::{
     TrySelectError, TrySendError,
 };
 pub use self::fan::{fan_in, fan_out};
+pub use self::future::{RecvFuture, SendFuture};
 pub use self::iter::{IntoIter, Iter, TryIter};
 pub use self::many::SendManyError;
 pub use self::receiver::Receiver;
 pub use self::select::{Select, Selected};
 pub use self::sender::Sender;
+#[cfg(feature = "stream")]
+pub use self::stream::RecvStream;
 
 /// For the macro [`select!`](crate::select).
 #[doc(hidden)]

@@ -10,7 +10,7 @@
 
 use super::core::{Core, Message, Wants};
 use super::error::{TryRecvError, TrySendError};
-use crate::support::waiters::{Queue, Removal, Taken, Waiter, WakeUp};
+use crate::support::waiters::{Queue, Removal, Signal, Taken, Waiter, WakeUp};
 use crate::sys::Mutex;
 
 /// See the [module](self).
@@ -135,9 +135,13 @@ impl<T> Core<T> for Rendezvous<T> {
         self.state.lock().queue(wants).remove(waiter)
     }
 
-    fn with_lock<R>(&self, _: Wants, f: impl FnOnce() -> R) -> R {
-        let _state = self.state.lock();
-        f()
+    fn if_queued<R>(
+        &self,
+        wants: Wants,
+        waiter: &Waiter<Message<T>>,
+        f: impl FnOnce(&Signal) -> R,
+    ) -> Option<R> {
+        self.state.lock().queue(wants).if_queued(waiter, f)
     }
 
     fn pass_on(&self, wants: Wants) {

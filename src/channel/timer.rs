@@ -8,7 +8,7 @@
 
 use super::core::{Core, Message, Wants};
 use super::error::{TryRecvError, TrySendError};
-use crate::support::waiters::{Queue, Removal, Taken, Waiter};
+use crate::support::waiters::{Queue, Removal, Signal, Taken, Waiter};
 use crate::sys::{IS_MODEL, Mutex};
 use std::time::{Duration, Instant};
 
@@ -103,9 +103,13 @@ impl<T> Core<T> for Timer<T> {
         self.state.lock().receivers.remove(waiter)
     }
 
-    fn with_lock<R>(&self, _: Wants, f: impl FnOnce() -> R) -> R {
-        let _state = self.state.lock();
-        f()
+    fn if_queued<R>(
+        &self,
+        _: Wants,
+        waiter: &Waiter<Message<T>>,
+        f: impl FnOnce(&Signal) -> R,
+    ) -> Option<R> {
+        self.state.lock().receivers.if_queued(waiter, f)
     }
 
     /// Each receiver that waits for the message comes by itself.

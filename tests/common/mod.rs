@@ -8,6 +8,7 @@ pub(crate) mod forks;
 pub(crate) mod history;
 pub(crate) mod locks;
 pub(crate) mod stress;
+pub(crate) mod wakers;
 
 use std::cell::RefCell;
 use std::panic::{self, AssertUnwindSafe, Location, catch_unwind};

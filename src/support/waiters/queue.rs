@@ -94,6 +94,17 @@ impl<T> Queue<T> {
         Removal::Removed
     }
 
+    /// Calls `f` with the signal of the calling thread's own waiter, if that is still in the queue.
+    pub(crate) fn if_queued<R>(
+        &mut self,
+        waiter: &Waiter<T>,
+        f: impl FnOnce(&Signal) -> R,
+    ) -> Option<R> {
+        // SAFETY: as in `remove`.
+        let place = waiter.place.with(|place| unsafe { *place });
+        ptr::addr_eq(place, self).then(|| f(waiter.signal()))
+    }
+
     /// Takes out the waiter that has been in the queue the longest. Waiters of threads that another queue's waiter
     /// was taken for, or that have given up, are removed on the way.
     pub(crate) fn take_first(&mut self) -> Option<Taken<T>> {

@@ -53,6 +53,23 @@ impl Signal {
         self.waker.with_mut(|place| unsafe { (*place).replace(waker) })
     }
 
+    /// Whether the waker of a task wakes the same task as `waker`.
+    ///
+    /// # Safety
+    /// As for [`set_waker`](Self::set_waker).
+    pub(crate) unsafe fn will_wake(&self, waker: &Waker) -> bool {
+        // SAFETY: by the contract the waker is the caller's.
+        let own = self.waker.with(|own| unsafe { &*own });
+        own.as_ref().is_some_and(|own| own.will_wake(waker))
+    }
+
+    /// Ends the life of a signal none of whose waiters is queued or taken and not settled. Returns its waker.
+    pub(crate) fn into_waker(self) -> Option<Waker> {
+        // In a model this is an access that races with any other thread's that isn't over.
+        self.waker.with_mut(|_| ());
+        self.waker.into_inner()
+    }
+
     fn address(&self) -> usize {
         ptr::from_ref(self).addr()
     }
@@ -95,7 +112,7 @@ impl Signal {
         })
     }
 
-    pub(super) fn is_settled(&self) -> bool {
+    pub(crate) fn is_settled(&self) -> bool {
         // ORDERING: Acquire: pairs with the Release in `settle`. A read-modify-write, which reads the newest value:
         // an unlock may wake a waiter that has just been moved, and the seam doesn't order the two.
         self.word.fetch_or(0, Ordering::Acquire) & SETTLED != 0
