@@ -399,7 +399,7 @@ fn a_value_is_dropped_once_whatever_becomes_of_its_future() {
             let sending = async {
                 let _ = sender.send_async(value).await;
                 // A second poll of a future that has completed would panic.
-                std::future::pending().await
+                std::future::pending().await;
             };
             end(&sender, &receiver, Box::pin(sending));
             drop((sender, receiver));

@@ -5,11 +5,11 @@ use super::error::{RecvError, SendError};
 use super::receiver::Receiver;
 use super::sender::Sender;
 use super::task::Task;
-use std::fmt;
 use std::future::Future;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::{fmt, slice};
 
 /// Receives a message: the future of [`Receiver::recv_async`].
 ///
@@ -120,7 +120,7 @@ impl<T> Receiver<T> {
     #[track_caller]
     pub(super) fn assert_awaitable(&self, method: &str) {
         assert!(
-            self.handle().due().is_none(),
+            self.channels().iter().all(|channel| channel.due().is_none()),
             "`Receiver::{method}` on a timer channel: a channel of `at`, `after` or `tick` can't wake a task, \
              so await the timer of your executor instead"
         );
@@ -212,7 +212,8 @@ impl<T> Future for RecvFuture<'_, T> {
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let (receiver, mut task) = self.parts();
         assert!(!task.is_done(), "a `RecvFuture` must not be polled after it has completed");
-        let polled = task.as_mut().poll_recv(&**receiver.handle(), context.waker());
+        let first = || receiver.next_turn();
+        let polled = task.as_mut().poll_recv(receiver.channels(), first, context.waker());
         if polled.is_ready() {
             task.finish();
         }
@@ -226,7 +227,7 @@ impl<T> Future for SendFuture<'_, T> {
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let (sender, task) = self.parts();
         assert!(!task.is_done(), "a `SendFuture` must not be polled after it has completed");
-        task.poll_send(&**sender.handle(), context.waker())
+        task.poll_send(sender.handle(), context.waker())
     }
 }
 
@@ -234,7 +235,7 @@ impl<T> Drop for RecvFuture<'_, T> {
     fn drop(&mut self) {
         // SAFETY: the future isn't moved any more.
         let (receiver, task) = unsafe { Pin::new_unchecked(self) }.parts();
-        task.cancel(&**receiver.handle(), Wants::RecvReady);
+        task.cancel(receiver.channels(), Wants::RecvReady);
     }
 }
 
@@ -242,7 +243,7 @@ impl<T> Drop for SendFuture<'_, T> {
     fn drop(&mut self) {
         // SAFETY: the future isn't moved any more.
         let (sender, task) = unsafe { Pin::new_unchecked(self) }.parts();
-        task.cancel(&**sender.handle(), Wants::Send);
+        task.cancel(slice::from_ref(sender.handle()), Wants::Send);
     }
 }
 

@@ -57,12 +57,16 @@ impl<T> Receiver<T> {
 
     /// As [`channels`](Receiver::channels), beginning with another one each time.
     pub(super) fn channels_by_turns(&self) -> impl Iterator<Item = &Handle<T, Receiving>> {
-        let first = match &self.source {
+        let (before, after) = self.channels().split_at(self.next_turn());
+        after.iter().chain(before)
+    }
+
+    /// Returns the index of the channel that a receive begins with: another one each time.
+    pub(super) fn next_turn(&self) -> usize {
+        match &self.source {
             Source::Channel(_) => 0,
             Source::FanIn(fan_in) => fan_in.next_turn(),
-        };
-        let (before, after) = self.channels().split_at(first);
-        after.iter().chain(before)
+        }
     }
 
     /// Returns the case of a select that receives from it.

@@ -92,7 +92,9 @@ impl<T> Stream for RecvStream<T> {
         if this.has_ended {
             return Poll::Ready(None);
         }
-        let polled = this.task.as_mut().poll_recv(&**this.receiver.handle(), context.waker());
+        let RecvStream { receiver, task, .. } = this;
+        let first = || receiver.next_turn();
+        let polled = task.as_mut().poll_recv(receiver.channels(), first, context.waker());
         let received = ready!(polled);
         this.has_ended = received.is_err();
         Poll::Ready(received.ok())
@@ -123,7 +125,7 @@ impl<T> FusedFuture for SendFuture<'_, T> {
 
 impl<T> Drop for RecvStream<T> {
     fn drop(&mut self) {
-        self.task.as_mut().cancel(&**self.receiver.handle(), Wants::RecvReady);
+        self.task.as_mut().cancel(self.receiver.channels(), Wants::RecvReady);
     }
 }
 

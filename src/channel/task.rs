@@ -1,65 +1,58 @@
-//! Sending and receiving for tasks: try, enter a queue with a waker, try again when woken.
+//! Sending and receiving for tasks: try, enter the queues with a waker, try again when woken.
 //!
 //! ```text
-//! Idle    => Waiting   enter      the waiter is in a queue, or was and is settled
-//! Waiting => Idle      settled    the waiter was taken and settled; the message is as the taker has left it
-//! Waiting => Idle      cancel     the waiter has left the queue
-//! Idle    => Done      the future has completed
+//! Idle    => Waiting   enter      the task's waiters are in their queues, until one of them is taken
+//! Waiting => Idle      end_wait   the waiters have left; the message is as a taker has left it
+//! Idle    => Done      finish     the future has completed
 //! ```
 //!
 //! - A receiver waits as [`Wants::RecvReady`]: it is never handed a value, so a task that is cancelled after its
-//!   wake-up loses none. A sender waits as [`Wants::Send`] with its value in the message: a receiver has taken it,
-//!   under the lock, or nobody ever will.
-//! - A task that is cancelled when it was woken has not used its wake-up, and passes it on. Otherwise a message would
-//!   be left in the channel while others sleep.
-//! - By H1 a waiter that isn't in its queue is settled. So neither a poll nor a cancellation ever blocks.
-//! - Wakers are user code. They are cloned, dropped and woken without a lock, and only the clone may unwind, at a
-//!   moment when nothing has changed. The panic of a drop ends with the panic hook, as that of a wake does: the poll
-//!   may have a message to return.
+//!   wake-up loses none. A sender waits as [`Wants::Send`] with its value in the message: either a receiver takes it
+//!   from there, under the lock, or it comes back.
+//! - A task that is cancelled when it has been woken hasn't used its wake-up, and passes it on. Otherwise a message
+//!   would stay in the channel while other receivers sleep. A receiver of several channels tries the one first that it
+//!   was woken for.
+//! - By H1 a waiter that isn't in its queue is settled. So neither a poll nor a cancellation blocks.
+//! - Wakers are user code: they are cloned, dropped and woken without a lock. Only a clone may unwind, at a moment when
+//!   nothing has changed. The panic of a drop ends with the panic hook, as that of a wake-up does, since the poll may
+//!   have a message to return.
 
 use super::core::{Core, Message, Wants};
 use super::error::{RecvError, SendError, TryRecvError, TrySendError};
+use super::shared::{Handle, Side};
 use crate::support::waiters::{AbortOnUnwind, Removal, Signal, Waiter};
 use crate::sys::{catch, discard};
 use std::marker::PhantomPinned;
-use std::mem;
 use std::pin::Pin;
 use std::task::{Poll, Waker, ready};
+use std::{mem, slice};
 
 /// The state of a future or a stream. See the [module](self).
 ///
-/// Its owner calls [`cancel`](Task::cancel) when it is dropped.
+/// Its owner passes the same channels to each call, and calls [`cancel`](Task::cancel) when it is dropped.
 pub(super) struct Task<T> {
     stage: Stage<T>,
-    /// A queue points to the waiter.
+    /// The queues point to the waiters.
     _pinned: PhantomPinned,
 }
 
 enum Stage<T> {
     /// It is in no queue. A sender's value is here; `None` if it was taken.
     Idle(Message<T>),
-    /// It is in a queue, or was taken from it. Each wait has a signal of its own.
+    /// It is in its queues, or was taken from one of them. Each wait has a signal of its own.
     Waiting(Wait<T>),
-    /// It has completed.
     Done,
 }
 
 struct Wait<T> {
-    /// Always there; it is made when the signal has its address.
-    waiter: Option<Waiter<Message<T>>>,
+    waiters: Waiters<T>,
     signal: Signal,
 }
 
-impl<T> Wait<T> {
-    fn waiter(&self) -> &Waiter<Message<T>> {
-        self.waiter.as_ref().expect("made with the wait")
-    }
-
-    /// Ends a wait whose waiter is in no queue, or is settled.
-    fn end(self) -> (Message<T>, Option<Waker>) {
-        let message = self.waiter.and_then(Waiter::into_message);
-        (message, self.signal.into_waker())
-    }
+/// A waiter for each channel, once the signal has its address. `None` for a channel that is over.
+enum Waiters<T> {
+    One(Option<Waiter<Message<T>>>),
+    Many(Box<[Option<Waiter<Message<T>>>]>),
 }
 
 impl<T> Task<T> {
@@ -72,55 +65,52 @@ impl<T> Task<T> {
         matches!(self.stage, Stage::Done)
     }
 
-    /// Sends the message, for a future that hasn't completed.
-    pub(super) fn poll_send(
+    /// Sends the message. The task is done if this returns `Ready`.
+    pub(super) fn poll_send<S: Side>(
         mut self: Pin<&mut Self>,
-        core: &impl Core<T>,
+        channel: &Handle<T, S>,
         waker: &Waker,
     ) -> Poll<Result<(), SendError<T>>> {
-        ready!(self.as_mut().poll_wait(core, Wants::Send, waker));
-        let mut own = None;
-        let sent = loop {
-            match self.as_mut().finish().map(|value| core.try_send(value)) {
+        let channels = slice::from_ref(channel);
+        ready!(self.as_mut().poll_wait(channels, Wants::Send, waker));
+        loop {
+            match self.as_mut().finish().map(|value| channel.try_send(value)) {
                 // A receiver has taken it.
-                None | Some(Ok(())) => break Ok(()),
-                Some(Err(TrySendError::Disconnected(value))) => break Err(SendError(value)),
+                None | Some(Ok(())) => return Poll::Ready(Ok(())),
+                Some(Err(TrySendError::Disconnected(value))) => {
+                    return Poll::Ready(Err(SendError(value)));
+                }
                 Some(Err(TrySendError::Full(value))) => {
                     self.as_mut().set_stage(Stage::Idle(Some(value)));
                 }
             }
-            let waker = own.take().unwrap_or_else(|| waker.clone());
-            match self.as_mut().enter(core, Wants::Send, waker) {
-                Ok(()) => return Poll::Pending,
-                Err(waker) => own = waker,
+            if self.as_mut().enter(channels, Wants::Send, waker.clone()).is_ok() {
+                return Poll::Pending;
             }
-        };
-        forget_waker(own);
-        Poll::Ready(sent)
+        }
     }
 
-    /// Receives a message, for a future or a stream that hasn't completed. The stage is [`Idle`](Stage::Idle) after.
-    pub(super) fn poll_recv(
+    /// Receives a message from one of the channels; which is tried first is the caller's choice, unless the task was
+    /// woken for one. The task is idle if this returns `Ready`.
+    pub(super) fn poll_recv<S: Side>(
         mut self: Pin<&mut Self>,
-        core: &impl Core<T>,
+        channels: &[Handle<T, S>],
+        first: impl FnOnce() -> usize,
         waker: &Waker,
     ) -> Poll<Result<T, RecvError>> {
-        ready!(self.as_mut().poll_wait(core, Wants::RecvReady, waker));
-        let mut own = None;
-        let received = loop {
-            match core.try_recv() {
-                Ok(value) => break Ok(value),
-                Err(TryRecvError::Disconnected) => break Err(RecvError),
+        let woken = ready!(self.as_mut().poll_wait(channels, Wants::RecvReady, waker));
+        let mut first = woken.unwrap_or_else(first);
+        loop {
+            match try_recv(channels, first) {
+                Ok(value) => return Poll::Ready(Ok(value)),
+                Err(TryRecvError::Disconnected) => return Poll::Ready(Err(RecvError)),
                 Err(TryRecvError::Empty) => {}
             }
-            let waker = own.take().unwrap_or_else(|| waker.clone());
-            match self.as_mut().enter(core, Wants::RecvReady, waker) {
+            match self.as_mut().enter(channels, Wants::RecvReady, waker.clone()) {
                 Ok(()) => return Poll::Pending,
-                Err(waker) => own = waker,
+                Err(ready) => first = ready,
             }
-        };
-        forget_waker(own);
-        Poll::Ready(received)
+        }
     }
 
     /// Idle => Done. Returns the message.
@@ -131,74 +121,99 @@ impl<T> Task<T> {
         }
     }
 
-    /// Idle => Waiting, unless the channel is ready, which returns the waker.
-    fn enter(
+    /// Idle => Waiting, unless a channel is ready or all are over: that returns the channel to try first.
+    fn enter<S: Side>(
         mut self: Pin<&mut Self>,
-        core: &impl Core<T>,
+        channels: &[Handle<T, S>],
         wants: Wants,
         waker: Waker,
-    ) -> Result<(), Option<Waker>> {
-        let message = self.as_mut().finish();
+    ) -> Result<(), usize> {
+        let mut message = self.as_mut().finish();
         let stage = self.as_mut().stage();
-        *stage = Stage::Waiting(Wait { waiter: None, signal: Signal::new() });
+        *stage = Stage::Waiting(Wait {
+            waiters: match channels {
+                [_] => Waiters::One(None),
+                _ => Waiters::Many(channels.iter().map(|_| None).collect()),
+            },
+            signal: Signal::new(),
+        });
         let Stage::Waiting(wait) = stage else { unreachable!("set above") };
         // SAFETY: no waiter has the signal yet.
         unsafe { wait.signal.set_waker(waker) };
-        // SAFETY: the signal is dropped together with the waiter, and neither is moved while it is used: see below.
-        let waiter = wait.waiter.insert(unsafe { Waiter::new(message, &wait.signal) });
-        // SAFETY: the wait is pinned. It is moved or dropped by `settled`, when the waiter is settled, and by
-        // `cancel`, which the owner's drop calls and which has the waiter leave. The channel lives by the owner's
-        // handle, which is dropped after that; if the owner is leaked, so is the waiter's memory, and the channel
-        // may go: nobody uses the waiter any more.
-        if unsafe { core.enter(wants, waiter) } {
+        let mut is_in = false;
+        let mut ready = None;
+        for (at, (channel, place)) in channels.iter().zip(wait.waiters.as_mut()).enumerate() {
+            // SAFETY: the signal is dropped together with the waiter, and neither is moved while it is in use: see
+            // below.
+            let waiter = place.insert(unsafe { Waiter::new(message.take(), &wait.signal) });
+            // SAFETY: the wait is pinned. Only `end_wait` moves or drops it, after the waiter has left or was settled,
+            // and `cancel` does that before the owner drops it. The owner keeps the channel alive till then. If the
+            // owner is leaked the channel may go, but so is the waiter's memory, and nobody else uses it.
+            if unsafe { channel.enter(wants, waiter) } {
+                is_in = true;
+            } else if channels.len() > 1 && channel.is_closed() && channel.len() == 0 {
+                *place = None;
+            } else {
+                ready = Some(at);
+                break;
+            }
+        }
+        if is_in && ready.is_none() {
             return Ok(());
         }
-        Err(self.settled())
+        let woken = self.end_wait(channels, wants);
+        Err(woken.or(ready).unwrap_or(0))
     }
 
-    /// Waiting => Idle, for a waiter that is in no queue, or is settled. Returns the waker, if it was not used.
-    fn settled(mut self: Pin<&mut Self>) -> Option<Waker> {
-        let Stage::Waiting(wait) = self.as_mut().set_stage(Stage::Done) else {
-            unreachable!("only a wait ends");
-        };
-        let (message, waker) = wait.end();
-        self.set_stage(Stage::Idle(message));
-        waker
-    }
-
-    /// Waiting => Idle if the waiter is settled. Otherwise the task will be woken by `waker`.
-    fn poll_wait(
-        mut self: Pin<&mut Self>,
-        core: &impl Core<T>,
+    /// Waiting => Idle if a waiter was taken, which returns its channel. Otherwise `waker` will wake the task.
+    ///
+    /// A receiver of several channels always ends its wait, and enters again if there is nothing: its waker may be
+    /// replaced only under the one lock of all queues that lead to it.
+    fn poll_wait<S: Side>(
+        self: Pin<&mut Self>,
+        channels: &[Handle<T, S>],
         wants: Wants,
         waker: &Waker,
-    ) -> Poll<()> {
-        if let Stage::Waiting(wait) = &self.stage
+    ) -> Poll<Option<usize>> {
+        let Stage::Waiting(wait) = &self.stage else { return Poll::Ready(None) };
+        if let ([channel], Waiters::One(Some(waiter))) = (channels, &wait.waiters)
             && !wait.signal.is_settled()
-            && wait.keeps_waiting(core, wants, waker)
+            && keeps_waiting(channel, wants, waiter, waker)
         {
             return Poll::Pending;
         }
-        if matches!(self.stage, Stage::Waiting(_)) {
-            forget_waker(self.as_mut().settled());
-        }
-        Poll::Ready(())
+        Poll::Ready(self.end_wait(channels, wants))
     }
 
-    /// Ends the wait, if there is one.
-    pub(super) fn cancel(mut self: Pin<&mut Self>, core: &impl Core<T>, wants: Wants) {
-        let Stage::Waiting(wait) = &self.stage else { return };
-        let complete = AbortOnUnwind;
-        let removal = core.leave(wants, wait.waiter());
-        mem::forget(complete);
-        let waker = self.as_mut().settled();
-        if removal == Removal::WasTaken {
-            core.pass_on(wants);
-        }
-        forget_waker(waker);
+    /// Waiting => Idle. Returns the channel whose waiter was taken.
+    fn end_wait<S: Side>(
+        mut self: Pin<&mut Self>,
+        channels: &[Handle<T, S>],
+        wants: Wants,
+    ) -> Option<usize> {
+        let Stage::Waiting(wait) = &self.stage else { unreachable!("only a wait ends") };
+        let woken = wait.leave(channels, wants);
+        let Stage::Waiting(wait) = self.as_mut().set_stage(Stage::Done) else {
+            unreachable!("as above");
+        };
+        let Wait { mut waiters, signal } = wait;
+        let message =
+            waiters.as_mut().iter_mut().filter_map(Option::take).find_map(Waiter::into_message);
+        self.set_stage(Stage::Idle(message));
+        drop_waker(signal.into_waker());
+        woken
     }
 
-    /// The stage, which is moved or overwritten only while it isn't `Waiting` or its waiter is out of use.
+    /// Ends the wait, if there is one, and passes an unused wake-up on.
+    pub(super) fn cancel<S: Side>(self: Pin<&mut Self>, channels: &[Handle<T, S>], wants: Wants) {
+        if let Stage::Waiting(_) = self.stage
+            && let Some(woken) = self.end_wait(channels, wants)
+        {
+            channels[woken].pass_on(wants);
+        }
+    }
+
+    /// The stage. It isn't moved or overwritten while a waiter of it is in use.
     fn stage(self: Pin<&mut Self>) -> &mut Stage<T> {
         // SAFETY: by the rule above nothing is moved that a queue points to.
         unsafe { &mut self.get_unchecked_mut().stage }
@@ -210,29 +225,84 @@ impl<T> Task<T> {
 }
 
 impl<T> Wait<T> {
-    /// Has `waker` wake the task. Returns `false` if the waiter is settled.
-    fn keeps_waiting(&self, core: &impl Core<T>, wants: Wants, waker: &Waker) -> bool {
-        // SAFETY: it is the only waiter of its signal, and is queued, and its queue's lock is held.
-        let will_wake = |signal: &Signal| unsafe { signal.will_wake(waker) };
-        match core.if_queued(wants, self.waiter(), will_wake) {
-            None => return false,
-            Some(true) => return true,
-            Some(false) => {}
+    /// Removes the waiters from their queues. Returns the channel whose waiter was taken; it is settled.
+    fn leave<S: Side>(&self, channels: &[Handle<T, S>], wants: Wants) -> Option<usize> {
+        if channels.len() == 1 && self.signal.is_settled() {
+            return Some(0);
         }
-        let mut new = Some(waker.clone());
-        let old = core.if_queued(wants, self.waiter(), |signal| {
-            // SAFETY: as above.
-            new.take().and_then(|waker| unsafe { signal.set_waker(waker) })
-        });
-        let is_queued = old.is_some();
-        forget_waker(old.flatten());
-        forget_waker(new);
-        is_queued
+        // So that none is taken while the others leave.
+        self.signal.give_up();
+        let complete = AbortOnUnwind;
+        let mut woken = None;
+        for (at, (channel, waiter)) in channels.iter().zip(self.waiters.as_ref()).enumerate() {
+            if let Some(waiter) = waiter
+                && channel.leave(wants, waiter) == Removal::WasTaken
+            {
+                woken = Some(at);
+            }
+        }
+        mem::forget(complete);
+        woken
     }
 }
 
+impl<T> Waiters<T> {
+    fn as_ref(&self) -> &[Option<Waiter<Message<T>>>] {
+        match self {
+            Waiters::One(waiter) => slice::from_ref(waiter),
+            Waiters::Many(waiters) => waiters,
+        }
+    }
+
+    fn as_mut(&mut self) -> &mut [Option<Waiter<Message<T>>>] {
+        match self {
+            Waiters::One(waiter) => slice::from_mut(waiter),
+            Waiters::Many(waiters) => waiters,
+        }
+    }
+}
+
+/// Receives from the first channel that has a message.
+fn try_recv<T, S: Side>(channels: &[Handle<T, S>], first: usize) -> Result<T, TryRecvError> {
+    let (before, after) = channels.split_at(first);
+    let mut error = TryRecvError::Disconnected;
+    for channel in after.iter().chain(before) {
+        match channel.try_recv() {
+            Err(TryRecvError::Disconnected) => {}
+            Err(TryRecvError::Empty) => error = TryRecvError::Empty,
+            Ok(value) => return Ok(value),
+        }
+    }
+    Err(error)
+}
+
+/// Has `waker` wake the task whose only waiter this is. Returns `false` if the waiter is settled.
+fn keeps_waiting<T, S: Side>(
+    channel: &Handle<T, S>,
+    wants: Wants,
+    waiter: &Waiter<Message<T>>,
+    waker: &Waker,
+) -> bool {
+    // SAFETY: the only waiter of its signal is queued, and its queue's lock is held.
+    let will_wake = |signal: &Signal| unsafe { signal.will_wake(waker) };
+    match channel.if_queued(wants, waiter, will_wake) {
+        None => return false,
+        Some(true) => return true,
+        Some(false) => {}
+    }
+    let mut waker = Some(waker.clone());
+    let replace = |signal: &Signal| {
+        // SAFETY: as above.
+        waker = waker.take().and_then(|waker| unsafe { signal.set_waker(waker) });
+    };
+    let is_queued = channel.if_queued(wants, waiter, replace).is_some();
+    // The one before, or if the waiter was settled meanwhile, the new one.
+    drop_waker(waker);
+    is_queued
+}
+
 /// Drops a waker. Its panic ends with the panic hook.
-fn forget_waker(waker: Option<Waker>) {
+fn drop_waker(waker: Option<Waker>) {
     if let Err(payload) = catch(|| drop(waker)) {
         discard(payload);
     }
