@@ -9,6 +9,7 @@ use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::atomic::Ordering::SeqCst;
 use std::task::{Poll, Waker};
+use std::time::{Duration, Instant};
 use std::{mem, thread};
 
 const CAPACITIES: [Option<usize>; 4] = [Some(0), Some(1), Some(10), None];
@@ -399,7 +400,7 @@ fn a_value_is_dropped_once_whatever_becomes_of_its_future() {
             let sending = async {
                 let _ = sender.send_async(value).await;
                 // A second poll of a future that has completed would panic.
-                std::future::pending().await;
+                std::future::pending::<()>().await;
             };
             end(&sender, &receiver, Box::pin(sending));
             drop((sender, receiver));
@@ -463,4 +464,25 @@ fn futures_are_formatted_without_their_values() {
     let (sender, receiver) = channel::bounded::<Box<dyn Send>>(1);
     assert!(format!("{:?}", receiver.recv_async()).starts_with("RecvFuture"));
     assert!(format!("{:?}", sender.send_async(Box::new(1))).contains("is_done: false"));
+}
+
+#[test]
+fn a_timer_is_not_awaited() {
+    let hour = Duration::from_secs(3600);
+    let timers = [channel::at(Instant::now() + hour), channel::after(hour), channel::tick(hour)];
+    let fan_in = channel::fan_in(timers.clone());
+    for timer in timers.iter().chain([&fan_in]) {
+        let (panic, line) = (panic_of(|| timer.recv_async()), line!());
+        assert!(panic.message.contains("await the timer of your executor instead"), "{panic:?}");
+        assert_eq!((panic.file.as_str(), panic.line), (file!(), line));
+    }
+}
+
+#[test]
+fn never_is_awaited_until_it_is_closed() {
+    let receiver = channel::never::<u32>();
+    let mut receiving = pin!(receiver.recv_async());
+    assert_eq!(poll(&mut receiving, Waker::noop()), Poll::Pending);
+    receiver.close();
+    assert_eq!(poll(&mut receiving, Waker::noop()), Poll::Ready(Err(RecvError)));
 }
