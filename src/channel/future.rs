@@ -264,3 +264,6 @@ impl<T> fmt::Debug for SendFuture<'_, T> {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod models;

@@ -230,8 +230,7 @@ impl<T> Wait<T> {
         if channels.len() == 1 && self.signal.is_settled() {
             return Some(0);
         }
-        // So that none is taken while the others leave.
-        self.signal.give_up();
+        // Until the last has left, one may be taken, and one only.
         let complete = AbortOnUnwind;
         let mut woken = None;
         for (at, (channel, waiter)) in channels.iter().zip(self.waiters.as_ref()).enumerate() {
