@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test file uses its own part")]
 
+pub(crate) mod channels;
 pub(crate) mod counts;
 #[cfg(all(target_os = "linux", not(miri)))]
 pub(crate) mod forks;
