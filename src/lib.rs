@@ -1,7 +1,7 @@
 //! Go's concurrency toolbox for Rust threads, as typed APIs.
 //!
 //! ```
-//! use phalanx::{RwMutex, SafeCounter, Store, WaitGroup, WorkerPool};
+//! use phalanx::{RwMutex, SafeCounter, Store, WaitGroup, WorkerPool, channel};
 //!
 //! let group = WaitGroup::new();
 //! for name in ["Task 1", "Task 2"] {
@@ -12,6 +12,10 @@
 //!
 //! let doubled = WorkerPool::new(3).run((1..=5).map(|task| move || task * 2));
 //! assert_eq!(doubled, [2, 4, 6, 8, 10]);
+//!
+//! let (sender, receiver) = channel::bounded(0);
+//! group.go(move || (1..=3).for_each(|n| sender.send(n).unwrap()));
+//! assert_eq!(receiver.iter().sum::<i32>(), 6);
 //!
 //! let post = RwMutex::new(("A title", 0));
 //! post.write().1 += 1;
@@ -27,6 +31,8 @@
 //! | wait until all tasks are done | [`WaitGroup`] | a counter, a mutex and a condition variable |
 //! | run a batch of tasks, at most `n` at once, results in order | [`WorkerPool::run`] | threads and a channel |
 //! | apply one function to many items, in parallel if that pays | [`WorkerPool::map`] | chunks by hand |
+//! | pass values from thread to thread, or to a task | [`channel`] | a queue, a mutex and a condition variable |
+//! | wait for the first of several channels | [`select!`] | a thread for each |
 //! | share a value that is written often | [`Mutex`] | std's, whose waiters may starve |
 //! | share a value that is mostly read | [`RwMutex`] | a lock whose readers contend for one cache line |
 //! | count from many threads, read now and then | [`SafeCounter`] | an atomic that all threads contend for |
@@ -104,6 +110,10 @@
 //! | Go | here |
 //! | --- | --- |
 //! | `sync.WaitGroup`, `wg.Go` | [`WaitGroup`], [`go`](WaitGroup::go) |
+//! | `make(chan T)`, `make(chan T, n)` | [`channel::bounded(0)`](channel::bounded), [`channel::bounded(n)`](channel::bounded) |
+//! | `close(c)`, `for v := range c` | [`close`](channel::Receiver::close) or dropping an end, `for value in receiver` |
+//! | `select`, a nil channel in it | [`select!`], an `Option` that is `None` |
+//! | `time.After`, `time.Tick` | [`channel::after`], [`channel::tick`] |
 //! | `sync.Mutex`, `sync.RWMutex` | [`Mutex`], [`RwMutex`]: they hold the value that they protect |
 //! | `sync.Cond` | [`Condvar`] |
 //! | `sync.Map` | [`Store`] |
@@ -113,10 +123,12 @@
 //! | `go test -race` | [`model`] |
 //!
 //! # Async code
-//! These types block threads: a lock, [`WaitGroup::wait`], [`Condvar::wait`], and a [`WorkerPool`]'s `run`
-//! and `map` return only when they are done.
+//! These types block threads: a lock, [`WaitGroup::wait`], [`Condvar::wait`], a channel's `send` and `recv`, and a
+//! [`WorkerPool`]'s `run` and `map` return only when they are done.
 //!
 //! - A [`WaitGroup`] can be awaited, on any executor: `(&group).await`.
+//! - A channel too: [`recv_async`](channel::Receiver::recv_async) and [`send_async`](channel::Sender::send_async). One
+//!   end may be in a thread, the other in a task.
 //! - A lock may be taken in async code for a short while. Drop its guard before the next `.await`: the
 //!   guard is `Send`, so holding it compiles, and can hang. [`Mutex`](Mutex#async-code) shows how.
 //! - Call what blocks for longer on the executor's threads for blocking work, such as tokio's
@@ -126,6 +138,7 @@
 //! | feature | default | |
 //! | --- | --- | --- |
 //! | `arc_lock` | no | guards that keep an `Arc` of their lock alive |
+//! | `stream` | no | a channel's receiver as a `futures_core::Stream`: `Receiver::into_stream` |
 //! | `serde` | no | locks serialize as the value that they protect, stores as maps |
 //! | `membarrier` | yes | cheaper reads of an [`RwMutex`] that is seldom written; Linux only, needs `libc` |
 //! | `loom` | no | builds models, together with the cfg `phalanx_loom`; alone it changes nothing |
@@ -145,6 +158,7 @@
 //! | [`Mutex`], [`RwMutex`] | a lock that another thread held stays held, also by a reader; threads that waited are gone |
 //! | [`Condvar`] | has no waiters; its mutex is as above |
 //! | [`SafeCounter`] | a copy of the total, which may lack an addition that was under way |
+//! | channels | a copy of what is queued; an end that another thread was using may be locked for ever |
 //! | [`Store`] | its locks are as above; a value that another thread was computing never arrives, and waiting for it hangs |
 //! | [`WorkerPool`] | starts workers of its own, see [there](WorkerPool#forks) |
 //!

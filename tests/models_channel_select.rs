@@ -109,27 +109,28 @@ fn a_value_that_was_not_chosen_stays_in_its_slot() {
     }
 }
 
-/// A select over two channels and a receiver of the second: two messages, and both are received.
+/// A select over two channels, and a receiver of the second. The message of the second goes to one of them, though the
+/// select may be woken for the first.
 #[test]
 fn a_select_takes_no_wake_up_from_another_receiver() {
-    for capacity in ALL {
+    for capacity in [0, 1] {
         Model::new().without_deadlines().check(move || {
-            let (one, from_one) = open(capacity);
-            let (other, from_other) = open(capacity);
+            let (one, from_one) = channel::bounded(capacity);
+            let (other, from_other) = channel::bounded(1);
             let shared = from_other.clone();
-            let receiving = thread::spawn(move || from_other.recv().unwrap_or(0));
             let selecting = thread::spawn(move || {
                 select! {
-                    recv(from_one) -> n => n.unwrap_or(0),
-                    recv(shared) -> n => n.unwrap_or(0),
+                    recv(from_one) -> end => assert!(end.is_err()),
+                    recv(shared) -> sent => return sent.unwrap(),
                 }
+                0
             });
-            // The select takes one of them, the receiver the second, or the end.
-            let _ = one.try_send(1);
-            let sent = other.send(2).is_ok();
-            drop((one, other));
-            let received = receiving.join().unwrap() + selecting.join().unwrap();
-            assert!(!sent || received >= 2 || capacity != Some(0), "{received}");
+            let closing = thread::spawn(move || drop::<Sender<()>>(one));
+            other.send(7).unwrap();
+            // Woken, if the select was and has gone on with the close.
+            let received = from_other.try_recv().unwrap_or(0);
+            assert_eq!(received + selecting.join().unwrap(), 7);
+            closing.join().unwrap();
         });
     }
 }
@@ -172,9 +173,9 @@ fn a_close_ends_a_blocked_select() {
 /// A thread that only wants to know passes its wake-up on.
 #[test]
 fn ready_takes_no_wake_up_from_a_receiver() {
-    for capacity in ALL {
+    for capacity in [0, 1] {
         Model::new().without_deadlines().check(move || {
-            let (sender, receiver) = open(capacity);
+            let (sender, receiver) = channel::bounded(capacity);
             let shared = receiver.clone();
             let knowing = thread::spawn(move || {
                 let mut select = Select::new();

@@ -13,7 +13,7 @@ use std::fmt;
 use std::time::Instant;
 
 /// See the [module](self). Everything but `enter` and `leave` is for a case that is in no queue.
-pub(super) trait Case {
+pub(crate) trait Case {
     /// Whether the case takes part. One that is off never becomes ready.
     fn is_on(&self) -> bool;
 
@@ -51,7 +51,7 @@ pub(super) trait Case {
 
 /// What came of a case that has waited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Left {
+pub(crate) enum Left {
     /// Nothing.
     Idle,
     /// It was woken, and is to try again.
