@@ -7,16 +7,10 @@
 //! | crossbeam#838 | a receiver that sees the end doesn't see what came before it | `what_comes_before_a_close_comes_before_the_end_that_a_receiver_sees` |
 //! | rust#39364 | a value that arrives as a receive times out is lost, or the next receive fails | `a_value_is_received_or_stays_when_the_receive_times_out` |
 //! | crossbeam#236 | no way to close from the receiver and know that nothing was lost | `a_receiver_that_closes_and_drains_has_all_that_was_sent` |
-//! | rust#107466 | queued messages leak after the last receiver's drop | `a_value_sent_beside_the_last_receiver_s_drop_is_returned_or_dropped` |
-//! | RUSTSEC-2025-0024 | both sides' drops free the same block | `both_sides_may_be_dropped_at_once` |
 
-#[path = "common/models.rs"]
-mod common;
-
-use common::Counted;
 use phalanx::cell::UnsafeCell;
 use phalanx::channel::{
-    self, Receiver, RecvTimeoutError, SendTimeoutError, Sender, TryRecvError, TrySendError,
+    self, Receiver, RecvTimeoutError, Select, SendTimeoutError, Sender, TryRecvError, TrySendError,
 };
 use phalanx::{Model, model, select, thread};
 use std::sync::Arc;
@@ -274,42 +268,6 @@ fn room_for_one_wakes_one_sender_and_its_use_the_next() {
 }
 
 #[test]
-fn a_value_sent_beside_the_last_receiver_s_drop_is_returned_or_dropped() {
-    for capacity in ALL {
-        model(move || {
-            let (sender, receiver) = open(capacity);
-            let counted = Counted::default();
-            let value = counted.clone();
-            let sending = thread::spawn(move || {
-                let sent = sender.send(value);
-                // The error has the value.
-                u32::from(sent.is_err())
-            });
-            drop(receiver);
-            sending.join().unwrap();
-            assert_eq!(counted.drops(), 1);
-        });
-    }
-}
-
-#[test]
-fn both_sides_may_be_dropped_at_once() {
-    for capacity in ALL {
-        model(move || {
-            let (sender, receiver) = open(capacity);
-            let counted = Counted::default();
-            if capacity != Some(0) {
-                sender.send(counted.clone()).unwrap();
-            }
-            let dropping = thread::spawn(move || drop(sender));
-            drop(receiver);
-            dropping.join().unwrap();
-            assert_eq!(counted.drops(), u32::from(capacity != Some(0)) as usize);
-        });
-    }
-}
-
-#[test]
 fn tries_beside_each_other_lose_nothing() {
     for capacity in [Some(1), None] {
         model(move || {
@@ -330,23 +288,29 @@ fn tries_beside_each_other_lose_nothing() {
     }
 }
 
+/// Ways to find out at once whether there is something to receive.
+const FINDS: [fn(&Receiver<()>) -> bool; 3] = [
+    |receiver| receiver.try_recv().is_ok(),
+    |receiver| {
+        select! {
+            recv(receiver) -> _ => true,
+            default => false,
+        }
+    },
+    |receiver| {
+        let mut select = Select::new();
+        select.recv(receiver);
+        select.try_ready().is_ok()
+    },
+];
+
 /// Each sends and then finds nothing in the other's channel: one of them must find something.
 #[test]
 fn two_threads_that_send_and_then_try_do_not_both_come_first() {
-    for in_select in [false, true] {
+    for finds in FINDS {
         model(move || {
             let (one, from_one) = channel::bounded(1);
             let (other, from_other) = channel::bounded(1);
-            let finds = move |receiver: &Receiver<()>| {
-                if in_select {
-                    select! {
-                        recv(receiver) -> _ => true,
-                        default => false,
-                    }
-                } else {
-                    receiver.try_recv().is_ok()
-                }
-            };
             let beside = thread::spawn(move || {
                 one.send(()).unwrap();
                 (finds(&from_other), from_other)
@@ -357,4 +321,23 @@ fn two_threads_that_send_and_then_try_do_not_both_come_first() {
             assert!(found || beside);
         });
     }
+}
+
+/// The same from the other side: each makes room in one channel and then finds the other full.
+#[test]
+fn two_threads_that_receive_and_then_try_do_not_both_come_first() {
+    model(|| {
+        let (one, from_one) = channel::bounded(1);
+        let (other, from_other) = channel::bounded(1);
+        one.send(()).unwrap();
+        other.send(()).unwrap();
+        let beside = thread::spawn(move || {
+            from_one.recv().unwrap();
+            (other.try_send(()).is_ok(), from_one)
+        });
+        from_other.recv().unwrap();
+        let found = one.try_send(()).is_ok();
+        let (beside, _from_one) = beside.join().unwrap();
+        assert!(found || beside);
+    });
 }

@@ -25,7 +25,8 @@ pub(super) fn recv<T>(
 fn recv_later<T>(core: &impl Core<T>, deadline: Option<Instant>) -> Result<T, RecvTimeoutError> {
     loop {
         wait_awake(|| core.seems_ready(Wants::Recv));
-        let until = earlier(deadline, core.due());
+        let due = core.due();
+        let until = earlier(deadline, due);
         let (given, ended) = wait(
             None,
             Some(Spin::WakeUp),
@@ -37,7 +38,7 @@ fn recv_later<T>(core: &impl Core<T>, deadline: Option<Instant>) -> Result<T, Re
         if let Some(value) = given {
             return Ok(value);
         }
-        if ended == Ended::Removed && until != deadline {
+        if ended == Ended::Removed && due.is_some() && until == due {
             core.fall_due();
         }
         // Also after the deadline: what has come by then is received.

@@ -67,9 +67,9 @@ impl<T> Blocks<T> {
         // SAFETY: written before the position that this thread is about to read, and not again.
         let next = head.next.with(|next| unsafe { *next });
         cursor.0 = NonNull::new(next).expect("a message was published there");
-        // ORDERING: AcqRel. Release: pairs with the Acquire in `append`: the next user comes after this one. Acquire:
-        // pairs with the Release here, of the receiver that left the block which this one frees.
-        let surplus = self.spare.swap(block.as_ptr(), Ordering::AcqRel);
+        // ORDERING: Release: pairs with the Acquire in `append`: the receivers' use of the block comes before its next
+        // user's. A block that comes out was put in by a receiver, with the head's lock, which this thread holds now.
+        let surplus = self.spare.swap(block.as_ptr(), Ordering::Release);
         if let Some(surplus) = NonNull::new(surplus) {
             // SAFETY: a block from `Heap::new`, which this thread alone has taken out of `spare`.
             unsafe { Heap::free(surplus) };

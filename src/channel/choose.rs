@@ -5,8 +5,9 @@
 //! it from then on. It leaves all queues, and the case whose waiter was taken is complete, or is the first to be tried
 //! again. So a select takes no wake-up that it doesn't use.
 //!
-//! Two selects that wait for one another's rendezvous would each see the other in the queue and neither enter. The one
-//! that sees the other gives up its signal, leaves, and tries again from another random case.
+//! A select that finds a partner for a rendezvous as it enters gives up its signal, leaves, and tries that case first. Two
+//! selects may each find the other like that, and both leave. They enter in a random order, so that they don't meet in
+//! the same way again and again.
 
 use super::blocking::{earlier, wait_awake};
 use super::case::{Case, Left};
@@ -108,7 +109,7 @@ fn wait_for_any(cases: &mut Cases<'_, '_>, deadline: Option<Instant>, only_to_kn
     let until = earlier(deadline, due);
     let signal = Signal::new();
     let complete = AbortOnUnwind;
-    let not_in = (0..cases.len()).find(|&index| {
+    let not_in = around(random(cases.len()), cases.len()).find(|&index| {
         // SAFETY: the case leaves below, before this function returns; it doesn't unwind.
         !unsafe { case_mut(cases, index).enter(&signal, only_to_know) }
     });
@@ -172,8 +173,8 @@ fn random(count: usize) -> usize {
     }
     STATE.with(|state| {
         let mut x = match state.get() {
-            // A seed of each thread's own; not 0.
-            0 => new_serial() as u32 * 2 + 1,
+            // A seed of each thread's own, spread over all bits by Knuth's multiplier; not 0.
+            0 => (new_serial() as u32).wrapping_mul(0x9e37_79b9) | 1,
             x => x,
         };
         // Marsaglia's xorshift.

@@ -122,6 +122,7 @@ impl<S, M> End<S, M> {
             // ORDERING: Relaxed: a hint.
             if word.load(Ordering::Relaxed) & LOCKED == 0
                 // ORDERING: Acquire: as in `lock`.
+                // WEAKEN: survives, because a model doesn't wait awake.
                 && word.fetch_or(LOCKED, Ordering::Acquire) & LOCKED == 0
             {
                 return;

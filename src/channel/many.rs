@@ -131,13 +131,17 @@ impl<T> Receiver<T> {
         let mut received = 0;
         let mut nothing = TryRecvError::Disconnected;
         for channel in self.channels_by_turns() {
-            while received < limit {
-                let most = (limit - received).min(MOST_AT_ONCE as usize);
+            // What senders add meanwhile is for the next call: otherwise this one might never return.
+            let mut most = channel.len().max(MOST_AT_ONCE as usize).min(limit - received);
+            while most > 0 {
                 // So that a push neither allocates nor panics under the channel's lock.
                 buffer.reserve(most.min(channel.len().max(1)));
-                let most = most.min(buffer.capacity() - buffer.len());
-                match channel.try_recv_many(most, |message| buffer.push(message)) {
-                    Ok(n) => received += n,
+                let now = most.min(buffer.capacity() - buffer.len());
+                match channel.try_recv_many(now, |message| buffer.push(message)) {
+                    Ok(n) => {
+                        received += n;
+                        most -= n;
+                    }
                     Err(TryRecvError::Empty) => {
                         nothing = TryRecvError::Empty;
                         break;

@@ -56,8 +56,8 @@
 //!
 //! # Order and fairness
 //! The messages of one sender arrive in the order of its sends. Blocked threads are woken in the order in which they
-//! came; one that comes just then may be faster. A rendezvous serves the two sides strictly in the order in which they
-//! came.
+//! came; one that comes just then may be faster. In a rendezvous the one that has been blocked the longest is served
+//! first.
 //!
 //! # Memory ordering
 //! What a thread does before a send happens before the receive of the message returns. The `n`-th receive from a

@@ -101,10 +101,10 @@ impl<T> Core<T> for Rendezvous<T> {
     }
 
     fn is_ready(&self, wants: Wants) -> bool {
-        let state = self.state.lock();
+        let mut state = self.state.lock();
         let waits = match wants {
-            Wants::Send | Wants::SendReady => !state.receivers.is_empty(),
-            Wants::Recv | Wants::RecvReady => !state.senders.is_empty(),
+            Wants::Send | Wants::SendReady => state.receivers.has_any(),
+            Wants::Recv | Wants::RecvReady => state.senders.has_any(),
         };
         waits || state.is_closed
     }
@@ -147,8 +147,8 @@ impl<T> Core<T> for Rendezvous<T> {
     fn pass_on(&self, wants: Wants) {
         let mut state = self.state.lock();
         let told = match wants {
-            Wants::SendReady if !state.receivers.is_empty() => state.send_ready.take_first(),
-            Wants::RecvReady if !state.senders.is_empty() => state.recv_ready.take_first(),
+            Wants::SendReady if state.receivers.has_any() => state.send_ready.take_first(),
+            Wants::RecvReady if state.senders.has_any() => state.recv_ready.take_first(),
             // What was handed over is used.
             _ => None,
         };

@@ -144,7 +144,8 @@ impl<T> Core<T> for Timer<T> {
     }
 
     fn len(&self) -> usize {
-        usize::from(self.state.lock().due().is_some())
+        let state = self.state.lock();
+        usize::from(!state.is_closed && state.due().is_some())
     }
 
     fn capacity(&self) -> Option<usize> {

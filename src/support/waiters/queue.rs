@@ -121,8 +121,13 @@ impl<T> Queue<T> {
         None
     }
 
+    /// Whether a waiter is in the queue that can still be taken.
+    pub(crate) fn has_any(&mut self) -> bool {
+        self.has_other(ptr::null())
+    }
+
     /// Whether a waiter is in the queue that can still be taken, other than those that share `signal`.
-    pub(crate) fn has_other(&mut self, signal: &Signal) -> bool {
+    pub(crate) fn has_other(&mut self, signal: *const Signal) -> bool {
         let mut next = self.first;
         while !next.is_null() {
             // SAFETY: queued, so it is alive by Q3.
