@@ -6,10 +6,11 @@ mod common;
 use common::counts::Count::{self, Add, Get, Take};
 use common::counts::{Total, counts_what_it_may, in_two_steps};
 use common::history::{Call, Clock, Sequential, is_linearizable};
+use common::pipes::{self, Pipe, What};
 use common::stress::for_about_a_second;
 use common::watchdog;
 use phalanx::store::Entry;
-use phalanx::{SafeCounter, Store};
+use phalanx::{SafeCounter, Store, channel};
 use std::sync::Barrier;
 use std::thread;
 
@@ -250,4 +251,26 @@ fn histories_are_told_apart() {
     assert!(!holds(&[call(Write(1), 0, 1), call(Read(0), 2, 3)]));
     assert!(holds(&[call(Write(1), 0, 3), call(Write(2), 1, 2), call(Read(1), 4, 5)]));
     assert!(!holds(&[call(Write(1), 0, 1), call(Write(2), 2, 3), call(Read(1), 4, 5)]));
+}
+
+#[test]
+fn a_channel_s_tries_lengths_and_closes_are_linearizable() {
+    watchdog(|| {
+        for capacity in [Some(1), Some(3), None] {
+            let new = || capacity.map_or_else(channel::unbounded, channel::bounded);
+            let call = |ends: &_, clock: &_, choices: &mut Choices| {
+                let what = match choices.below(20) {
+                    0 => What::Close,
+                    1..4 => What::Len,
+                    4..12 => What::Recv,
+                    _ => What::Send(choices.below(1 << 30) as u32),
+                };
+                pipes::call(ends, clock, what)
+            };
+            recorded(new, call, |histories| {
+                let history = histories.concat();
+                assert!(is_linearizable(Pipe::new(capacity), &history), "{history:#?}");
+            });
+        }
+    });
 }

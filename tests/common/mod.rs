@@ -8,6 +8,7 @@ pub(crate) mod counts;
 pub(crate) mod forks;
 pub(crate) mod history;
 pub(crate) mod locks;
+pub(crate) mod pipes;
 pub(crate) mod stress;
 pub(crate) mod wakers;
 
