@@ -3,6 +3,7 @@
 //! A table, so that a change shows in a diff. Where their bounds hold, the inherent constants of [`Is`] shadow those of
 //! [`IsNot`], so a type that gains a trait fails here too.
 
+use phalanx::channel::{RecvFuture, SendFuture};
 use phalanx::store::{
     DuplicateKey, Entry, IntoIter, NotRemoved, OccupiedEntry, TryReserveError, VacantEntry,
 };
@@ -139,5 +140,18 @@ fn the_table_sees_what_a_type_is_not() {
 fn a_future_is_as_safe_as_its_group() {
     assert_traits! {
         "SYPUR" WaitFuture<'static>;
+    }
+}
+
+/// They hold what a queue points to, so they are not `Unpin`.
+#[test]
+fn a_future_of_a_channel_may_be_sent_as_its_messages_may() {
+    assert_traits! {
+        "SY-UR" RecvFuture<'static, u32>;
+        "SY-UR" RecvFuture<'static, Cell<u32>>;
+        "---UR" RecvFuture<'static, Rc<u32>>;
+        "SY-UR" SendFuture<'static, u32>;
+        "SY--R" SendFuture<'static, &'static mut u32>;
+        "---UR" SendFuture<'static, Rc<u32>>;
     }
 }

@@ -5,7 +5,9 @@ mod common;
 use common::wakers::{Probe, block_on};
 use futures_core::{FusedFuture, FusedStream, Stream};
 use phalanx::channel::{self, RecvStream, TryRecvError};
+use std::cell::Cell;
 use std::future::poll_fn;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 use std::thread;
@@ -100,4 +102,10 @@ fn futures_say_whether_they_have_completed() {
         receiving.as_mut().await.unwrap();
     });
     assert!(sending.is_terminated() && receiving.is_terminated());
+}
+
+#[test]
+fn a_stream_may_be_sent_shared_and_moved() {
+    fn check<T: Send + Sync + Unpin + UnwindSafe + RefUnwindSafe>() {}
+    check::<RecvStream<Cell<u32>>>();
 }

@@ -37,6 +37,7 @@
 //! | share one channel's messages among workers | [`fan_out`], or clones of the receiver |
 //! | stop waiting after a time | [`recv_timeout`](Receiver::recv_timeout), `default(duration)` in a select, [`after`] |
 //! | do something at regular times | [`tick`] |
+//! | receive or send in async code | [`recv_async`](Receiver::recv_async), [`send_async`](Sender::send_async) |
 //!
 //! Both ends can be cloned and shared. The types are the directions: a function that takes a [`Sender`] can't receive.
 //! Errors have crossbeam-channel's names and shapes, and what could not be sent comes back in them.
@@ -58,6 +59,15 @@
 //! The messages of one sender arrive in the order of its sends. Blocked threads are woken in the order in which they
 //! came; one that comes just then may be faster. In a rendezvous the one that has been blocked the longest is served
 //! first.
+//!
+//! # Async code
+//! A channel has no sides for threads and tasks: each end may be used by both. The futures need no particular executor,
+//! and may be dropped at any time: a cancelled receive loses no message, and a cancelled send is never carried out
+//! later. With the feature `stream` a receiver is a stream as well.
+//!
+//! A rendezvous hands no value to a task, which could be cancelled with it: the task is woken, and takes the value from
+//! a sender that waits. So a send that doesn't wait, [`try_send`](Sender::try_send) or a select with a `default`, finds
+//! no receiver in a task that awaits one.
 //!
 //! # Memory ordering
 //! What a thread does before a send happens before the receive of the message returns. The `n`-th receive from a
