@@ -62,7 +62,7 @@ fn each_message_is_received_once() {
                 pass_numbers(
                     capacity,
                     threads,
-                    if capacity < Some(10) { 500 } else { 5_000 },
+                    if capacity.is_some_and(|n| n < 10) { 500 } else { 5_000 },
                     |sender, first, count| {
                         (first..first + count).for_each(|n| sender.send(Box::new(n)).unwrap());
                     },

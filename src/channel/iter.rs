@@ -1,12 +1,15 @@
 //! Receiving in a `for` loop: Go's `range`.
 
 use super::receiver::Receiver;
+use crate::sys::Caller;
 use std::fmt;
 use std::iter::FusedIterator;
 
 /// Receives until the channel is closed and empty. Blocks between messages. See [`Receiver::iter`].
 pub struct Iter<'a, T> {
     receiver: &'a Receiver<T>,
+    /// Whose waits they are, in a model's verdict.
+    caller: Caller,
 }
 
 /// Receives what is there. Never blocks. See [`Receiver::try_iter`].
@@ -17,6 +20,8 @@ pub struct TryIter<'a, T> {
 /// As [`Iter`], and owns its receiver.
 pub struct IntoIter<T> {
     receiver: Receiver<T>,
+    /// As in [`Iter`].
+    caller: Caller,
 }
 
 impl<T> Receiver<T> {
@@ -30,8 +35,9 @@ impl<T> Receiver<T> {
     /// std::thread::spawn(move || (1..=3).try_for_each(|n| sender.send(n)));
     /// assert_eq!(receiver.iter().sum::<i32>(), 6);
     /// ```
+    #[track_caller]
     pub fn iter(&self) -> Iter<'_, T> {
-        Iter { receiver: self }
+        Iter { receiver: self, caller: Caller::here() }
     }
 
     /// Returns an iterator that receives what is there, and never blocks.
@@ -53,8 +59,8 @@ impl<T> Receiver<T> {
 impl<T> Iterator for Iter<'_, T> {
     type Item = T;
 
-    #[track_caller]
     fn next(&mut self) -> Option<T> {
+        let _call = self.caller.calling();
         self.receiver.recv().ok()
     }
 }
@@ -70,8 +76,8 @@ impl<T> Iterator for TryIter<'_, T> {
 impl<T> Iterator for IntoIter<T> {
     type Item = T;
 
-    #[track_caller]
     fn next(&mut self) -> Option<T> {
+        let _call = self.caller.calling();
         self.receiver.recv().ok()
     }
 }
@@ -84,6 +90,7 @@ impl<'a, T> IntoIterator for &'a Receiver<T> {
     type Item = T;
     type IntoIter = Iter<'a, T>;
 
+    #[track_caller]
     fn into_iter(self) -> Iter<'a, T> {
         self.iter()
     }
@@ -93,8 +100,9 @@ impl<T> IntoIterator for Receiver<T> {
     type Item = T;
     type IntoIter = IntoIter<T>;
 
+    #[track_caller]
     fn into_iter(self) -> IntoIter<T> {
-        IntoIter { receiver: self }
+        IntoIter { receiver: self, caller: Caller::here() }
     }
 }
 

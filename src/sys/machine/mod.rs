@@ -146,6 +146,23 @@ pub(crate) fn calling() -> Calling {
 /// Lives as long as the call.
 pub(crate) struct Calling;
 
+/// A line of the user's, for a later call that it doesn't come to. Here it is nothing.
+#[derive(Clone, Copy)]
+pub(crate) struct Caller;
+
+impl Caller {
+    #[inline(always)]
+    pub(crate) fn here() -> Self {
+        Caller
+    }
+
+    /// As [`calling`], with this line.
+    #[inline(always)]
+    pub(crate) fn calling(self) -> Calling {
+        Calling
+    }
+}
+
 /// A number that no earlier call has returned: there are 2^64. Not 0.
 pub(crate) fn new_serial() -> u64 {
     static LAST: atomic::AtomicU64 = atomic::AtomicU64::new(0);

@@ -87,7 +87,14 @@ fn call_of(waiting: &Waiting) -> (&'static Location<'static>, String) {
     if is_ours && at.file().contains("worker_pool") {
         return (at, "a WorkerPool, as a worker without a task,".to_owned());
     }
-    let word = source(at).and_then(|line| word_at(&line, at.column()));
+    let line = source(at);
+    // Channels have the only iterators that wait.
+    if types(waiting.site).contains(&"Receiver")
+        && line.as_deref().is_some_and(|line| is_in_for(line, at.column()))
+    {
+        return (at, "a `for` loop over a Receiver".to_owned());
+    }
+    let word = line.and_then(|line| word_at(&line, at.column()));
     (at, name_of(waiting.site, word.as_deref()))
 }
 
@@ -107,15 +114,28 @@ fn source(at: &Location<'_>) -> Option<String> {
     text.lines().nth(at.line() as usize - 1).map(str::to_owned)
 }
 
-/// Returns the last name of the path that begins at a column: `park` of `thread::park()`.
+/// Returns the last name of the path that begins at a column: `park` of `thread::park()`, `select!` of a macro.
 fn word_at(line: &str, column: u32) -> Option<String> {
     let rest = line.chars().skip(column as usize - 1);
-    let path: String = rest.take_while(|&c| c.is_alphanumeric() || c == '_' || c == ':').collect();
+    let mut is_over = false;
+    let path: String = rest
+        .take_while(|&c| {
+            let is_in = !is_over && (c.is_alphanumeric() || matches!(c, '_' | ':' | '!'));
+            is_over = c == '!';
+            is_in
+        })
+        .collect();
     path.rsplit(':').next().filter(|word| !word.is_empty()).map(str::to_owned)
 }
 
+/// Whether what begins at a column is what a `for` loop iterates over.
+fn is_in_for(line: &str, column: u32) -> bool {
+    let before: String = line.chars().take(column as usize - 1).collect();
+    before.split_whitespace().next_back() == Some("in")
+}
+
 /// The calls that wait, by type. Where a name stands twice, the site decides.
-const CALLS: [(&str, &[&str]); 8] = [
+const CALLS: [(&str, &[&str]); 11] = [
     ("WaitGroup", &["wait", "wait_timeout", "wait_deadline"]),
     ("WorkerPool", &["run", "map", "map_slice"]),
     (
@@ -193,6 +213,19 @@ const CALLS: [(&str, &[&str]); 8] = [
             "eq",
         ],
     ),
+    ("Sender", &["send", "send_timeout", "send_deadline", "send_many"]),
+    ("Receiver", &["recv", "recv_timeout", "recv_deadline", "recv_many", "iter", "into_iter"]),
+    (
+        "Select",
+        &[
+            "select",
+            "select_timeout",
+            "select_deadline",
+            "ready",
+            "ready_timeout",
+            "ready_deadline",
+        ],
+    ),
     ("JoinHandle", &["join"]),
     ("thread", &["park", "scope"]),
 ];
@@ -205,14 +238,16 @@ fn types(site: Site) -> &'static [&'static str] {
         Site::Internal => return &[],
         Site::Code(name) => name,
     };
-    if module.contains("::store::") {
+    if module.starts_with("phalanx::channel::") {
+        &["a channel", "Sender", "Receiver", "Select"]
+    } else if module.contains("::store::") {
         &["Store"]
     } else if module.contains("::rw_mutex::") {
         &["RwMutex"]
     } else if module.contains("::mutex::") {
         &["Mutex", "Condvar"]
     } else if module.contains("::waiters::") {
-        &["Condvar"]
+        &["a channel or a Condvar", "Sender", "Receiver", "Select", "Condvar"]
     } else if module.contains("::thread::") {
         &["thread"]
     } else if module.contains("::latch::") {
@@ -227,6 +262,9 @@ fn name_of(site: Site, call: Option<&str>) -> String {
     let Some(call) = call else {
         return types.first().map_or("a call".to_owned(), |first| format!("a call of {first}"));
     };
+    if call == "select!" {
+        return call.to_owned();
+    }
     let has_it =
         |name: &&&str| CALLS.iter().any(|(of, calls)| of == *name && calls.contains(&call));
     match types.iter().find(has_it) {
@@ -249,6 +287,10 @@ mod tests {
         assert_eq!(word_at("    thread::park();", 5).as_deref(), Some("park"));
         assert_eq!(word_at("    (f)();", 5), None);
         assert_eq!(word_at("short", 40), None);
+        assert_eq!(word_at("let n = phalanx::select! {", 9).as_deref(), Some("select!"));
+        assert_eq!(word_at("if !a.b()", 7).as_deref(), Some("b"));
+        assert!(is_in_for("    for n in &receiver {", 14) && is_in_for("for n in it.iter() {", 10));
+        assert!(!is_in_for("    receiver.iter()", 14));
     }
 
     #[test]
@@ -263,6 +305,12 @@ mod tests {
         assert_eq!(name_of(MUTEX, Some("lock")), "Mutex::lock");
         assert_eq!(name_of(STORE, Some("get")), "Store::get");
         assert_eq!(name_of(latch, Some("get_or_compute")), "Store::get_or_compute");
+        let waiters = Site::Code("phalanx::support::waiters::signal::Signal::sleep::{{closure}}");
+        assert_eq!(name_of(waiters, Some("recv_timeout")), "Receiver::recv_timeout");
+        assert_eq!(name_of(waiters, Some("send")), "Sender::send");
+        assert_eq!(name_of(waiters, Some("wait_while")), "Condvar::wait_while");
+        assert_eq!(name_of(waiters, Some("select!")), "select!");
+        assert_eq!(name_of(waiters, Some("pick")), "`pick` (in a channel or a Condvar)");
         assert_eq!(name_of(RW_MUTEX, Some("get")), "`get` (in RwMutex)");
         assert_eq!(name_of(Site::Thread, None), "a call of JoinHandle");
     }

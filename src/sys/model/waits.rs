@@ -81,9 +81,24 @@ pub(crate) fn holds_no_more(lock: usize) {
 /// destructor.
 #[track_caller]
 pub(crate) fn calling() -> Calling {
-    let at = Location::caller();
-    let _ = CALLED.try_with(|called| called.borrow_mut().push(at));
-    Calling
+    Caller::here().calling()
+}
+
+/// A line of the user's, for a later call that it doesn't come to: of an iterator, which an adaptor may call.
+#[derive(Clone, Copy)]
+pub(crate) struct Caller(&'static Location<'static>);
+
+impl Caller {
+    #[track_caller]
+    pub(crate) fn here() -> Self {
+        Caller(Location::caller())
+    }
+
+    /// As [`calling`], with this line.
+    pub(crate) fn calling(self) -> Calling {
+        let _ = CALLED.try_with(|called| called.borrow_mut().push(self.0));
+        Calling
+    }
 }
 
 /// Lives as long as the call.

@@ -3,8 +3,8 @@
 //! The wrong versions have bugs that tests on real threads can miss for years. Under `--cfg phalanx_loom` the models in
 //! `tests/` find them in seconds, and accept the right versions.
 //!
-//! [`post`], [`door`], [`letters`], [`pages`] and [`queue`] are built on phalanx's types, the others on atomics and
-//! cells alone.
+//! [`post`], [`door`], [`letters`], [`pages`], [`permits`], [`queue`] and [`relay`] are built on phalanx's types, the
+//! others on atomics and cells alone.
 
 pub mod buffering;
 pub mod counted;
@@ -15,9 +15,11 @@ pub mod latch;
 pub mod letters;
 pub mod once;
 pub mod pages;
+pub mod permits;
 pub mod pointer;
 pub mod post;
 pub mod queue;
+pub mod relay;
 pub mod ring;
 pub mod sequence;
 pub mod signal;

@@ -9,7 +9,7 @@ use phalanx::atomic::{AtomicBool, Ordering};
 use phalanx::cell::UnsafeCell;
 use phalanx::{
     Condvar, Model, Mutex, RwMutex, RwMutexUpgradableReadGuard, SafeCounter, Store, WaitGroup,
-    WorkerPool, model, thread,
+    WorkerPool, channel, model, select, thread,
 };
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, LazyLock, mpsc};
@@ -181,6 +181,80 @@ fn race() {
         // SAFETY: see `Sync`.
         shared.0.with(|n| unsafe { *n }); // here: race
         other.join().unwrap();
+    });
+}
+
+#[test]
+// expects nobody_sends: deadlock
+// expects nobody_sends: thread 0 (the closure's own) waits in Receiver::recv at
+fn nobody_sends() {
+    model(|| {
+        let (_sender, receiver) = channel::unbounded::<u32>();
+        receiver.recv().unwrap(); // here: nobody_sends
+    });
+}
+
+#[test]
+// expects each_sends_first: deadlock
+// expects each_sends_first: thread 0 (the closure's own) waits in Sender::send at
+// expects each_sends_first: thread 1 waits in Sender::send at
+fn each_sends_first() {
+    model(|| {
+        let (to_other, from_me) = channel::bounded(0);
+        let (to_me, from_other) = channel::bounded(0);
+        let other = thread::spawn(move || {
+            to_me.send(1).unwrap(); // here: each_sends_first
+            from_me.recv()
+        });
+        to_other.send(2).unwrap(); // here: each_sends_first
+        assert_eq!(from_other.recv(), Ok(1));
+        other.join().unwrap().unwrap();
+    });
+}
+
+#[test]
+// expects a_full_channel: thread 0 (the closure's own) waits in Sender::send at
+fn a_full_channel() {
+    model(|| {
+        let (sender, _receiver) = channel::bounded(1);
+        sender.send(1).unwrap();
+        sender.send(2).unwrap(); // here: a_full_channel
+    });
+}
+
+#[test]
+// expects loops_over_open_channels: thread 0 (the closure's own) waits in a `for` loop over a Receiver at
+// expects loops_over_open_channels: thread 1 waits in Receiver::iter at
+// expects loops_over_open_channels: thread 2 waits in Receiver::recv_many at
+fn loops_over_open_channels() {
+    model(|| {
+        let (_sender, receiver) = channel::unbounded::<u32>();
+        let (mine, others) = (receiver.clone(), receiver.clone());
+        thread::spawn(move || mine.iter().map(|n| n + 1).sum::<u32>()); // here: loops_over_open_channels
+        thread::spawn(move || others.recv_many(&mut Vec::new(), 3)); // here: loops_over_open_channels
+        for n in &receiver { // here: loops_over_open_channels
+            assert_eq!(n, 1);
+        }
+    });
+}
+
+#[test]
+// expects selects: thread 0 (the closure's own) waits in select! at
+// expects selects: thread 1 waits in Select::ready at
+fn selects() {
+    model(|| {
+        let (sender, receiver) = channel::bounded::<u32>(1);
+        let theirs = receiver.clone();
+        thread::spawn(move || {
+            let mut select = channel::Select::new();
+            select.recv(&theirs);
+            select.ready() // here: selects
+        });
+        sender.send(1).unwrap();
+        receiver.recv().unwrap_or_default();
+        select! { // here: selects
+            recv(receiver) -> n => assert_eq!(n, Ok(1)),
+        }
     });
 }
 
