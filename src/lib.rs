@@ -161,6 +161,7 @@
 //! | channels | a copy of what is queued; an end that another thread was using may be locked for ever |
 //! | [`Store`] | its locks are as above; a value that another thread was computing never arrives, and waiting for it hangs |
 //! | [`WorkerPool`] | starts workers of its own, see [there](WorkerPool#forks) |
+//! | [channels](channel) | a copy of what is queued; threads that waited are gone, and a wake-up meant for one of them is lost |
 //!
 //! So fork while no other thread is inside a call of this crate.
 //!

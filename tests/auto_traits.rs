@@ -3,7 +3,11 @@
 //! A table, so that a change shows in a diff. Where their bounds hold, the inherent constants of [`Is`] shadow those of
 //! [`IsNot`], so a type that gains a trait fails here too.
 
-use phalanx::channel::{RecvFuture, SendFuture};
+use phalanx::channel::{
+    self, Iter, Receiver, RecvError, RecvFuture, RecvTimeoutError, Select, SelectTimeoutError,
+    SendError, SendFuture, SendManyError, SendTimeoutError, Sender, TryIter, TryRecvError,
+    TrySelectError, TrySendError,
+};
 use phalanx::store::{
     DuplicateKey, Entry, IntoIter, NotRemoved, OccupiedEntry, TryReserveError, VacantEntry,
 };
@@ -122,6 +126,45 @@ fn locks_and_guards_are_as_lock_api_has_them() {
         "SYP--" RwMutexUpgradableReadGuard<'static, u32>;
         "SYPU-" Mutex<Cell<u32>>;
         "--PU-" Mutex<Rc<u32>>;
+    }
+}
+
+/// A channel's end may be shared if its messages may be sent. They need not be shared, nor stay whole in a panic: no thread
+/// sees a message that another one has.
+#[test]
+fn a_channel_sends_between_threads_what_may_be_sent() {
+    assert_traits! {
+        "SYPUR" Sender<String>;
+        "SYPUR" Receiver<String>;
+        "SYPUR" Sender<Cell<u32>>;
+        "SYPUR" Receiver<Cell<u32>>;
+        "SYPUR" Sender<Box<dyn FnMut() + Send>>;
+        "--PUR" Sender<Rc<u32>>;
+        "--PUR" Receiver<Rc<u32>>;
+        "--PUR" Receiver<MutexGuard<'static, Rc<u32>>>;
+        "SYPUR" Sender<PhantomPinned>;
+        "SYPUR" Iter<'static, Cell<u32>>;
+        "SYPUR" TryIter<'static, Cell<u32>>;
+        "SYPUR" channel::IntoIter<Cell<u32>>;
+        "--PUR" Iter<'static, Rc<u32>>;
+        "--PUR" channel::IntoIter<Rc<u32>>;
+    }
+}
+
+#[test]
+fn an_error_of_a_channel_is_as_its_value() {
+    assert_traits! {
+        "SYPUR" SendError<u32>;
+        "S-PU-" SendError<Cell<u32>>;
+        "--PUR" TrySendError<Rc<u32>>;
+        "SYPUR" SendTimeoutError<u32>;
+        "SYPUR" SendManyError<std::vec::IntoIter<u32>>;
+        "SYPUR" RecvError;
+        "SYPUR" TryRecvError;
+        "SYPUR" RecvTimeoutError;
+        "SYPUR" TrySelectError;
+        "SYPUR" SelectTimeoutError;
+        "--P--" Select<'static>;
     }
 }
 

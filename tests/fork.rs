@@ -6,7 +6,7 @@ mod common;
 
 use common::forks::in_child;
 use common::watchdog;
-use phalanx::{Condvar, Mutex, RwMutex, SafeCounter, Store, WaitGroup};
+use phalanx::{Condvar, Mutex, RwMutex, SafeCounter, Store, WaitGroup, channel};
 use std::thread;
 use std::time::Duration;
 
@@ -24,6 +24,7 @@ fn the_types_in_a_forked_child() {
     watchdog(|| {
         types_not_in_use_at_the_fork_work_in_the_child();
         locks_held_by_other_threads_stay_held_in_the_child();
+        a_channel_in_the_child_holds_a_copy_of_what_is_queued();
     });
 }
 
@@ -87,4 +88,31 @@ fn locks_held_by_other_threads_stay_held_in_the_child() {
         });
         forked.wait();
     });
+}
+
+/// A thread that was blocked in a call is gone, but its place in the queue of those that wait is copied: a wake-up may go
+/// to it. So nobody waits at the fork here.
+fn a_channel_in_the_child_holds_a_copy_of_what_is_queued() {
+    let (sender, receiver) = channel::bounded(3);
+    let (request, requests) = channel::bounded(0);
+    sender.send_many([1, 2]).unwrap();
+    let uses_all = || {
+        sender.send(3).unwrap();
+        assert!(sender.try_send(4).is_err());
+        thread::scope(|scope| {
+            scope.spawn(|| (4..100).for_each(|n| sender.send(n).unwrap()));
+            scope.spawn(|| request.send("over").unwrap());
+            assert!(receiver.iter().take(99).eq(1..100));
+            assert_eq!(requests.recv(), Ok("over"));
+        });
+        assert!(receiver.recv_timeout(Duration::from_millis(1)).is_err());
+    };
+    in_child(uses_all);
+    // The child's messages, and its close, are not the parent's.
+    in_child(|| {
+        receiver.close();
+        assert_eq!(receiver.iter().sum::<i32>(), 3);
+    });
+    assert_eq!((receiver.len(), receiver.is_closed()), (2, false));
+    uses_all();
 }

@@ -7,7 +7,8 @@
 mod stress;
 
 use phalanx::{
-    Condvar, Mutex, RwMutex, SafeCounter, Store, WaitGroup, WaitGuard, WorkerPool, thread,
+    Condvar, Mutex, RwMutex, SafeCounter, Store, WaitGroup, WaitGuard, WorkerPool, channel, select,
+    thread,
 };
 use std::cell::UnsafeCell;
 use std::sync::Arc;
@@ -253,6 +254,122 @@ fn a_condvars_waits_are_ordered_by_the_mutex() {
         give(LAST);
     });
     join([taker, giver]);
+}
+
+/// Channels of all kinds: without room, a ring, blocks.
+const CAPACITIES: [Option<usize>; 4] = [Some(0), Some(1), Some(10), None];
+
+fn open<T>(capacity: Option<usize>) -> (channel::Sender<T>, channel::Receiver<T>) {
+    capacity.map_or_else(channel::unbounded, channel::bounded)
+}
+
+#[test]
+fn a_channel_orders_what_it_passes() {
+    for capacity in CAPACITIES {
+        let (sender, receiver) = open(capacity);
+        let senders = [0, 1].map(|_| {
+            let sender = sender.clone();
+            thread::spawn(move || {
+                for_about(Duration::from_millis(250), |n| {
+                    let cell = Plain::new();
+                    cell.add(n);
+                    sender.send((n, cell)).unwrap();
+                });
+            })
+        });
+        drop(sender);
+        let receivers = [0, 1].map(|_| {
+            let receiver = receiver.clone();
+            thread::spawn(move || {
+                for (n, cell) in receiver {
+                    assert_eq!(cell.get(), n);
+                    cell.add(1);
+                }
+            })
+        });
+        join(senders);
+        join(receivers);
+    }
+}
+
+/// The n-th receive comes before the return of the send that it makes room for: the n-th of a rendezvous, the n-th after it
+/// of a channel with room for n.
+#[test]
+fn a_receive_is_ordered_before_the_send_that_it_makes_room_for() {
+    for capacity in [0, 1, 3] {
+        let (sender, receiver) = channel::bounded(capacity);
+        // As many as the receiver may be ahead of what the sender reads.
+        let cells = Arc::new(Vec::from_iter((0..capacity + 2).map(|_| Plain::new())));
+        let theirs = cells.clone();
+        let receiving = thread::spawn(move || {
+            let receive = |n: usize| {
+                theirs[n % theirs.len()].add(1);
+                receiver.recv().is_ok()
+            };
+            (0..).take_while(|n| receive(*n)).count();
+        });
+        for_about(Duration::from_millis(300), |n| {
+            sender.send(()).unwrap();
+            if let Some(received) = (n as usize).checked_sub(capacity) {
+                assert!(cells[received % cells.len()].get() > 0);
+            }
+        });
+        drop(sender);
+        join([receiving]);
+    }
+}
+
+#[test]
+fn a_select_orders_what_it_receives() {
+    for capacity in CAPACITIES {
+        let [(one, from_one), (other, from_other)] = [(); 2].map(|()| open::<Arc<Plain>>(capacity));
+        let senders = [one, other].map(|sender| {
+            thread::spawn(move || {
+                for_about(Duration::from_millis(250), |_| {
+                    let cell = Plain::new();
+                    cell.add(7);
+                    sender.send(cell).unwrap();
+                });
+            })
+        });
+        let (mut one, mut other) = (Some(from_one), Some(from_other));
+        while one.is_some() || other.is_some() {
+            select! {
+                recv(one) -> cell => match cell {
+                    Ok(cell) => assert_eq!(cell.get(), 7),
+                    Err(_) => one = None,
+                },
+                recv(other) -> cell => match cell {
+                    Ok(cell) => assert_eq!(cell.get(), 7),
+                    Err(_) => other = None,
+                },
+                default(Duration::from_micros(50)) => {}
+            }
+        }
+        join(senders);
+    }
+}
+
+/// Both sides go at any time, with messages under way.
+#[test]
+fn the_end_of_a_channel_is_ordered_after_its_uses() {
+    for_about_a_second(|round| {
+        let (sender, receiver) = open(CAPACITIES[round as usize % CAPACITIES.len()]);
+        let cell = Plain::new();
+        let (theirs, first) = (sender.clone(), cell.clone());
+        let sending = thread::spawn(move || {
+            first.add(1);
+            while theirs.send(Box::new(1)).is_ok() {}
+        });
+        let receiving = thread::spawn(move || {
+            let received = receiver.recv();
+            receiver.close();
+            received.is_ok() && cell.get() == 1
+        });
+        drop(sender);
+        assert!(receiving.join().unwrap());
+        join([sending]);
+    });
 }
 
 #[test]
