@@ -15,7 +15,7 @@ use common::channels::{KINDS, open, until_a_receiver_waits, until_a_sender_waits
 use common::locks::Dice;
 use common::stress::{for_about, for_about_a_second};
 use common::{Counted, watchdog};
-use phalanx::channel::{self, Receiver, RecvError, SendError, Sender};
+use phalanx::channel::{self, Receiver, RecvError, RecvTimeoutError, SendError, Sender};
 use phalanx::{select, thread};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -181,12 +181,8 @@ fn ready_cases_are_chosen_alike() {
         (0..cases * 1_000).for_each(|_| chosen[choose()] += 1);
         assert!(chosen.iter().all(|n| (800..1_200).contains(n)), "{of}: {chosen:?}");
     }
-    let ready = || {
-        let (sender, receiver) = channel::unbounded();
-        sender.send(1).unwrap();
-        (sender, receiver)
-    };
-    let [a, b, c] = [(); 3].map(|()| ready());
+    let [a, b, c] = [(); 3].map(|()| channel::unbounded());
+    [&a, &b, &c].map(|(sender, _)| sender.send(1).unwrap());
     let again = |sender: &Sender<u8>, case| {
         sender.send(1).unwrap();
         case
@@ -340,7 +336,10 @@ fn a_select_swallows_no_wake_up() {
                                     recv(from_one) -> n => n,
                                     default(time) => continue,
                                 },
-                                _ => from_one.recv(),
+                                _ => match from_one.recv_timeout(time) {
+                                    Err(RecvTimeoutError::Timeout) => continue,
+                                    received => received.map_err(|_| RecvError),
+                                },
                             };
                             match n {
                                 Ok(n) => answer.send(n).unwrap(),

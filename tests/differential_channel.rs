@@ -393,10 +393,10 @@ fn a_rendezvous_with_nobody_is_a_queue_without_room() {
 
 #[test]
 fn a_ring_is_a_queue() {
-    [1, 2, 3, 10, 64, 100].map(|capacity| compare(Some(capacity)));
+    [1, 2, 3, 10, 64, 100].into_iter().map(Some).for_each(compare);
 }
 
 #[test]
 fn blocks_are_a_queue() {
-    [Some(16_385), Some(usize::MAX), None].map(compare);
+    [Some(16_385), Some(usize::MAX), None].into_iter().for_each(compare);
 }
