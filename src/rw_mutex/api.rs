@@ -221,8 +221,9 @@ impl ExternalBias for RawShardLock {
     }
 
     #[inline]
-    fn end_bias(&self) {
-        self.0.end_bias();
+    fn write(&self, keeps_bias: bool) -> GuardSend {
+        self.0.write_external(keeps_bias);
+        GuardSend::new()
     }
 
     #[inline]

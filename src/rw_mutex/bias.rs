@@ -162,8 +162,9 @@ impl<C: Control> BiasedCore<C> {
         }
     }
 
-    /// Scans all slots, waits for those marked, and decides on the bias.
-    fn drain_slots(&self, word: u64, deadline: Option<Instant>) -> bool {
+    /// Scans all slots, waits for those marked, and decides on the bias. Only for the pending writer, once no reader is
+    /// counted in the word.
+    pub(super) fn drain_slots(&self, word: u64, deadline: Option<Instant>) -> bool {
         self.make_visible(word);
         let id = self.id();
         let remembered = readers::scan(id, |slot| self.wait_for_slot(slot, id, deadline));

@@ -14,9 +14,11 @@ pub(crate) trait ExternalBias: lock_api::RawRwLock {
     #[inline]
     fn engage_bias(&self) {}
 
-    /// Lets readers enter by the word from when the writer has left. Only for the writer inside.
+    /// Locks for writing. If `keeps_bias` is `false`, readers enter by the word from when the writer has left.
     #[inline]
-    fn end_bias(&self) {}
+    fn write(&self, _keeps_bias: bool) -> Self::ExclusiveGuard {
+        self.lock_exclusive()
+    }
 
     /// Whether this thread reads a lock at one of these addresses by [`try_read_fast`](Self::try_read_fast), or by
     /// the bias.

@@ -110,10 +110,31 @@ impl RawRwMutex<External> {
         }
     }
 
-    /// Lets readers enter by the word once the writer has left. Only for the writer inside.
+    /// [`write`](RawRwMutex::write). If `keeps_bias` is `false`, readers enter by the word once the writer has left.
     #[inline]
-    pub(super) fn end_bias(&self) {
-        // ORDERING: Relaxed: changed by the writer alone.
+    pub(super) fn write_external(&self, keeps_bias: bool) {
+        // ORDERING: Relaxed: the exchange decides.
+        let word = self.core().word.load(Ordering::Relaxed);
+        let pending = set_writer_pending(word);
+        if word & (TAKEN | STARVING | REVOKING) == 0
+            // ORDERING: Acquire: pairs with the Release of every reader and writer that left.
+            && self.core().change(word, pending, Ordering::Acquire).is_ok()
+        {
+            if word & BIAS == 0 {
+                return;
+            }
+            self.0.drain_slots(pending, None);
+        } else {
+            self.write_contended(None);
+        }
+        if !keeps_bias {
+            self.end_bias();
+        }
+    }
+
+    #[cold]
+    fn end_bias(&self) {
+        // ORDERING: Relaxed: changed by the writer alone, which is this thread.
         if self.core().word.load(Ordering::Relaxed) & REVOKING != 0 {
             self.0.end();
         }

@@ -108,6 +108,7 @@ pub(super) fn add_reader(word: u64) -> u64 {
 }
 
 /// The step of a writer that becomes pending: BIAS => WRITER, REVOKING, or 0 => WRITER.
+#[inline]
 pub(super) fn set_writer_pending(word: u64) -> u64 {
     let revoking = if word & BIAS != 0 { REVOKING } else { 0 };
     set_writer_unbiased(word & !BIAS) | revoking

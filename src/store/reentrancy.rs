@@ -81,6 +81,42 @@ impl Outer {
     }
 }
 
+/// The result of a check: this thread isn't inside the store, and may wait for one of its locks.
+#[derive(Debug)]
+pub(super) struct Outside {
+    store: usize,
+    /// The innermost store of this thread.
+    outer: usize,
+}
+
+impl Outside {
+    /// Checks that this thread isn't inside the store.
+    ///
+    /// # Panics
+    /// If it is.
+    #[inline]
+    #[track_caller]
+    pub(super) fn check(store: &Identity) -> Self {
+        // In a model, a thread that is ending has no thread-locals any more and isn't checked.
+        let outer = INNERMOST.try_with(Cell::get).unwrap_or(0);
+        if outer != 0 && is_marked(store) || RawShardLock::reads_fast_within(&store.locks) {
+            refuse();
+        }
+        Outside { store: store.address(), outer }
+    }
+
+    /// Marks this thread as inside. A mark that is made under the lock costs less: the step that takes a lock waits for
+    /// all stores before it.
+    #[inline]
+    pub(super) fn enter(self) -> Inside {
+        let _ = INNERMOST.try_with(|innermost| innermost.set(self.store));
+        if self.outer != 0 {
+            record_outer(self.outer);
+        }
+        Inside { outer: self.outer }
+    }
+}
+
 /// The mark that this thread is inside a store, removed when this is dropped.
 #[derive(Debug)]
 pub(super) struct Inside {
@@ -96,31 +132,23 @@ impl Inside {
     #[inline]
     #[track_caller]
     pub(super) fn enter(store: &Identity) -> Self {
-        // In a model, a thread that is ending has no thread-locals any more and isn't checked.
-        let outer = INNERMOST.try_with(|innermost| innermost.replace(store.address())).unwrap_or(0);
-        let inside = Inside { outer };
-        let again = outer != 0 && inside.nests(store.address());
-        if again || RawShardLock::reads_fast_within(&store.locks) {
-            refuse();
-        }
-        inside
+        Outside::check(store).enter()
     }
 
     /// [`enter`](Inside::enter), or `None` if the thread is inside that store already.
     pub(super) fn try_enter(store: &Identity) -> Option<Self> {
         (!is_inside(store)).then(|| Inside::enter(store))
     }
+}
 
-    /// Records the outer store, and returns whether it, or one around it, is this one.
-    #[cold]
-    fn nests(&self, store: usize) -> bool {
-        let again = OUTER.try_with(|others| {
-            let mut others = others.borrow_mut();
-            others.push(self.outer);
-            others.contains(store)
-        });
-        again.unwrap_or(false)
-    }
+#[cold]
+fn record_outer(outer: usize) {
+    let _ = OUTER.try_with(|others| others.borrow_mut().push(outer));
+}
+
+#[cold]
+fn forget_outer() {
+    let _ = OUTER.try_with(|others| others.borrow_mut().pop());
 }
 
 #[cold]
@@ -137,7 +165,7 @@ impl Drop for Inside {
     fn drop(&mut self) {
         let _ = INNERMOST.try_with(|innermost| innermost.set(self.outer));
         if self.outer != 0 {
-            let _ = OUTER.try_with(|others| others.borrow_mut().pop());
+            forget_outer();
         }
     }
 }
@@ -151,9 +179,14 @@ pub(super) fn is_unmarked() -> bool {
 /// Whether this thread is inside the store.
 #[cold]
 pub(super) fn is_inside(store: &Identity) -> bool {
+    is_marked(store) || RawShardLock::reads_fast_within(&store.locks)
+}
+
+/// Whether this thread has a mark for the store.
+#[cold]
+fn is_marked(store: &Identity) -> bool {
     INNERMOST.try_with(|innermost| innermost.get() == store.address()).unwrap_or(false)
         || OUTER.try_with(|others| others.borrow().contains(store.address())).unwrap_or(false)
-        || RawShardLock::reads_fast_within(&store.locks)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use super::access_ratio::AccessRatio;
 use super::error::TryReserveError;
 use super::flight::Flights;
 use super::prefetch_hint::{HintedTable, PrefetchHint};
-use super::reentrancy::{self, Identity, Inside};
+use super::reentrancy::{self, Identity, Inside, Outside};
 use super::table::{Table, drop_all};
 use crate::rw_mutex::{ExternalBias, RawShardLock};
 use crate::sys::{IS_MODEL, cores, new_serial, prefetch_to_write};
@@ -140,14 +140,15 @@ impl<K, V> Shards<K, V> {
         if !decision.favours_reads() {
             prefetch_to_write(ptr::from_ref(lock).addr());
         }
-        let inside = Inside::enter(&self.identity);
+        let outside = Outside::check(&self.identity);
         let guard = lock.read();
+        let inside = outside.enter();
         self.ratio.note_read(decision);
         if decision.favours_reads() {
             // This thread is inside, reading.
             raw(lock).engage_bias();
         }
-        Reading { guard, _inside: inside }
+        Reading { _inside: inside, guard }
     }
 
     /// Locks for writing.
@@ -155,17 +156,19 @@ impl<K, V> Shards<K, V> {
     #[track_caller]
     pub(super) fn write(&self, hash: u64) -> Writing<'_, K, V> {
         let index = self.index_of(hash);
-        prefetch_to_write(ptr::from_ref(&self.locks[index].0).addr());
-        self.hints[index].prefetch_to_write::<(K, V)>(hash);
-        let inside = Inside::enter(&self.identity);
-        Writing { guard: self.lock(index), hint: &self.hints[index], _inside: inside }
+        let (lock, hint) = (&self.locks[index].0, &self.hints[index]);
+        prefetch_to_write(ptr::from_ref(lock).addr());
+        hint.prefetch_to_write::<(K, V)>(hash);
+        let outside = Outside::check(&self.identity);
+        let guard = self.lock_and_note(lock);
+        Writing { _inside: outside.enter(), guard, hint }
     }
 
     /// Locks for reading; `None` if that would block, or this thread is inside.
     pub(super) fn try_read(&self, hash: u64) -> Option<Reading<'_, K, V>> {
         let inside = Inside::try_enter(&self.identity)?;
         let guard = self.locks[self.index_of(hash)].0.try_read()?;
-        Some(Reading { guard, _inside: inside })
+        Some(Reading { _inside: inside, guard })
     }
 
     /// Locks for writing; `None` if that would block, or this thread is inside.
@@ -173,48 +176,38 @@ impl<K, V> Shards<K, V> {
         let index = self.index_of(hash);
         let inside = Inside::try_enter(&self.identity)?;
         let guard = self.locks[index].0.try_write()?;
-        Some(Writing { guard, hint: &self.hints[index], _inside: inside })
+        Some(Writing { _inside: inside, guard, hint: &self.hints[index] })
     }
 
     /// Locks for writing. Only for a thread that is marked as inside.
-    #[inline]
     #[track_caller]
     pub(super) fn lock(&self, index: usize) -> WriteGuard<'_, K, V> {
-        let decision = self.ratio.decision();
-        let guard = self.lock_exclusive(index, decision.favours_reads());
-        self.ratio.note_write(decision);
-        guard
+        self.lock_and_note(&self.locks[index].0)
     }
 
-    /// Locks for writing, without counting it. If the bias isn't kept it ends, if there is one.
     #[inline]
     #[track_caller]
-    fn lock_exclusive(&self, index: usize, keeps_bias: bool) -> WriteGuard<'_, K, V> {
-        let lock = &self.locks[index].0;
-        let guard = lock.write();
-        if !keeps_bias {
-            // This thread is inside, writing.
-            raw(lock).end_bias();
-        }
-        guard
+    fn lock_and_note<'a>(&self, lock: &'a Lock<K, V>) -> WriteGuard<'a, K, V> {
+        let decision = self.ratio.decision();
+        let pass = raw(lock).write(decision.favours_reads());
+        self.ratio.note_write(decision);
+        // SAFETY: the pass is that of this lock's writer, which the guard ends.
+        unsafe { lock.make_write_guard_unchecked(pass) }
     }
 
     /// Locks for reading, without counting it: for calls on the whole store.
     #[track_caller]
     pub(super) fn read_at(&self, index: usize) -> Reading<'_, K, V> {
         let inside = Inside::enter(&self.identity);
-        Reading { guard: self.locks[index].0.read(), _inside: inside }
+        Reading { _inside: inside, guard: self.locks[index].0.read() }
     }
 
     /// Locks for writing, without counting it: for calls on the whole store.
     #[track_caller]
     pub(super) fn write_at(&self, index: usize) -> Writing<'_, K, V> {
         let inside = Inside::enter(&self.identity);
-        Writing {
-            guard: self.lock_exclusive(index, true),
-            hint: &self.hints[index],
-            _inside: inside,
-        }
+        let (lock, hint) = (&self.locks[index].0, &self.hints[index]);
+        Writing { _inside: inside, guard: lock.write(), hint }
     }
 
     /// Locks all shards for reading, in their order (invariant S3).
@@ -255,12 +248,12 @@ fn raw<K, V>(lock: &Lock<K, V>) -> &RawShardLock {
     unsafe { lock.raw() }
 }
 
-/// A shard that is locked for reading. Fields are dropped in order: first the lock, then the mark that this thread is
-/// inside. The same goes for the types below.
+/// A shard that is locked for reading. Fields are dropped in order: the mark that this thread is inside first, as the
+/// step that unlocks waits for the store that removes it. It runs no user code.
 #[derive(Debug)]
 pub(super) struct Reading<'a, K, V> {
-    guard: ReadGuard<'a, K, V>,
     _inside: Inside,
+    guard: ReadGuard<'a, K, V>,
 }
 
 impl<K, V> Deref for Reading<'_, K, V> {
@@ -296,9 +289,10 @@ impl<K, V> ReadingAll<'_, K, V> {
 /// A shard that is locked for writing.
 #[derive(Debug)]
 pub(super) struct Writing<'a, K, V> {
+    /// First, as in [`Reading`].
+    _inside: Inside,
     guard: WriteGuard<'a, K, V>,
     hint: &'a PrefetchHint,
-    _inside: Inside,
 }
 
 impl<K, V> Writing<'_, K, V> {

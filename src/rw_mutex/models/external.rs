@@ -36,6 +36,12 @@ impl Shard {
         self.lock.unlock_shared(pass);
     }
 
+    fn add_one(&self) {
+        self.lock.write_external(true);
+        self.value.add(1);
+        self.lock.unlock_exclusive();
+    }
+
     fn addresses(&self) -> Range<usize> {
         let first = std::ptr::from_ref(&self.lock).addr();
         first..first + size_of_val(&self.lock)
@@ -64,14 +70,11 @@ fn an_external_bias_that_a_writer_ends_lets_no_reader_in_with_it() {
             it.visit();
         });
         let writes = spawn(&shared, |it| {
-            it.lock.write();
+            it.lock.write_external(false);
             it.value.add(1);
-            it.lock.end_bias();
             it.lock.unlock_exclusive();
         });
-        shared.lock.write();
-        shared.value.add(1);
-        shared.lock.unlock_exclusive();
+        shared.add_one();
         join_all([reads, writes]);
         assert!(shared.lock.try_read_fast().is_none(), "ended");
         shared.is(2);
@@ -96,5 +99,63 @@ fn a_fast_read_is_none_without_a_bias_or_a_free_slot() {
         shared.leave(pass);
         assert!(!readers::is_first_within(&own));
         shared.is(0);
+    });
+}
+
+#[test]
+fn a_writer_that_keeps_the_bias_waits_for_a_fast_reader() {
+    model(|| {
+        let shared = Shard::new();
+        shared.engage();
+        let reads = spawn(&shared, |it| {
+            readers::settle(0);
+            if let Some(pass) = it.lock.try_read_fast() {
+                it.leave(pass);
+            }
+        });
+        shared.add_one();
+        reads.join();
+        readers::settle(1);
+        let pass = shared.lock.try_read_fast().expect("the bias was kept");
+        shared.leave(pass);
+        shared.is(1);
+    });
+}
+
+/// A try takes the bias away for a moment. A writer that took that for a lock without a bias would overlook the slots.
+#[test]
+fn a_writer_beside_a_try_waits_for_a_fast_reader() {
+    model(|| {
+        let shared = Shard::new();
+        shared.engage();
+        let reads = spawn(&shared, |it| {
+            readers::settle(0);
+            if let Some(pass) = it.lock.try_read_fast() {
+                it.leave(pass);
+            }
+        });
+        let tries = spawn(&shared, |it| {
+            let got = it.lock.try_write();
+            if got {
+                it.value.add(1);
+                it.lock.unlock_exclusive();
+            }
+            u32::from(got)
+        });
+        shared.add_one();
+        reads.join();
+        let tried = tries.join();
+        shared.is(1 + tried);
+    });
+}
+
+#[test]
+fn external_writers_exclude_one_another_and_readers() {
+    model(|| {
+        let shared = Shard::new();
+        let others = [0, 1].map(|_| spawn(&shared, Shard::add_one));
+        shared.visit();
+        join_all(others);
+        shared.is(2);
     });
 }
