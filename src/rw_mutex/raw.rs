@@ -58,6 +58,9 @@ use crate::sys::atomic::Ordering;
 use crate::sys::const_fn;
 use std::time::Instant;
 
+/// What keeps a writer from entering at once, or from becoming pending with only the slots left to wait for.
+const BARS_WRITER: u64 = TAKEN | STARVING | REVOKING;
+
 /// See the [module](self).
 #[derive(Debug)]
 pub(super) struct RawRwMutex<C = Automatic>(BiasedCore<C>);
@@ -116,7 +119,7 @@ impl RawRwMutex<External> {
         // ORDERING: Relaxed: the exchange decides.
         let word = self.core().word.load(Ordering::Relaxed);
         let pending = set_writer_pending(word);
-        if word & (TAKEN | STARVING | REVOKING) == 0
+        if word & BARS_WRITER == 0
             // ORDERING: Acquire: pairs with the Release of every reader and writer that left.
             && self.core().change(word, pending, Ordering::Acquire).is_ok()
         {
@@ -236,7 +239,7 @@ impl<C: Control> RawRwMutex<C> {
     fn try_write_fast(&self) -> bool {
         // ORDERING: Relaxed: the exchange decides. Acquire: pairs with the Release of every reader and writer that left.
         let word = self.core().word.load(Ordering::Relaxed);
-        word & (TAKEN | STARVING | BIAS | REVOKING) == 0
+        word & (BARS_WRITER | BIAS) == 0
             && self.core().change(word, set_writer_unbiased(word), Ordering::Acquire).is_ok()
     }
 

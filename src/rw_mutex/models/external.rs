@@ -76,6 +76,7 @@ fn an_external_bias_that_a_writer_ends_lets_no_reader_in_with_it() {
         });
         shared.add_one();
         join_all([reads, writes]);
+        readers::settle(1);
         assert!(shared.lock.try_read_fast().is_none(), "ended");
         shared.is(2);
     });
