@@ -11,7 +11,7 @@
 //! | `unfenced.rs` | marks without a fence |
 //! | `bias.rs` | engaging and revoking the bias, draining, tries |
 //! | `raw.rs` | the lock, put together; the invariants |
-//! | `external.rs` | what a lock offers whose user decides on its bias |
+//! | `external.rs` | a lock whose user decides on its bias |
 //! | `api.rs` | [`lock_api`]'s traits for the lock |
 //! | `spec.rs` | the specification that users' models run on, instead of `api.rs` |
 //! | `models/` | models of the lock and of the specification |

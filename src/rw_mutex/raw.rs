@@ -48,7 +48,7 @@
 //! did inside, as in any reader-writer lock.
 
 use super::bias::{BiasedCore, Marked};
-use super::control::{Automatic, Control, External};
+use super::control::{Automatic, Control};
 use super::core::{Core, wake};
 use super::readers::{First, Slot, mark_first};
 use super::slow::{Entry, Waiter, too_many_readers};
@@ -58,88 +58,18 @@ use crate::sys::atomic::Ordering;
 use crate::sys::const_fn;
 use std::time::Instant;
 
-/// What keeps a writer from entering at once, or from becoming pending with only the slots left to wait for.
-const BARS_WRITER: u64 = TAKEN | STARVING | REVOKING;
-
 /// See the [module](self).
 #[derive(Debug)]
-pub(super) struct RawRwMutex<C = Automatic>(BiasedCore<C>);
+pub(super) struct RawRwMutex<C = Automatic>(pub(super) BiasedCore<C>);
 
 /// A reader's way out: its slot, or nothing if it is counted in the word.
 #[derive(Debug)]
-pub(super) struct Pass(Option<&'static Slot>);
+pub(super) struct Pass(pub(super) Option<&'static Slot>);
 
 impl RawRwMutex {
     const_fn! {
         pub(super) fn new() -> Self {
             RawRwMutex(BiasedCore { core: Core::new(), control: Automatic::new() })
-        }
-    }
-}
-
-impl RawRwMutex<External> {
-    const_fn! {
-        pub(super) fn new_external() -> Self {
-            RawRwMutex(BiasedCore { core: Core::new(), control: External })
-        }
-    }
-
-    /// Reads by this thread's first slot, if the lock is biased and the slot is free.
-    #[inline]
-    pub(super) fn try_read_fast(&self) -> Option<Pass> {
-        // ORDERING: Relaxed: the id is the lock's address, and `validate` loads the word again.
-        if self.core().word.load(Ordering::Relaxed) & BIAS == 0 {
-            return None;
-        }
-        let First { slot, .. } = mark_first(self.0.id(), true)?;
-        if self.0.validate(BIAS, slot) {
-            return Some(Pass(Some(slot)));
-        }
-        self.leave_slot(slot)
-    }
-
-    #[cold]
-    fn leave_slot(&self, slot: &Slot) -> Option<Pass> {
-        self.0.unmark(slot);
-        None
-    }
-
-    /// Lets readers enter by slots from now on. Only for a reader inside.
-    #[inline]
-    pub(super) fn engage_bias(&self) {
-        // ORDERING: Relaxed: a hint.
-        if self.core().word.load(Ordering::Relaxed) & BIAS == 0 {
-            self.0.engage();
-        }
-    }
-
-    /// [`write`](RawRwMutex::write). If `keeps_bias` is `false`, readers enter by the word once the writer has left.
-    #[inline]
-    pub(super) fn write_external(&self, keeps_bias: bool) {
-        // ORDERING: Relaxed: the exchange decides.
-        let word = self.core().word.load(Ordering::Relaxed);
-        let pending = set_writer_pending(word);
-        if word & BARS_WRITER == 0
-            // ORDERING: Acquire: pairs with the Release of every reader and writer that left.
-            && self.core().change(word, pending, Ordering::Acquire).is_ok()
-        {
-            if word & BIAS == 0 {
-                return;
-            }
-            self.0.drain_slots(pending, None);
-        } else {
-            self.write_contended(None);
-        }
-        if !keeps_bias {
-            self.end_bias();
-        }
-    }
-
-    #[cold]
-    fn end_bias(&self) {
-        // ORDERING: Relaxed: changed by the writer alone, which is this thread.
-        if self.core().word.load(Ordering::Relaxed) & REVOKING != 0 {
-            self.0.end();
         }
     }
 }
@@ -412,7 +342,7 @@ impl<C: Control> RawRwMutex<C> {
     }
 
     #[cold]
-    fn write_contended(&self, deadline: Option<Instant>) -> bool {
+    pub(super) fn write_contended(&self, deadline: Option<Instant>) -> bool {
         if self.waiter(Kind::Writer, deadline).enter() == Entry::TimedOut {
             return false;
         }

@@ -52,6 +52,9 @@ pub(super) const QUIET: u64 = WRITER | WOKEN | !(READ_ENTRY - 1);
 /// Somebody is inside, or a writer is pending.
 pub(super) const TAKEN: u64 = WRITER | UPGRADABLE | READERS;
 
+/// What keeps a writer from entering at once, or from becoming pending with only the slots left to wait for.
+pub(super) const BARS_WRITER: u64 = TAKEN | STARVING | REVOKING;
+
 /// What a waiter wants to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
