@@ -12,6 +12,8 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::task::{Poll, Waker};
 
+type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 fn in_each_channel<T>(f: impl Fn(Sender<T>, Receiver<T>)) {
     for capacity in [0, 1, 10] {
         let (sender, receiver) = channel::bounded(capacity);
@@ -182,7 +184,7 @@ fn a_waker_may_close_the_channel() {
 fn a_waker_may_poll_its_future() {
     in_each_channel(|sender, receiver| {
         let received = Arc::new(Mutex::new(None));
-        let task: Arc<Mutex<Pin<Box<dyn Future<Output = ()> + Send>>>> = {
+        let task: Arc<Mutex<Task>> = {
             let received = Arc::clone(&received);
             Arc::new(Mutex::new(Box::pin(async move {
                 *received.lock().unwrap() = Some(receiver.recv_async().await);
@@ -202,7 +204,7 @@ fn a_waker_may_poll_its_future() {
 #[test]
 fn a_waker_may_drop_its_future() {
     in_each_channel(|sender, receiver| {
-        let task: Arc<Mutex<Option<Pin<Box<dyn Future<Output = ()> + Send>>>>> = {
+        let task: Arc<Mutex<Option<Task>>> = {
             let receiver = receiver.clone();
             Arc::new(Mutex::new(Some(Box::pin(async move { _ = receiver.recv_async().await }))))
         };
