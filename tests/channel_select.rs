@@ -182,7 +182,7 @@ fn ready_cases_are_chosen_alike() {
         assert!(chosen.iter().all(|n| (800..1_200).contains(n)), "{of}: {chosen:?}");
     }
     let [a, b, c] = [(); 3].map(|()| channel::unbounded());
-    [&a, &b, &c].map(|(sender, _)| sender.send(1).unwrap());
+    [&a, &b, &c].into_iter().for_each(|(sender, _)| sender.send(1).unwrap());
     let again = |sender: &Sender<u8>, case| {
         sender.send(1).unwrap();
         case

@@ -77,7 +77,7 @@ fn calls() -> impl Strategy<Value = Vec<Call>> {
         1 => prop_oneof![9 => Just(TrySend), 1 => Just(CloseBySender)],
         1 => prop_oneof![9 => Just(TryRecv), 1 => Just(CloseByReceiver)],
     ];
-    vec(call, 1..150)
+    vec(call, 1..120)
 }
 
 /// A numbered value that counts its drop.
@@ -368,7 +368,7 @@ fn recv(receiver: &Receiver<Value>, call: &Call, would_block: bool) -> Option<Ou
 
 /// Compares many random sequences.
 fn compare(capacity: Capacity) {
-    let config = ProptestConfig { cases: 150, failure_persistence: None, ..Default::default() };
+    let config = ProptestConfig { cases: 60, failure_persistence: None, ..Default::default() };
     let result = proptest::test_runner::TestRunner::new(config).run(&calls(), |calls| {
         let mut channel = Channel::new(capacity);
         for (at, call) in calls.iter().enumerate() {
