@@ -1,9 +1,10 @@
 //! Sending and receiving for threads: try, wait awake for a little, sleep, try again.
 
 use super::core::{Core, Wants};
-use super::error::{RecvTimeoutError, SendTimeoutError, TryRecvError, TrySendError};
+use super::error::{RecvError, RecvTimeoutError, SendTimeoutError, TryRecvError, TrySendError};
 use crate::support::backoff::Spin;
 use crate::support::waiters::{Ended, wait};
+use std::mem;
 use std::time::Instant;
 
 /// Receives, and blocks until it can, until the channel is closed and empty, or until the deadline.
@@ -24,12 +25,14 @@ pub(super) fn recv<T>(
 #[track_caller]
 fn recv_later<T>(core: &impl Core<T>, deadline: Option<Instant>) -> Result<T, RecvTimeoutError> {
     loop {
-        wait_awake(|| core.seems_ready(Wants::Recv));
+        if let Some(received) = recv_awake(core) {
+            return Ok(received?);
+        }
         let due = core.due();
         let until = earlier(deadline, due);
         let (given, ended) = wait(
             None,
-            Some(Spin::WakeUp),
+            spin_in_queue(core),
             until,
             // SAFETY: `wait` returns once the waiter has left or is settled; the channel is borrowed.
             |waiter| _ = unsafe { core.enter(Wants::Recv, waiter) },
@@ -51,6 +54,23 @@ fn recv_later<T>(core: &impl Core<T>, deadline: Option<Instant>) -> Result<T, Re
             Err(TryRecvError::Empty) => {}
         }
     }
+}
+
+/// Waits awake for a message. Returns `None` if none came.
+fn recv_awake<T>(core: &impl Core<T>) -> Option<Result<T, RecvError>> {
+    if core.waits_in_queue() {
+        return None;
+    }
+    Spin::Yielding.poll(|| {
+        if !core.seems_ready(Wants::Recv) {
+            return None;
+        }
+        match core.try_recv() {
+            Ok(value) => Some(Ok(value)),
+            Err(TryRecvError::Disconnected) => Some(Err(RecvError)),
+            Err(TryRecvError::Empty) => None,
+        }
+    })
 }
 
 /// Sends, and blocks until it can, until the channel is closed, or until the deadline.
@@ -76,10 +96,16 @@ fn send_later<T>(
     deadline: Option<Instant>,
 ) -> Result<(), SendTimeoutError<T>> {
     loop {
-        wait_awake(|| core.seems_ready(Wants::Send));
+        value = match send_awake(core, value) {
+            Ok(()) => return Ok(()),
+            Err(TrySendError::Disconnected(value)) => {
+                return Err(SendTimeoutError::Disconnected(value));
+            }
+            Err(TrySendError::Full(value)) => value,
+        };
         let (left, ended) = wait(
             Some(value),
-            Some(Spin::WakeUp),
+            spin_in_queue(core),
             deadline,
             // SAFETY: `wait` returns once the waiter has left or is settled; the channel is borrowed.
             |waiter| _ = unsafe { core.enter(Wants::Send, waiter) },
@@ -102,9 +128,33 @@ fn send_later<T>(
     }
 }
 
-/// Waits awake until `ready` says so, but no longer than a sleep would cost.
-pub(super) fn wait_awake(ready: impl Fn() -> bool) {
-    Spin::WakeUp.poll(|| ready().then_some(()));
+/// Waits awake for room. Returns the value as full if there was none.
+fn send_awake<T>(core: &impl Core<T>, value: T) -> Result<(), TrySendError<T>> {
+    if core.waits_in_queue() {
+        return Err(TrySendError::Full(value));
+    }
+    let mut result = Err(TrySendError::Full(value));
+    Spin::Yielding.poll(|| {
+        if !core.seems_ready(Wants::Send) {
+            return None;
+        }
+        let Err(TrySendError::Full(value)) = mem::replace(&mut result, Ok(())) else {
+            unreachable!("the poll ends when it isn't full")
+        };
+        result = core.try_send(value);
+        (!matches!(result, Err(TrySendError::Full(_)))).then_some(())
+    });
+    result
+}
+
+/// How a thread that has entered the queue waits awake.
+fn spin_in_queue<T>(core: &impl Core<T>) -> Option<Spin> {
+    core.waits_in_queue().then_some(Spin::Yielding)
+}
+
+/// Waits awake until `ready` says so, but no longer than a sleep would cost. Returns whether it does.
+pub(super) fn wait_awake(ready: impl Fn() -> bool) -> bool {
+    Spin::Yielding.poll(|| ready().then_some(())).is_some()
 }
 
 /// Returns the earlier of two deadlines; `None` is never.

@@ -49,7 +49,12 @@ pub(super) fn choose(cases: &mut Cases<'_, '_>, patience: Patience) -> Option<us
         if is_last {
             return None;
         }
-        let end = wait_for_any(cases, deadline, false);
+        let seems_ready =
+            wait_awake(|| (0..cases.len()).any(|index| case(cases, index).seems_ready()));
+        if seems_ready && let Some(chosen) = try_all(cases, None) {
+            return Some(chosen);
+        }
+        let end = wait_for_any(cases, deadline, false, seems_ready);
         match end.left {
             Some((chosen, Left::Complete)) => return Some(chosen),
             left => woken = left.map(|(index, _)| index),
@@ -78,7 +83,7 @@ pub(super) fn await_ready(cases: &mut Cases<'_, '_>, patience: Patience) -> Opti
         if is_last {
             return None;
         }
-        let end = wait_for_any(cases, deadline, true);
+        let end = wait_for_any(cases, deadline, true, true);
         if let Some((woken, Left::Woken)) = end.left {
             // The caller need not use it.
             case(cases, woken).pass_on();
@@ -98,13 +103,17 @@ struct End {
 
 /// Waits once: until a case's waiter is taken, a case is found ready, or a time has come.
 #[track_caller]
-fn wait_for_any(cases: &mut Cases<'_, '_>, deadline: Option<Instant>, only_to_know: bool) -> End {
+fn wait_for_any(
+    cases: &mut Cases<'_, '_>,
+    deadline: Option<Instant>,
+    only_to_know: bool,
+    spins: bool,
+) -> End {
     let is_on = (0..cases.len()).any(|index| case(cases, index).is_on());
     assert!(
         is_on || deadline.is_some(),
         "a select without a default whose cases are all switched off would block forever"
     );
-    wait_awake(|| (0..cases.len()).any(|index| case(cases, index).seems_ready()));
     let due = (0..cases.len()).filter_map(|index| case(cases, index).due()).min();
     let until = earlier(deadline, due);
     let signal = Signal::new();
@@ -115,7 +124,8 @@ fn wait_for_any(cases: &mut Cases<'_, '_>, deadline: Option<Instant>, only_to_kn
     });
     let mut has_come = false;
     if not_in.is_none() {
-        Spin::WakeUp.poll(|| signal.seems_settled().then_some(()));
+        let spin = if spins { Spin::Yielding } else { Spin::None };
+        spin.poll(|| signal.seems_settled().then_some(()));
         has_come = signal.sleep(until) == Parked::TimedOut;
     }
     if not_in.is_some() || has_come {

@@ -70,6 +70,11 @@ pub(super) trait Core<T> {
     /// Wakes the next waiter in place of one that was woken and has not tried again.
     fn pass_on(&self, wants: Wants);
 
+    /// Whether only a thread in the queue gets anywhere. It waits awake there, and otherwise before it enters.
+    fn waits_in_queue(&self) -> bool {
+        false
+    }
+
     /// When a waiter is to try again, though nobody wakes it. `None` is never.
     fn due(&self) -> Option<Instant> {
         None

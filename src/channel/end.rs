@@ -118,7 +118,7 @@ impl<S, M> End<S, M> {
         let word = &self.line.word;
         let mut backoff = Backoff::new();
         while !backoff.is_over() {
-            backoff.pause();
+            backoff.pause_or_yield();
             // ORDERING: Relaxed: a hint.
             if word.load(Ordering::Relaxed) & LOCKED == 0
                 // ORDERING: Acquire: as in `lock`.

@@ -130,6 +130,10 @@ impl<T> Core<T> for Flavor<T> {
         each!(self, channel => channel.pass_on(wants));
     }
 
+    fn waits_in_queue(&self) -> bool {
+        each!(self, channel => channel.waits_in_queue())
+    }
+
     fn due(&self) -> Option<Instant> {
         each!(self, channel => channel.due())
     }

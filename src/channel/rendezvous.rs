@@ -100,6 +100,11 @@ impl<T> Core<T> for Rendezvous<T> {
         true
     }
 
+    #[inline]
+    fn waits_in_queue(&self) -> bool {
+        true
+    }
+
     fn is_ready(&self, wants: Wants) -> bool {
         let mut state = self.state.lock();
         let waits = match wants {

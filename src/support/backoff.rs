@@ -3,9 +3,10 @@
 //! What is about to happen anyway is cheaper waited for awake, but only for about as long as a sleep would cost, and
 //! only where another core can make it happen meanwhile. The figures are in [`tuning`](super::tuning).
 
+use super::crowd;
 use super::tuning::{
-    BRIEF_POLLS, EARLY_CHECKS, LONGEST_PAUSE, MOST_CHECKS, POLLS_PER_READING, RESTED_CHECK,
-    WAKE_UP, WATCHING_PAUSES,
+    BRIEF_POLLS, CHECKS_BEFORE_YIELDS, EARLY_CHECKS, LONGEST_PAUSE, MOST_CHECKS, POLLS_PER_READING,
+    RESTED_CHECK, WAKE_UP, WATCHING_PAUSES, YIELDS,
 };
 use crate::sys::hint::spin_loop;
 use crate::sys::{IS_MODEL, can_spin, cores};
@@ -20,6 +21,9 @@ pub(crate) enum Spin {
     Brief,
     /// As long as a wake-up would take: for helpers between two batches.
     WakeUp,
+    /// About as long, with a yield between two polls: for partners that wait for one another in turn, and may be more
+    /// than there are cores. Not at all where other threads keep the core when they get it.
+    Yielding,
 }
 
 impl Spin {
@@ -35,6 +39,7 @@ impl Spin {
             _ if !can_spin() => return None,
             Spin::Brief => None,
             Spin::WakeUp => Some(Instant::now() + WAKE_UP),
+            Spin::Yielding => return poll_yielding(ready),
         };
         loop {
             for _ in 0..if until.is_some() { POLLS_PER_READING } else { BRIEF_POLLS } {
@@ -48,6 +53,21 @@ impl Spin {
             }
         }
     }
+}
+
+fn poll_yielding<R>(mut ready: impl FnMut() -> Option<R>) -> Option<R> {
+    if crowd::is_crowded() {
+        return None;
+    }
+    for _ in 0..YIELDS {
+        if let Some(found) = ready() {
+            return Some(found);
+        }
+        if !crowd::yield_briefly() {
+            break;
+        }
+    }
+    ready()
 }
 
 /// The checks of a waiter for a lock, and the pauses between them.
@@ -90,6 +110,17 @@ impl Backoff {
     pub(crate) fn pause(&mut self) {
         pause(1 << self.checks.min(LONGEST_PAUSE));
         self.checks += 1;
+    }
+
+    /// [`pause`](Self::pause), but yields instead of pausing for long: the lock's holder may want this core.
+    pub(crate) fn pause_or_yield(&mut self) {
+        if self.checks < CHECKS_BEFORE_YIELDS {
+            self.pause();
+        } else if !crowd::is_crowded() && crowd::yield_briefly() {
+            self.checks += 1;
+        } else {
+            self.checks = MOST_CHECKS;
+        }
     }
 
     /// [`pause`](Self::pause), but ends early when `same` returns `false`.

@@ -3,7 +3,7 @@
 //! | file | holds |
 //! | --- | --- |
 //! | [`deadline`] | the deadline of a timeout; none if the timeout is too long to represent |
-//! | [`tuning`], [`backoff`] | how long threads wait awake, and when they starve |
+//! | [`tuning`], [`crowd`], [`backoff`] | how long threads wait awake, and when they starve |
 //! | [`thread_index`] | small numbers for threads, by which a thread owns its share of a table |
 //! | [`first_panic`] | the first of several panics, kept for the thread that resumes it |
 //! | [`wakers`] | futures that wait on an address, beside the threads that park on it |
@@ -12,6 +12,7 @@
 //! | `spec` | the state machine that the locks are in a model |
 
 pub(crate) mod backoff;
+mod crowd;
 pub(crate) mod deadline;
 pub(crate) mod first_panic;
 pub(crate) mod latch;

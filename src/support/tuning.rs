@@ -21,6 +21,35 @@ pub(super) const WAKE_UP: Duration = Duration::from_micros(25);
 /// Polls between two readings of the clock.
 pub(super) const POLLS_PER_READING: u32 = 16;
 
+/// Checks of a thread that waits for its partner, with a yield after each: some 20 µs where no other thread wants
+/// the core.
+///
+/// `measure channels`
+pub(super) const YIELDS: u32 = 64;
+
+/// Checks of a channel's lock with pauses between them, before those with yields.
+///
+/// `measure channels --rows "p"`
+pub(super) const CHECKS_BEFORE_YIELDS: u32 = 5;
+
+/// A yield that takes longer has let another thread use up its time slice. A partner's turn is shorter.
+///
+/// `measure channels --rows "busy"`
+pub(super) const LONG_YIELD: Duration = Duration::from_millis(2);
+
+/// Cores are crowded when long yields, each of which counts so much, outweigh the quick ones by so much.
+///
+/// `measure channels --rows "busy"`
+pub(super) const LONG_YIELD_WEIGHT: u32 = 8;
+pub(super) const CROWDED: u32 = 12;
+
+/// For how long no thread waits awake after the cores were found crowded: the first time, and at most, if each time
+/// doubles it.
+///
+/// `measure channels --rows "busy"`
+pub(super) const SHORTEST_TRUCE: Duration = Duration::from_millis(8);
+pub(super) const LONGEST_TRUCE: Duration = Duration::from_secs(1);
+
 /// Checks of a lock before a waiter sleeps. All pauses between them take about as long as a wake-up, some 20 µs
 /// where the processor's pause is 28 ns.
 ///

@@ -1,0 +1,73 @@
+//! Whether other threads keep the cores busy, so that a thread had better not wait awake.
+//!
+//! A thread that yields lets the others run, which is what it waits for if one of them is its partner. A thread that
+//! only computes keeps the core for its whole time slice, though, which is a thousand times what a sleep and a wake-up
+//! cost. Nothing tells the two apart but the time that a yield takes. So yields are timed, for all threads of the
+//! process together. When long ones outweigh the quick ones the cores are *crowded*, and no thread waits awake for a
+//! while; each time that the next long yield confirms it, for twice as long.
+//!
+//! All of it is hints: threads may overwrite what others have noted.
+
+use super::tuning::{CROWDED, LONG_YIELD, LONG_YIELD_WEIGHT, LONGEST_TRUCE, SHORTEST_TRUCE};
+use crate::sys::thread::yield_now;
+use crate::sys::{Hint, Stopwatch, uptime};
+
+/// How much long yields outweigh quick ones.
+static SCORE: Hint = Hint::new();
+/// Until when the cores are taken for crowded, in milliseconds of the uptime; 0 if they aren't.
+static UNTIL: Hint = Hint::new();
+/// For how long they were taken for crowded the last time, in milliseconds; 0 after enough quick yields.
+static TRUCE: Hint = Hint::new();
+
+/// Whether the cores are crowded.
+#[inline]
+pub(crate) fn is_crowded() -> bool {
+    match UNTIL.get() {
+        0 => false,
+        until => until.wrapping_sub(now()).cast_signed() > 0,
+    }
+}
+
+/// Lets other threads use the core. Returns `false` if they kept it for long.
+pub(crate) fn yield_briefly() -> bool {
+    let since = Stopwatch::start();
+    yield_now();
+    let is_brief = since.nanos() <= LONG_YIELD.as_nanos();
+    if is_brief {
+        count_brief()
+    } else {
+        count_long()
+    }
+    is_brief
+}
+
+#[inline]
+fn count_brief() {
+    let score = SCORE.get();
+    if score > 0 {
+        SCORE.set(score - 1);
+        if score == 1 {
+            TRUCE.set(0);
+        }
+    }
+}
+
+#[cold]
+fn count_long() {
+    let score = SCORE.get() + LONG_YIELD_WEIGHT;
+    if score < CROWDED {
+        SCORE.set(score);
+        return;
+    }
+    // The next long yield is enough to confirm it.
+    SCORE.set(CROWDED);
+    let [shortest, longest] = [SHORTEST_TRUCE, LONGEST_TRUCE].map(|time| time.as_millis() as u32);
+    let truce = (2 * TRUCE.get()).clamp(shortest, longest);
+    TRUCE.set(truce);
+    UNTIL.set(now().wrapping_add(truce).max(1));
+}
+
+/// The uptime in milliseconds. It wraps around after seven weeks, which does no harm.
+fn now() -> u32 {
+    uptime().as_millis() as u32
+}
