@@ -103,19 +103,30 @@ impl<S, M> End<S, M> {
     #[inline]
     pub(super) fn lock(&self) -> Locked<'_, S, M> {
         let word = &self.line.word;
+        // ORDERING: Relaxed: a guess, which the exchange checks.
+        let seen = word.load(Ordering::Relaxed);
         // ORDERING: Acquire: pairs with the Release of the last holder's `unlock`, `publish` or `close`: its changes
-        // of the state come before.
-        if word.fetch_or(LOCKED, Ordering::Acquire) & LOCKED != 0 {
-            self.lock_contended();
+        // of the state come before. Relaxed if it fails: nothing is concluded from that.
+        let (acquire, relaxed) = (Ordering::Acquire, Ordering::Relaxed);
+        if seen & LOCKED == 0
+            && word.compare_exchange(seen, seen | LOCKED, acquire, relaxed).is_ok()
+        {
+            return Locked { end: self, seen: Seen(seen) };
         }
-        // ORDERING: Relaxed: the position changes under the lock alone, and a load that follows the step above reads
-        // no older word. It is apart from that step so that the step compiles to a single bit test and set.
+        self.lock_contended();
+        // ORDERING: Relaxed: the position changes under the lock alone, and a load that follows the step that locked
+        // reads no older word.
         Locked { end: self, seen: Seen(word.load(Ordering::Relaxed)) }
     }
 
     #[cold]
     fn lock_contended(&self) {
         let word = &self.line.word;
+        // The exchange fails also if another bit has changed.
+        // ORDERING: Acquire: as in `lock`.
+        if word.fetch_or(LOCKED, Ordering::Acquire) & LOCKED == 0 {
+            return;
+        }
         let mut backoff = Backoff::new();
         while !backoff.is_over() {
             backoff.pause_or_yield();

@@ -21,11 +21,11 @@ pub(super) const WAKE_UP: Duration = Duration::from_micros(25);
 /// Polls between two readings of the clock.
 pub(super) const POLLS_PER_READING: u32 = 16;
 
-/// Checks of a thread that waits for its partner, with a yield after each: some 20 µs where no other thread wants
+/// Checks of a thread that waits for its partner, with a yield after each: some 10 µs where no other thread wants
 /// the core.
 ///
 /// `measure channels`
-pub(super) const YIELDS: u32 = 64;
+pub(super) const YIELDS: u32 = 32;
 
 /// Checks of a channel's lock with pauses between them, before those with yields.
 ///
@@ -47,7 +47,7 @@ pub(super) const CROWDED: u32 = 12;
 /// doubles it.
 ///
 /// `measure channels --rows "busy"`
-pub(super) const SHORTEST_TRUCE: Duration = Duration::from_millis(8);
+pub(super) const SHORTEST_TRUCE: Duration = Duration::from_millis(32);
 pub(super) const LONGEST_TRUCE: Duration = Duration::from_secs(1);
 
 /// Checks of a lock before a waiter sleeps. All pauses between them take about as long as a wake-up, some 20 µs
