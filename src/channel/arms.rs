@@ -239,9 +239,19 @@ impl<A: Arm, Rest: Arms> Arms for (A, Rest) {
     type Chosen = Chosen<A::Result, Rest::Chosen>;
 
     fn into_chosen(self, index: Option<usize>) -> Self::Chosen {
+        // What was chosen is a local value while the others are dropped: if that panics, it is dropped too, where the
+        // value that a function is about to return would be leaked.
         match index {
-            Some(0) => Chosen::This(self.0.into_result()),
-            index => Chosen::Later(self.1.into_chosen(index.map(|index| index - 1))),
+            Some(0) => {
+                let result = self.0.into_result();
+                drop(self.1);
+                Chosen::This(result)
+            }
+            index => {
+                let later = self.1.into_chosen(index.map(|index| index - 1));
+                drop(self.0);
+                Chosen::Later(later)
+            }
         }
     }
 }

@@ -232,21 +232,19 @@ impl<'a> Select<'a> {
 
     #[track_caller]
     fn choose(&mut self, patience: Patience) -> Option<usize> {
-        self.with_cases(patience, |cases| choose(cases, patience))
+        let (indices, mut cases) = self.present(patience);
+        choose(&mut cases, patience).map(|at| indices[at])
     }
 
     #[track_caller]
     fn await_ready(&mut self, patience: Patience) -> Option<usize> {
-        self.with_cases(patience, |cases| await_ready(cases, patience))
+        let (indices, mut cases) = self.present(patience);
+        await_ready(&mut cases, patience).map(|at| indices[at])
     }
 
-    /// Calls `f` with the cases that are there, and translates its result into an index.
+    /// Returns the cases that are there, and their indices.
     #[track_caller]
-    fn with_cases(
-        &mut self,
-        patience: Patience,
-        f: impl FnOnce(&mut [Option<&mut dyn Case>]) -> Option<usize>,
-    ) -> Option<usize> {
+    fn present(&mut self, patience: Patience) -> (Vec<usize>, Vec<Option<&mut dyn Case>>) {
         let mut indices = Vec::with_capacity(self.cases.len());
         let mut cases = Vec::with_capacity(self.cases.len());
         for (index, entry) in self.cases.iter_mut().enumerate() {
@@ -259,7 +257,7 @@ impl<'a> Select<'a> {
             !cases.is_empty() || !matches!(patience, Patience::Until(None)),
             "a Select without cases would block forever"
         );
-        f(&mut cases).map(|at| indices[at])
+        (indices, cases)
     }
 
     fn selected(&mut self, index: usize) -> Selected<'_, 'a> {

@@ -87,14 +87,7 @@ fn call_of(waiting: &Waiting) -> (&'static Location<'static>, String) {
     if is_ours && at.file().contains("worker_pool") {
         return (at, "a WorkerPool, as a worker without a task,".to_owned());
     }
-    let line = source(at);
-    // Channels have the only iterators that wait.
-    if types(waiting.site).contains(&"Receiver")
-        && line.as_deref().is_some_and(|line| is_in_for(line, at.column()))
-    {
-        return (at, "a `for` loop over a Receiver".to_owned());
-    }
-    let word = line.and_then(|line| word_at(&line, at.column()));
+    let word = source(at).and_then(|line| word_at(&line, at.column()));
     (at, name_of(waiting.site, word.as_deref()))
 }
 
@@ -126,12 +119,6 @@ fn word_at(line: &str, column: u32) -> Option<String> {
         })
         .collect();
     path.rsplit(':').next().filter(|word| !word.is_empty()).map(str::to_owned)
-}
-
-/// Whether what begins at a column is what a `for` loop iterates over.
-fn is_in_for(line: &str, column: u32) -> bool {
-    let before: String = line.chars().take(column as usize - 1).collect();
-    before.split_whitespace().next_back() == Some("in")
 }
 
 /// The calls that wait, by type. Where a name stands twice, the site decides.
@@ -262,8 +249,11 @@ fn name_of(site: Site, call: Option<&str>) -> String {
     let Some(call) = call else {
         return types.first().map_or("a call".to_owned(), |first| format!("a call of {first}"));
     };
-    if call == "select!" {
-        return call.to_owned();
+    match call {
+        "select!" => return call.to_owned(),
+        // Channels have the only iterators that wait.
+        "for" => return "a `for` loop over a Receiver".to_owned(),
+        _ => {}
     }
     let has_it =
         |name: &&&str| CALLS.iter().any(|(of, calls)| of == *name && calls.contains(&call));
@@ -289,8 +279,6 @@ mod tests {
         assert_eq!(word_at("short", 40), None);
         assert_eq!(word_at("let n = phalanx::select! {", 9).as_deref(), Some("select!"));
         assert_eq!(word_at("if !a.b()", 7).as_deref(), Some("b"));
-        assert!(is_in_for("    for n in &receiver {", 14) && is_in_for("for n in it.iter() {", 10));
-        assert!(!is_in_for("    receiver.iter()", 14));
     }
 
     #[test]
@@ -310,6 +298,7 @@ mod tests {
         assert_eq!(name_of(waiters, Some("send")), "Sender::send");
         assert_eq!(name_of(waiters, Some("wait_while")), "Condvar::wait_while");
         assert_eq!(name_of(waiters, Some("select!")), "select!");
+        assert_eq!(name_of(waiters, Some("for")), "a `for` loop over a Receiver");
         assert_eq!(name_of(waiters, Some("pick")), "`pick` (in a channel or a Condvar)");
         assert_eq!(name_of(RW_MUTEX, Some("get")), "`get` (in RwMutex)");
         assert_eq!(name_of(Site::Thread, None), "a call of JoinHandle");
