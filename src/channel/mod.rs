@@ -145,3 +145,6 @@ pub mod __select {
     pub use super::arms::{Arm, Arms, Chosen, Limit, NoCase, Recv, Send, Stop, run};
 }
 pub use self::arms::{AsReceiver, AsSender};
+
+#[cfg(test)]
+mod models;
