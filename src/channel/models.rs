@@ -246,9 +246,8 @@ fn two_receivers_leave_blocks_behind() {
         let channel = blocks();
         (0..5).for_each(|n| channel.try_send(n).unwrap());
         assert_eq!([channel.try_recv(), channel.try_recv()], [Ok(0), Ok(1)]);
-        let receiving = spawn(&channel, |channel| {
-            channel.try_recv().unwrap() + channel.try_recv().unwrap()
-        });
+        let receiving =
+            spawn(&channel, |channel| channel.try_recv().unwrap() + channel.try_recv().unwrap());
         let here = channel.try_recv().unwrap();
         assert_eq!(here + receiving.join(), 2 + 3 + 4);
         assert!(!channel.is_ready(Wants::Recv));

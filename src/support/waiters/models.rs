@@ -6,6 +6,8 @@
 //! | the waking thread touches a waiter that has returned (rust#98498) | each of them |
 //! | a thread is moved that was to be woken, or sleeps on though it was settled | `a_moved_thread_returns_when_it_is_woken_where_it_was_moved` |
 
+mod signal;
+
 use super::{Ended, Queue, Taken, wait};
 use crate::sys::{
     Arc, Dequeued, HandOff, Mutex, Parked, catch, discard, unpark_one, unpark_threads,
