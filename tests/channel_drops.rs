@@ -126,7 +126,7 @@ fn values_of_all_sizes_pass_through_all_kinds_of_channel() {
         pass(|n| (n as u64, n as u8, n as u16));
         pass(|n| Aligned(n as u8));
         pass(|n| [n; 1_000]);
-        pass(|n| Box::new(n));
+        pass(Box::new);
         pass(|n| n.to_string());
         pass(|n| vec![n; n]);
         // Some of them fit on a thread's stack, a block of them doesn't.
@@ -234,7 +234,9 @@ fn both_sides_may_go_at_once() {
 }
 
 /// Calls the channel's other ends from its drop.
-struct Talks(Option<(Sender<Talks>, Weak<Receiver<Talks>>, Arc<AtomicUsize>)>);
+struct Talks(Option<Parts>);
+
+type Parts = (Sender<Talks>, Weak<Receiver<Talks>>, Arc<AtomicUsize>);
 
 impl Talks {
     fn quiet() -> Self {

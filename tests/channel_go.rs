@@ -421,7 +421,7 @@ fn expressions_of_a_select_are_evaluated_once_and_in_order() {
     let (sender, receiver) = channel::bounded::<u8>(1);
     let log = AtomicUsize::new(0);
     let step = |n: usize| assert_eq!(log.fetch_add(1, SeqCst), n);
-    fn ends<'a, T>(end: &'a T, step: impl Fn(usize), n: usize) -> &'a T {
+    fn ends<T>(end: &T, step: impl Fn(usize), n: usize) -> &T {
         step(n);
         end
     }

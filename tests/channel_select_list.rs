@@ -22,12 +22,12 @@ fn a_list_of_receives_is_used_again_and_again() {
         let mut select = Select::new();
         let indices = Vec::from_iter(channels.iter().map(|(_, receiver)| select.recv(receiver)));
         assert!(indices.iter().copied().eq(0..count));
-        for at in 0..count {
+        for (at, (sender, receiver)) in channels.iter().enumerate() {
             assert_eq!(select.try_select().map(|it| it.index()), Err(TrySelectError));
-            channels[at].0.send(at).unwrap();
+            sender.send(at).unwrap();
             let selected = select.select();
             assert_eq!(selected.index(), at);
-            assert_eq!(selected.recv(&channels[at].1), Ok(at));
+            assert_eq!(selected.recv(receiver), Ok(at));
         }
     }
 }

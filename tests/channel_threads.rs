@@ -240,6 +240,8 @@ fn no_wake_up_is_lost_between_two_threads_that_take_turns() {
     });
 }
 
+type Ends = (Sender<u8>, Receiver<u8>);
+
 /// Two threads that each send into one channel and then try the other's: the later of them finds a message.
 #[test]
 fn of_two_threads_that_send_and_then_try_to_receive_one_is_successful() {
@@ -250,7 +252,7 @@ fn of_two_threads_that_send_and_then_try_to_receive_one_is_successful() {
                 let channels = [(); STEPS].map(|()| [open(capacity), open(capacity)]);
                 let arrived = AtomicUsize::new(0);
                 let run = |mine: usize| {
-                    let step = |(step, ends): (usize, &[(Sender<u8>, Receiver<u8>); 2])| {
+                    let step = |(step, ends): (usize, &[Ends; 2])| {
                         arrived.fetch_add(1, SeqCst);
                         until(|| arrived.load(SeqCst) >= 2 * (step + 1));
                         ends[mine].0.send(1).unwrap();
