@@ -4,6 +4,7 @@ use super::core::{Core, Wants};
 use super::error::{RecvError, RecvTimeoutError, SendTimeoutError, TryRecvError, TrySendError};
 use crate::support::backoff::Spin;
 use crate::support::waiters::{Ended, wait};
+use crate::sys::IS_MODEL;
 use std::mem;
 use std::time::Instant;
 
@@ -24,6 +25,9 @@ pub(super) fn recv<T>(
 #[cold]
 #[track_caller]
 fn recv_later<T>(core: &impl Core<T>, deadline: Option<Instant>) -> Result<T, RecvTimeoutError> {
+    if is_over(deadline) {
+        return Err(RecvTimeoutError::Timeout);
+    }
     loop {
         if let Some(received) = recv_awake(core) {
             return Ok(received?);
@@ -95,6 +99,9 @@ fn send_later<T>(
     mut value: T,
     deadline: Option<Instant>,
 ) -> Result<(), SendTimeoutError<T>> {
+    if is_over(deadline) {
+        return Err(SendTimeoutError::Timeout(value));
+    }
     loop {
         value = match send_awake(core, value) {
             Ok(()) => return Ok(()),
@@ -155,6 +162,11 @@ fn spin_in_queue<T>(core: &impl Core<T>) -> Option<Spin> {
 /// Waits awake until `ready` says so, but no longer than a sleep would cost. Returns whether it does.
 pub(super) fn wait_awake(ready: impl Fn() -> bool) -> bool {
     Spin::Yielding.poll(|| ready().then_some(())).is_some()
+}
+
+/// Whether a deadline has come before a wait for it began. In a model deadlines come while a thread waits.
+fn is_over(deadline: Option<Instant>) -> bool {
+    !IS_MODEL && deadline.is_some_and(|deadline| deadline <= Instant::now())
 }
 
 /// Returns the earlier of two deadlines; `None` is never.

@@ -201,6 +201,15 @@ impl<T, S: Storage<T>> Core<T> for Buffered<T, S> {
         self.seems_ready(wants)
     }
 
+    fn stamp(&self, wants: Wants) -> u64 {
+        match wants {
+            Wants::Send | Wants::SendReady => {
+                self.head.load().stamp() + u64::from(self.tail.load().is_closed())
+            }
+            Wants::Recv | Wants::RecvReady => self.tail.load().stamp(),
+        }
+    }
+
     unsafe fn enter(&self, wants: Wants, waiter: &Waiter<Message<T>>) -> bool {
         match wants {
             // A close wakes those that are in the queue, under its lock. Who enters later sees `CLOSED`.

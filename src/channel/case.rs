@@ -26,6 +26,9 @@ pub(crate) trait Case {
     /// As [`Core::is_ready`].
     fn is_ready(&self) -> bool;
 
+    /// As [`Core::stamp`].
+    fn stamp(&self) -> u64;
+
     /// Enters the queue, or those of its parts. Returns `false` if the case is ready now. Either way the case has to
     /// leave. `only_to_know` is for a thread that wants to know that the case is ready, and not to complete it.
     ///
@@ -192,6 +195,11 @@ impl<T> Case for RecvCase<'_, T> {
         }
     }
 
+    fn stamp(&self) -> u64 {
+        // Each of them grows, so the sum is the same only if all are.
+        self.parts().iter().fold(0, |sum, part| sum.wrapping_add(part.channel.stamp(Wants::Recv)))
+    }
+
     unsafe fn enter(&mut self, signal: &Signal, only_to_know: bool) -> bool {
         let wants = if only_to_know { Wants::RecvReady } else { Wants::Recv };
         self.wants = wants;
@@ -333,6 +341,10 @@ impl<T> Case for SendCase<'_, T> {
 
     fn is_ready(&self) -> bool {
         self.result.is_some() || self.on().is_some_and(|channel| channel.is_ready(Wants::Send))
+    }
+
+    fn stamp(&self) -> u64 {
+        self.on().map_or(0, |channel| channel.stamp(Wants::Send))
     }
 
     unsafe fn enter(&mut self, signal: &Signal, only_to_know: bool) -> bool {

@@ -37,15 +37,15 @@ pub(super) enum Patience {
 /// If all cases are off and the wait has no end.
 #[track_caller]
 pub(super) fn choose(cases: &mut Cases<'_, '_>, patience: Patience) -> Option<usize> {
+    let Patience::Until(deadline) = patience else {
+        return choose_at_once(cases);
+    };
     let mut woken = None;
     let mut is_last = false;
     loop {
         if let Some(chosen) = try_all(cases, woken) {
             return Some(chosen);
         }
-        let Patience::Until(deadline) = patience else {
-            return None;
-        };
         if is_last {
             return None;
         }
@@ -61,6 +61,25 @@ pub(super) fn choose(cases: &mut Cases<'_, '_>, patience: Patience) -> Option<us
         }
         // Once more after the deadline: what is ready by then is done.
         is_last = end.is_over;
+    }
+}
+
+/// Completes one of the cases if one is ready. If this returns `None` there was a moment at which none was: the cases are
+/// tried one after the other, and again if any of their channels may have become ready meanwhile.
+fn choose_at_once(cases: &mut Cases<'_, '_>) -> Option<usize> {
+    let stamps = |cases: &Cases<'_, '_>| {
+        (0..cases.len()).fold(0_u64, |sum, index| sum.wrapping_add(case(cases, index).stamp()))
+    };
+    let mut before = stamps(cases);
+    loop {
+        if let Some(chosen) = try_all(cases, None) {
+            return Some(chosen);
+        }
+        let after = stamps(cases);
+        if after == before {
+            return None;
+        }
+        before = after;
     }
 }
 

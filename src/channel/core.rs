@@ -49,6 +49,10 @@ pub(super) trait Core<T> {
     /// Whether a try would find the channel neither full nor empty at the moment, or closed.
     fn is_ready(&self, wants: Wants) -> bool;
 
+    /// A number that grows whenever the channel may have become ready. While it stays the same, a channel that a try has
+    /// found full, or empty, is so.
+    fn stamp(&self, wants: Wants) -> u64;
+
     /// Enters the queue, unless the channel is ready. Returns whether the waiter is in.
     ///
     /// # Safety

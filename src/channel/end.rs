@@ -53,6 +53,12 @@ impl Seen {
     pub(super) fn is_closed(self) -> bool {
         self.0 & CLOSED != 0
     }
+
+    /// The position and `CLOSED`, as a number that grows whenever one of them changes.
+    #[inline]
+    pub(super) fn stamp(self) -> u64 {
+        self.0 & !(LOCKED | CONTENDED | AWAITED)
+    }
 }
 
 /// See the [module](self). `S` is what the lock protects, and `M` is a waiter's message.
@@ -107,10 +113,9 @@ impl<S, M> End<S, M> {
         let seen = word.load(Ordering::Relaxed);
         // ORDERING: Acquire: pairs with the Release of the last holder's `unlock`, `publish` or `close`: its changes
         // of the state come before. Relaxed if it fails: nothing is concluded from that.
-        let (acquire, relaxed) = (Ordering::Acquire, Ordering::Relaxed);
-        if seen & LOCKED == 0
-            && word.compare_exchange(seen, seen | LOCKED, acquire, relaxed).is_ok()
-        {
+        let exchange =
+            |seen| word.compare_exchange(seen, seen | LOCKED, Ordering::Acquire, Ordering::Relaxed);
+        if seen & LOCKED == 0 && exchange(seen).is_ok() {
             return Locked { end: self, seen: Seen(seen) };
         }
         self.lock_contended();

@@ -108,6 +108,10 @@ impl<T> Core<T> for Flavor<T> {
         each!(self, channel => channel.is_ready(wants))
     }
 
+    fn stamp(&self, wants: Wants) -> u64 {
+        each!(self, channel => channel.stamp(wants))
+    }
+
     unsafe fn enter(&self, wants: Wants, waiter: &Waiter<Message<T>>) -> bool {
         // SAFETY: the contract of this function.
         each!(self, channel => unsafe { channel.enter(wants, waiter) })

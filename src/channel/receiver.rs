@@ -165,15 +165,11 @@ impl<T> Receiver<T> {
 
     #[cold]
     fn try_recv_from_any(&self) -> Result<T, TryRecvError> {
-        let mut nothing = TryRecvError::Disconnected;
-        for channel in self.channels_by_turns() {
-            match channel.try_recv() {
-                Ok(value) => return Ok(value),
-                Err(TryRecvError::Empty) => nothing = TryRecvError::Empty,
-                Err(TryRecvError::Disconnected) => {}
-            }
+        let mut case = self.case();
+        match choose(&mut [Some(&mut case)], Patience::None) {
+            Some(_) => Ok(case.take_result()?),
+            None => Err(TryRecvError::Empty),
         }
-        Err(nothing)
     }
 
     #[cold]

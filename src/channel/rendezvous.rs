@@ -27,6 +27,8 @@ struct State<T> {
     /// Those that want to know that a sender waits.
     recv_ready: Queue<Message<T>>,
     is_closed: bool,
+    /// How many senders and receivers have entered to meet the other side.
+    entered: [u64; 2],
 }
 
 impl<T> State<T> {
@@ -49,6 +51,7 @@ impl<T> Rendezvous<T> {
             send_ready: Queue::new(),
             recv_ready: Queue::new(),
             is_closed: false,
+            entered: [0; 2],
         };
         Rendezvous { state: Mutex::new(state) }
     }
@@ -114,6 +117,16 @@ impl<T> Core<T> for Rendezvous<T> {
         waits || state.is_closed
     }
 
+    fn stamp(&self, wants: Wants) -> u64 {
+        let state = self.state.lock();
+        let [senders, receivers] = state.entered;
+        let others = match wants {
+            Wants::Send | Wants::SendReady => receivers,
+            Wants::Recv | Wants::RecvReady => senders,
+        };
+        others + u64::from(state.is_closed)
+    }
+
     unsafe fn enter(&self, wants: Wants, waiter: &Waiter<Message<T>>) -> bool {
         let mut state = self.state.lock();
         let other = match wants {
@@ -127,8 +140,14 @@ impl<T> Core<T> for Rendezvous<T> {
         // SAFETY: the contract of this function.
         unsafe { state.queue(wants).push(waiter) };
         let told = match wants {
-            Wants::Send => release(state.recv_ready.take_first()),
-            Wants::Recv => release(state.send_ready.take_first()),
+            Wants::Send => {
+                state.entered[0] += 1;
+                release(state.recv_ready.take_first())
+            }
+            Wants::Recv => {
+                state.entered[1] += 1;
+                release(state.send_ready.take_first())
+            }
             Wants::SendReady | Wants::RecvReady => None,
         };
         drop(state);

@@ -89,6 +89,11 @@ impl<T> Core<T> for Timer<T> {
         state.is_closed || state.due().is_some()
     }
 
+    /// The clock is no thread that a select could be too early for.
+    fn stamp(&self, _: Wants) -> u64 {
+        u64::from(self.is_closed())
+    }
+
     unsafe fn enter(&self, _: Wants, waiter: &Waiter<Message<T>>) -> bool {
         let mut state = self.state.lock();
         if state.is_closed || state.due().is_some() {
