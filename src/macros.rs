@@ -35,7 +35,8 @@
 ///
 /// A case whose channel is closed is ready, and its result is an error. All expressions are evaluated first, in their
 /// order. One of several ready cases is chosen at random, so that each gets its turn. A channel may be in several
-/// cases. A body may use `break`, `continue`, `return` and `?`. The value of the select is that of the chosen body.
+/// cases. The pattern of a result must match all results, so write `-> result` and a `match` in the body, not `-> Ok(n)`. A
+/// body may use `break`, `continue`, `return` and `?`. The value of the select is that of the chosen body.
 ///
 /// A case that isn't chosen has no effect: it receives nothing, sends nothing, and takes no wake-up from others.
 ///

@@ -7,10 +7,15 @@ use super::receiver::Receiver;
 use super::sender::Sender;
 use crate::support::deadline;
 use crate::sys::Arc;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 /// What a receive case of a select can be given: a receiver, a reference to one, or an `Option` of either, where
 /// `None` switches the case off.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` can't be received from",
+    label = "the first argument of `recv(…)` is a receiver, a reference to one, or an `Option` of either"
+)]
 pub trait AsReceiver {
     /// The type of the messages.
     type Item;
@@ -20,6 +25,10 @@ pub trait AsReceiver {
 
 /// What a send case of a select can be given: a sender, a reference to one, or an `Option` of either, where `None`
 /// switches the case off.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` can't be sent into",
+    label = "the first argument of `send(…)` or `send_from(…)` is a sender, a reference to one, or an `Option` of either"
+)]
 pub trait AsSender {
     /// The type of the messages.
     type Item;
@@ -70,6 +79,8 @@ forward! {
     &R, R => |this| Some(*this);
     &mut R, R => |this| Some(&**this);
     Arc<R>, R => |this| Some(&**this);
+    Rc<R>, R => |this| Some(&**this);
+    Box<R>, R => |this| Some(&**this);
     Option<R>, R => |this| this.as_ref();
 }
 

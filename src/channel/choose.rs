@@ -131,7 +131,7 @@ fn wait_for_any(
     let is_on = (0..cases.len()).any(|index| case(cases, index).is_on());
     assert!(
         is_on || deadline.is_some(),
-        "a select without a default whose cases are all switched off would block forever"
+        "a select without a default or a time-out whose cases are all switched off would block forever"
     );
     let due = (0..cases.len()).filter_map(|index| case(cases, index).due()).min();
     let until = earlier(deadline, due);

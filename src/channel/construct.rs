@@ -51,6 +51,8 @@ pub fn unbounded<T>() -> (Sender<T>, Receiver<T>) {
 
 /// Opens a channel into which the clock sends one message, at `instant`: the time for which it was due.
 ///
+/// It is not closed afterwards: a second receive blocks forever, unless a receiver closes it.
+///
 /// No thread stands behind it: the receiver makes the message when the time has come.
 ///
 /// # Examples
@@ -68,6 +70,8 @@ pub fn at(instant: Instant) -> Receiver<Instant> {
 }
 
 /// Opens a channel into which the clock sends one message, in `duration` from now: the time for which it was due.
+///
+/// It is not closed afterwards: a second receive blocks forever, unless a receiver closes it.
 ///
 /// In a [`select!`](crate::select), `default(duration)` does the same with less. A duration too long to represent is
 /// [`never()`].
@@ -91,8 +95,9 @@ pub fn after(duration: Duration) -> Receiver<Instant> {
 
 /// Opens a channel into which the clock sends a message every `period`: the time for which it was due.
 ///
-/// It holds one message. Ticks that nobody has received by the time of the next are skipped; the others keep their
-/// times. Closing it, or dropping the receiver, ends it.
+/// It holds one message, as Go's does: the first tick that has not been received. Ticks that come while one is held are
+/// skipped. Those that are received keep their times, multiples of the period. Closing it, or dropping the receiver,
+/// ends it.
 ///
 /// # Panics
 /// If `period` is zero.

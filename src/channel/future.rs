@@ -73,7 +73,7 @@ impl<T> Receiver<T> {
     /// If the channel is closed and empty: nothing will come any more.
     ///
     /// # Panics
-    /// If the channel is a timer, made by `at`, `after` or `tick`, with a message to come: no thread stands behind it
+    /// If the channel, or one of a fan-in, is a timer, made by `at`, `after` or `tick`, with a message to come: no thread stands behind it
     /// that could wake the task. Await the timer of your executor instead.
     ///
     /// # Examples

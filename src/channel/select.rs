@@ -104,8 +104,8 @@ impl<'a> Select<'a> {
         self.add(Box::new(SendCase::new(Some(sender.handle()), Value::Own(Some(value)))))
     }
 
-    /// Adds a case that sends what is in `slot`. Returns its index. The slot keeps the value unless the case is chosen;
-    /// while it is empty, the case is off.
+    /// Adds a case that sends what is in `slot`. Returns its index. The slot keeps the value unless the case is chosen.
+    /// If it is empty, the case is off. Since the slot is borrowed, it can be filled again when the `Select` is gone.
     pub fn send_from<T>(&mut self, sender: &'a Sender<T>, slot: &'a mut Option<T>) -> usize {
         self.add(Box::new(SendCase::new(Some(sender.handle()), Value::Borrowed(slot))))
     }
@@ -115,7 +115,7 @@ impl<'a> Select<'a> {
         self.cases.len() - 1
     }
 
-    /// Removes a case. The others keep their indices.
+    /// Removes a case. The others keep their indices, and no later case gets this one.
     ///
     /// # Panics
     /// If there is no such case.
@@ -268,8 +268,9 @@ impl<'a> Select<'a> {
 
 /// The case that a [`Select`] has chosen and completed.
 ///
-/// Fetch its result with [`recv`](Selected::recv) or [`send`](Selected::send). A result that isn't fetched isn't lost:
-/// the case stays complete, and the next select chooses it, or another that is ready.
+/// Fetch its result with [`recv`](Selected::recv) or [`send`](Selected::send). Until it is fetched the case stays
+/// complete: the next select chooses it, or another that is ready. With the [`Select`], or with the case when that is
+/// removed, the result is dropped, and a received message with it.
 #[must_use = "the result is fetched by `recv` or `send`"]
 pub struct Selected<'s, 'a> {
     index: usize,

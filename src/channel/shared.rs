@@ -7,7 +7,7 @@ use super::core::Core;
 use super::flavor::Flavor;
 use crate::support::first_panic::{FirstPanic, Payload};
 use crate::sys::atomic::{AtomicBool, AtomicUsize, Ordering};
-use crate::sys::{Heap, catch};
+use crate::sys::{Heap, can_drop, catch};
 use std::marker::PhantomData;
 use std::ops::Deref;
 use std::panic::resume_unwind;
@@ -146,6 +146,9 @@ impl<T, S: Side> Clone for Handle<T, S> {
 
 impl<T, S: Side> Drop for Handle<T, S> {
     fn drop(&mut self) {
+        if !can_drop() {
+            return;
+        }
         // ORDERING: AcqRel. Release: this handle's uses come before the last one's. Acquire: if this is the last, the
         // others' uses come before the close.
         if S::count(self.shared()).fetch_sub(1, Ordering::AcqRel) == 1 {

@@ -34,7 +34,7 @@ pub(crate) use model::{
 pub(crate) use build::let_unfenced_marks_be_stores;
 pub(crate) use build::{
     Caller, Heap, Hint, IS_MODEL, MAY_BE_UNFENCED, Moment, Mutex, PerProcess, Process, Slot,
-    Stopwatch, Tracked, array, calling, can_spin, const_fn, cores, explore, global_array,
+    Stopwatch, Tracked, array, calling, can_drop, can_spin, const_fn, cores, explore, global_array,
     has_heavy_fence, hash_one, heavy_fence, local, new_serial, park, prefetch, prefetch_to_write,
     prepare_heavy_fence, requeue_one, uninit_cells, unpark_one, unpark_threads, uptime,
 };

@@ -126,6 +126,12 @@ pub(crate) fn uninit_cells<T>(n: usize) -> Box<[cell::UnsafeCell<MaybeUninit<T>>
     unsafe { Box::new_uninit_slice(n).assume_init() }
 }
 
+/// Whether a destructor may use its object.
+#[inline(always)]
+pub(crate) fn can_drop() -> bool {
+    true
+}
+
 /// An array of the whole program; in a model, of one execution.
 macro_rules! global_array {
     ($vis:vis $name:ident: [$t:ty; $n:expr] = $init:expr) => {

@@ -79,7 +79,18 @@ pub(crate) use array;
 /// Returns `n` cells without values.
 #[track_caller]
 pub(crate) fn uninit_cells<T>(n: usize) -> Box<[cell::UnsafeCell<MaybeUninit<T>>]> {
-    (0..n).map(|_| cell::UnsafeCell::new(MaybeUninit::uninit())).collect()
+    let mut cells = Vec::with_capacity(n);
+    for _ in 0..n {
+        // Not in a closure, which would be the caller.
+        cells.push(cell::UnsafeCell::new(MaybeUninit::uninit()));
+    }
+    cells.into_boxed_slice()
+}
+
+/// Whether a destructor may use its object. Not in a thread that unwinds outside of a model: that is what it has
+/// panicked for, and a second panic would abort the process.
+pub(crate) fn can_drop() -> bool {
+    run::current_run().is_some() || !std::thread::panicking()
 }
 
 /// Functions that are `const` on the machine; a model's atomics can't be made in a const.
