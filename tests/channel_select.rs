@@ -447,3 +447,39 @@ fn a_timer_is_a_case_like_any_other() {
         });
     });
 }
+
+/// The ones that aren't ready stand after the first two, and must not pass their share on to one of them.
+#[test]
+fn of_two_ready_cases_among_many_each_is_chosen_about_as_often() {
+    let mut counts = [0_u32; 2];
+    let channels = [(); 2].map(|()| channel::bounded(1));
+    let [one, other] = &channels;
+    let off: Option<Receiver<u8>> = None;
+    for _ in 0..4_000 {
+        channels.iter().for_each(|(sender, _)| _ = sender.try_send(1));
+        select! {
+            recv(one.1) -> _ => counts[0] += 1,
+            recv(other.1) -> _ => counts[1] += 1,
+            recv(off) -> _ => unreachable!("it is off"),
+            recv(off) -> _ => unreachable!("it is off"),
+            recv(off) -> _ => unreachable!("it is off"),
+            recv(off) -> _ => unreachable!("it is off"),
+        }
+    }
+    // Six standard deviations.
+    assert!(counts.into_iter().all(|count| count.abs_diff(2_000) < 190), "{counts:?}");
+}
+
+#[test]
+fn a_fan_in_takes_turns_among_the_channels_that_have_something() {
+    let channels = [(); 8].map(|()| channel::bounded(1));
+    let all = channel::fan_in(channels.iter().map(|(_, receiver)| receiver.clone()));
+    let mut last = 1;
+    for _ in 0..100 {
+        let _ = channels[0].0.try_send(0);
+        let _ = channels[1].0.try_send(1);
+        let now = all.recv().unwrap();
+        assert_ne!(now, last);
+        last = now;
+    }
+}

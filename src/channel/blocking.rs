@@ -165,7 +165,7 @@ pub(super) fn wait_awake(ready: impl Fn() -> bool) -> bool {
 }
 
 /// Whether a deadline has come before a wait for it began. In a model deadlines come while a thread waits.
-fn is_over(deadline: Option<Instant>) -> bool {
+pub(super) fn is_over(deadline: Option<Instant>) -> bool {
     !IS_MODEL && deadline.is_some_and(|deadline| deadline <= Instant::now())
 }
 

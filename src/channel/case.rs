@@ -9,6 +9,7 @@ use super::core::{Core, Message, Wants};
 use super::error::{RecvError, SendError, TryRecvError, TrySendError};
 use super::shared::{Handle, Receiving, Sending};
 use crate::support::waiters::{Removal, Signal, Waiter};
+use crate::sys::Hint;
 use std::fmt;
 use std::time::Instant;
 
@@ -70,6 +71,8 @@ pub(super) struct RecvCase<'a, T> {
     wants: Wants,
     /// The part to begin with.
     next: usize,
+    /// Where the next case of the same receiver is to begin: after the part that this one has received from.
+    turn: Option<&'a Hint>,
     result: Option<Result<T, RecvError>>,
 }
 
@@ -106,18 +109,27 @@ impl<'a, T> RecvCase<'a, T> {
             Some([channel]) => Parts::One([part(channel)]),
             Some(channels) => Parts::Many(channels.iter().map(part).collect()),
         };
-        RecvCase { parts, wants: Wants::Recv, next: 0, result: None }
+        RecvCase { parts, wants: Wants::Recv, next: 0, turn: None, result: None }
     }
 
-    /// Begins with another part than the first, so that all of a fan-in's channels have their turn.
-    pub(super) fn starting_at(mut self, next: usize) -> Self {
-        self.next = next;
+    /// Has all of a fan-in's channels take their turns.
+    pub(super) fn by_turns(mut self, turn: &'a Hint) -> Self {
+        self.next = turn.get() as usize % self.parts().len();
+        self.turn = Some(turn);
         self
     }
 
     /// Returns the result of the complete case, and makes it ready to be used again.
     pub(super) fn take_result(&mut self) -> Result<T, RecvError> {
         self.result.take().expect("the case is complete")
+    }
+
+    /// Notes that a message came from that part: it is the turn of the next.
+    fn took(&mut self, at: usize) {
+        self.next = at + 1;
+        if let Some(turn) = self.turn {
+            turn.set(self.next as u32);
+        }
     }
 
     fn parts(&self) -> &[Part<'a, T>] {
@@ -158,7 +170,7 @@ impl<T> Case for RecvCase<'_, T> {
                 _ if part.is_over => {}
                 Ok(value) => {
                     self.result = Some(Ok(value));
-                    self.next = at + 1;
+                    self.took(at);
                     return true;
                 }
                 Err(TryRecvError::Disconnected) => part.is_over = true,
@@ -225,6 +237,7 @@ impl<T> Case for RecvCase<'_, T> {
             match self.parts_mut()[at].leave(wants) {
                 (Some(value), _) => {
                     self.result = Some(Ok(value));
+                    self.took(at);
                     left = Left::Complete;
                 }
                 (None, Removal::WasTaken) => {

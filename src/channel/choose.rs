@@ -1,6 +1,6 @@
 //! Waiting for the first of several cases.
 //!
-//! All cases are tried, from a random one on, so that none of several ready ones is preferred. If none is ready, the
+//! All cases are tried, in a random order, so that none of several ready ones is preferred. If none is ready, the
 //! thread enters all queues, with one signal, and sleeps until one of its waiters is taken; the other queues pass over
 //! it from then on. It leaves all queues, and the case whose waiter was taken is complete, or is the first to be tried
 //! again. So a select takes no wake-up that it doesn't use.
@@ -9,7 +9,7 @@
 //! selects may each find the other like that, and both leave. They enter in a random order, so that they don't meet in
 //! the same way again and again.
 
-use super::blocking::{earlier, wait_awake};
+use super::blocking::{earlier, is_over, wait_awake};
 use super::case::{Case, Left};
 use crate::support::backoff::Spin;
 use crate::support::waiters::{AbortOnUnwind, Signal};
@@ -37,8 +37,9 @@ pub(super) enum Patience {
 /// If all cases are off and the wait has no end.
 #[track_caller]
 pub(super) fn choose(cases: &mut Cases<'_, '_>, patience: Patience) -> Option<usize> {
-    let Patience::Until(deadline) = patience else {
-        return choose_at_once(cases);
+    let deadline = match patience {
+        Patience::Until(deadline) if !is_over(deadline) => deadline,
+        _ => return choose_at_once(cases),
     };
     let mut woken = None;
     let mut is_last = false;
@@ -91,10 +92,9 @@ fn choose_at_once(cases: &mut Cases<'_, '_>) -> Option<usize> {
 pub(super) fn await_ready(cases: &mut Cases<'_, '_>, patience: Patience) -> Option<usize> {
     let mut is_last = false;
     loop {
-        let start = random(cases.len());
-        let ready = |index: &usize| case(cases, *index).is_ready();
-        if let Some(ready) = around(start, cases.len()).find(ready) {
-            return Some(ready);
+        let ready = find_at_random(cases.len(), |index| case(cases, index).is_ready());
+        if ready.is_some() {
+            return ready;
         }
         let Patience::Until(deadline) = patience else {
             return None;
@@ -167,16 +167,41 @@ fn wait_for_any(
     End { left, is_over: has_come && until == deadline }
 }
 
-/// Tries all cases: the one that was woken, then the others from a random one on.
+/// Tries all cases: the one that was woken, then all in a random order.
 fn try_all(cases: &mut Cases<'_, '_>, woken: Option<usize>) -> Option<usize> {
     // ORDERING: SeqCst: two threads that each send into one channel, and then find in a select that the other's has
     // nothing, would both be too early. After the fence `seems_ready` is right when it says no.
     fence(Ordering::SeqCst);
-    let order = around(random(cases.len()), cases.len());
-    woken.into_iter().chain(order).find(|&index| {
+    let count = cases.len();
+    let mut completes = |index| {
         let case = case_mut(cases, index);
         case.seems_ready() && case.try_now()
-    })
+    };
+    match woken {
+        Some(woken) if completes(woken) => Some(woken),
+        _ => find_at_random(count, completes),
+    }
+}
+
+/// Passes the numbers below `count` to `accepts` in a random order, and returns the first that it accepts. So of those
+/// that it would accept each is as likely, wherever they stand.
+fn find_at_random(count: usize, mut accepts: impl FnMut(usize) -> bool) -> Option<usize> {
+    let (mut few, mut many) = ([0; 32], Vec::new());
+    let order = if count <= few.len() {
+        &mut few[..count]
+    } else {
+        many.resize(count, 0);
+        &mut many[..]
+    };
+    order.iter_mut().enumerate().for_each(|(index, place)| *place = index);
+    for at in 0..count {
+        // Fisher and Yates' shuffle, as far as it is needed.
+        order.swap(at, at + random(count - at));
+        if accepts(order[at]) {
+            return Some(order[at]);
+        }
+    }
+    None
 }
 
 /// Returns all numbers below `count`, beginning with `start`.

@@ -97,7 +97,7 @@ pub fn after(duration: Duration) -> Receiver<Instant> {
 ///
 /// It holds one message, as Go's does: the first tick that has not been received. Ticks that come while one is held are
 /// skipped. Those that are received keep their times, multiples of the period. Closing it, or dropping the receiver,
-/// ends it.
+/// ends it, a tick that is held included.
 ///
 /// # Panics
 /// If `period` is zero.

@@ -212,8 +212,8 @@ impl<T> Future for RecvFuture<'_, T> {
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let (receiver, mut task) = self.parts();
         assert!(!task.is_done(), "a `RecvFuture` must not be polled after it has completed");
-        let first = || receiver.next_turn();
-        let polled = task.as_mut().poll_recv(receiver.channels(), first, context.waker());
+        let (first, took) = (|| receiver.turn(), |from| receiver.took(from));
+        let polled = task.as_mut().poll_recv(receiver.channels(), first, took, context.waker());
         if polled.is_ready() {
             task.finish();
         }

@@ -57,8 +57,8 @@
 //!
 //! # Order and fairness
 //! The messages of one sender arrive in the order of its sends. Blocked threads are woken in the order in which they
-//! came; one that comes just then may be faster. In a rendezvous the one that has been blocked the longest is served
-//! first.
+//! came; one that comes just then may be faster. In a rendezvous the thread that has been blocked the longest is
+//! served first; a task that awaits a message gets one when no thread is blocked in a receive.
 //!
 //! # Async code
 //! A channel has no sides for threads and tasks: each end may be used by both. The futures need no particular executor,

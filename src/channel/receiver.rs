@@ -57,15 +57,24 @@ impl<T> Receiver<T> {
 
     /// As [`channels`](Receiver::channels), beginning with another one each time.
     pub(super) fn channels_by_turns(&self) -> impl Iterator<Item = &Handle<T, Receiving>> {
-        let (before, after) = self.channels().split_at(self.next_turn());
+        let first = self.turn();
+        self.took(first);
+        let (before, after) = self.channels().split_at(first);
         after.iter().chain(before)
     }
 
-    /// Returns the index of the channel that a receive begins with: another one each time.
-    pub(super) fn next_turn(&self) -> usize {
+    /// Returns the index of the channel whose turn it is.
+    pub(super) fn turn(&self) -> usize {
         match &self.source {
             Source::Channel(_) => 0,
-            Source::FanIn(fan_in) => fan_in.next_turn(),
+            Source::FanIn(fan_in) => fan_in.turn.get() as usize % fan_in.channels.len(),
+        }
+    }
+
+    /// Notes that a message came from the channel with that index: it is the turn of the next.
+    pub(super) fn took(&self, index: usize) {
+        if let Source::FanIn(fan_in) = &self.source {
+            fan_in.turn.set(index as u32 + 1);
         }
     }
 
@@ -74,7 +83,7 @@ impl<T> Receiver<T> {
         let case = RecvCase::new(Some(self.channels()));
         match &self.source {
             Source::Channel(_) => case,
-            Source::FanIn(fan_in) => case.starting_at(fan_in.next_turn()),
+            Source::FanIn(fan_in) => case.by_turns(&fan_in.turn),
         }
     }
 
@@ -238,13 +247,6 @@ impl<T> Receiver<T> {
             (Source::FanIn(one), Source::FanIn(other)) => Arc::ptr_eq(one, other),
             _ => false,
         }
-    }
-}
-
-impl<T> FanIn<T> {
-    fn next_turn(&self) -> usize {
-        self.turn.add(1);
-        self.turn.get() as usize % self.channels.len()
     }
 }
 

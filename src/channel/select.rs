@@ -11,7 +11,8 @@ use std::{fmt, ptr};
 
 /// Waits for the first of several sends and receives that is ready, for cases that are known only at run time.
 ///
-/// For a fixed set of cases there is the macro [`select!`](crate::select), which is shorter and allocates nothing.
+/// For a fixed set of cases there is the macro [`select!`](crate::select), which is shorter and allocates nothing (but a
+/// list for a fan-in's channels).
 ///
 /// Add cases with [`recv`](Select::recv), [`send`](Select::send) and [`send_from`](Select::send_from), each of which
 /// returns the case's index. [`select`](Select::select) waits, completes one case, and returns which. Fetch its result
@@ -115,7 +116,8 @@ impl<'a> Select<'a> {
         self.cases.len() - 1
     }
 
-    /// Removes a case. The others keep their indices, and no later case gets this one.
+    /// Removes a case. The others keep their indices, and no later case gets this one: a list to which cases are added
+    /// and removed for long grows.
     ///
     /// # Panics
     /// If there is no such case.

@@ -93,8 +93,8 @@ impl<T> Stream for RecvStream<T> {
             return Poll::Ready(None);
         }
         let RecvStream { receiver, task, .. } = this;
-        let first = || receiver.next_turn();
-        let polled = task.as_mut().poll_recv(receiver.channels(), first, context.waker());
+        let (first, took) = (|| receiver.turn(), |from| receiver.took(from));
+        let polled = task.as_mut().poll_recv(receiver.channels(), first, took, context.waker());
         let received = ready!(polled);
         this.has_ended = received.is_err();
         Poll::Ready(received.ok())

@@ -91,18 +91,22 @@ impl<T> Task<T> {
     }
 
     /// Receives a message from one of the channels; which is tried first is the caller's choice, unless the task was
-    /// woken for one. The task is idle if this returns `Ready`.
+    /// woken for one. `took` is told which it was. The task is idle if this returns `Ready`.
     pub(super) fn poll_recv<S: Side>(
         mut self: Pin<&mut Self>,
         channels: &[Handle<T, S>],
         first: impl FnOnce() -> usize,
+        took: impl FnOnce(usize),
         waker: &Waker,
     ) -> Poll<Result<T, RecvError>> {
         let woken = ready!(self.as_mut().poll_wait(channels, Wants::RecvReady, waker));
         let mut first = woken.unwrap_or_else(first);
         loop {
             match try_recv(channels, first) {
-                Ok(value) => return Poll::Ready(Ok(value)),
+                Ok((value, from)) => {
+                    took(from);
+                    return Poll::Ready(Ok(value));
+                }
                 Err(TryRecvError::Disconnected) => return Poll::Ready(Err(RecvError)),
                 Err(TryRecvError::Empty) => {}
             }
@@ -261,15 +265,17 @@ impl<T> Waiters<T> {
     }
 }
 
-/// Receives from the first channel that has a message.
-fn try_recv<T, S: Side>(channels: &[Handle<T, S>], first: usize) -> Result<T, TryRecvError> {
-    let (before, after) = channels.split_at(first);
+/// Receives from the first channel that has a message. Returns its index, too.
+fn try_recv<T, S: Side>(
+    channels: &[Handle<T, S>],
+    first: usize,
+) -> Result<(T, usize), TryRecvError> {
     let mut error = TryRecvError::Disconnected;
-    for channel in after.iter().chain(before) {
-        match channel.try_recv() {
+    for at in (first..channels.len()).chain(0..first) {
+        match channels[at].try_recv() {
             Err(TryRecvError::Disconnected) => {}
             Err(TryRecvError::Empty) => error = TryRecvError::Empty,
-            Ok(value) => return Ok(value),
+            Ok(value) => return Ok((value, at)),
         }
     }
     Err(error)

@@ -121,7 +121,8 @@ impl<T> Core<T> for Timer<T> {
     fn pass_on(&self, _: Wants) {}
 
     fn due(&self) -> Option<Instant> {
-        self.state.lock().next
+        let state = self.state.lock();
+        state.next.filter(|_| !state.is_closed)
     }
 
     fn fall_due(&self) {
