@@ -224,15 +224,14 @@ fn blocks() -> Arc<Buffered<u32, Blocks<u32>>> {
     Arc::new(Buffered::new(Blocks::new(), None))
 }
 
-/// Blocks have two slots in a model. The receiver leaves the first one while the sender begins the third.
+/// Blocks have two slots in a model. The receiver empties and leaves the first one while the sender begins the third.
 #[test]
 fn an_emptied_block_is_written_after_it_was_read() {
     model(|| {
         let channel = blocks();
         (0..4).for_each(|n| channel.try_send(n).unwrap());
-        assert_eq!([channel.try_recv(), channel.try_recv()], [Ok(0), Ok(1)]);
         let sending = spawn(&channel, |channel| channel.try_send(4).unwrap());
-        assert_eq!([channel.try_recv(), channel.try_recv()], [Ok(2), Ok(3)]);
+        (0..4).for_each(|n| assert_eq!(channel.try_recv(), Ok(n)));
         sending.join();
         assert_eq!(channel.try_recv(), Ok(4));
         assert_eq!(channel.try_recv(), Err(TryRecvError::Empty));
