@@ -19,24 +19,26 @@ use std::time::Duration;
 /// As long as any in a model; never over outside of one.
 const LONG: Duration = Duration::from_secs(60);
 
-/// A message with memory that a model checks: written by the sender, read by the receiver.
-struct Checked(Arc<UnsafeCell<u32>>);
+/// Memory whose accesses a model checks.
+struct Memory(UnsafeCell<u32>);
 
 // SAFETY: the channel has to order the accesses; a model fails if it doesn't.
-unsafe impl Send for Checked {}
+unsafe impl Sync for Memory {}
+
+/// A message with memory: written by the sender, used by the receiver.
+#[derive(Clone)]
+struct Checked(Arc<Memory>);
 
 impl Checked {
     fn new(n: u32) -> Self {
-        let cell = Arc::new(UnsafeCell::new(0));
-        // SAFETY: not shared yet.
-        cell.with_mut(|value| unsafe { *value = n });
-        Checked(cell)
+        Checked(Arc::new(Memory(UnsafeCell::new(n))))
     }
 
-    /// Writes, so that any other access that isn't ordered fails the model.
+    /// Returns the number and adds one to it, so that any other access that isn't ordered fails the model.
     fn read(self) -> u32 {
-        // SAFETY: as for `Send`.
-        self.0.with_mut(|value| unsafe {
+        self.0.0.with_mut(|value| {
+            // SAFETY: as for `Sync`.
+            let value = unsafe { &mut *value };
             *value += 1;
             *value - 1
         })
@@ -103,15 +105,15 @@ fn two_receivers_get_one_value_each() {
 fn a_rendezvous_send_returns_after_the_take() {
     model(|| {
         let (sender, receiver) = channel::bounded(0);
-        let cell = Arc::new(UnsafeCell::new(0));
-        let beside = Checked(cell.clone());
+        let cell = Checked::new(0);
+        let beside = cell.clone();
         let receiving = thread::spawn(move || {
             // Comes before the end of the send.
             beside.read();
             receiver.recv().unwrap();
         });
         sender.send(()).unwrap();
-        assert_eq!(Checked(cell).read(), 1);
+        assert_eq!(cell.read(), 1);
         receiving.join().unwrap();
     });
 }
@@ -121,8 +123,8 @@ fn a_rendezvous_send_returns_after_the_take() {
 fn a_receive_comes_before_the_send_that_takes_its_room() {
     model(|| {
         let (sender, receiver) = channel::bounded(1);
-        let cell = Arc::new(UnsafeCell::new(0));
-        let beside = Checked(cell.clone());
+        let cell = Checked::new(0);
+        let beside = cell.clone();
         let receiving = thread::spawn(move || {
             beside.read();
             receiver.recv().unwrap();
@@ -130,7 +132,7 @@ fn a_receive_comes_before_the_send_that_takes_its_room() {
         });
         sender.send(()).unwrap();
         sender.send(()).unwrap();
-        assert_eq!(Checked(cell).read(), 1);
+        assert_eq!(cell.read(), 1);
         receiving.join().unwrap();
     });
 }
@@ -140,15 +142,15 @@ fn what_comes_before_a_close_comes_before_the_end_that_a_receiver_sees() {
     for capacity in ALL {
         model(move || {
             let (sender, receiver) = open::<()>(capacity);
-            let cell = Arc::new(UnsafeCell::new(0));
-            let beside = Checked(cell.clone());
+            let cell = Checked::new(0);
+            let beside = cell.clone();
             let closing = thread::spawn(move || {
                 beside.read();
                 sender.close();
                 sender
             });
             assert!(receiver.recv().is_err());
-            assert_eq!(Checked(cell).read(), 1);
+            assert_eq!(cell.read(), 1);
             closing.join().unwrap();
         });
     }

@@ -236,6 +236,6 @@ fn random(count: usize) -> usize {
         x ^= x >> 17;
         x ^= x << 5;
         state.set(x);
-        (u64::from(x) * count as u64 >> 32) as usize
+        ((u64::from(x) * count as u64) >> 32) as usize
     })
 }

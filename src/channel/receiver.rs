@@ -210,7 +210,8 @@ impl<T> Receiver<T> {
     /// assert_eq!(received.len(), sending.join().unwrap());
     /// ```
     pub fn close(&self) -> bool {
-        self.channels().iter().fold(false, |is_first, channel| channel.close() || is_first)
+        // All of them, whatever the first says.
+        self.channels().iter().filter(|channel| channel.close()).count() > 0
     }
 
     /// Whether the channel is closed. Messages may still be queued.

@@ -27,8 +27,12 @@ pub(super) unsafe fn write_slot<T>(slot: &Slot<T>, value: T) {
 /// No other thread uses the slot, and it holds a message, which this call moves out.
 #[inline]
 pub(super) unsafe fn read_slot<T>(slot: &Slot<T>) -> T {
-    // SAFETY: by the contract this is the only use, and the message is there.
-    slot.with_mut(|slot| unsafe { (*slot).assume_init_read() })
+    slot.with_mut(|slot| {
+        // SAFETY: by the contract this is the only use.
+        let slot = unsafe { &mut *slot };
+        // SAFETY: by the contract the message is there, and isn't read again.
+        unsafe { slot.assume_init_read() }
+    })
 }
 
 /// The memory of a buffered channel. A cursor is what an end knows of where it is, beside its position.

@@ -17,6 +17,8 @@
 //!   nothing has changed. The panic of a drop ends with the panic hook, as that of a wake-up does, since the poll may
 //!   have a message to return.
 
+#![allow(clippy::large_enum_variant, reason = "large in a model alone")]
+
 use super::core::{Core, Message, Wants};
 use super::error::{RecvError, SendError, TryRecvError, TrySendError};
 use super::shared::{Handle, Side};

@@ -34,9 +34,9 @@ pub(crate) fn yield_briefly() -> bool {
     yield_now();
     let is_brief = since.nanos() <= LONG_YIELD.as_nanos();
     if is_brief {
-        count_brief()
+        count_brief();
     } else {
-        count_long()
+        count_long();
     }
     is_brief
 }

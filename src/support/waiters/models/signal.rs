@@ -135,12 +135,11 @@ fn a_queue_passes_over_a_thread_that_has_given_up() {
 }
 
 /// Counts its wake-ups.
-#[derive(Default)]
-struct Woken(std::sync::atomic::AtomicUsize);
+struct Woken(AtomicUsize);
 
 impl Wake for Woken {
     fn wake(self: Arc<Self>) {
-        self.0.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        self.0.fetch_add(1, Relaxed);
     }
 }
 
@@ -148,7 +147,7 @@ impl Wake for Woken {
 fn a_task_is_woken_by_the_waker_it_has_last() {
     model(|| {
         let lines = lines();
-        let wakers = [(); 2].map(|()| Arc::new(Woken::default()));
+        let wakers = [(); 2].map(|()| Arc::new(Woken(AtomicUsize::new(0))));
         let [before, after] = wakers.clone().map(Waker::from);
         let entered = Arc::new(AtomicUsize::new(0));
         let is_in = entered.clone();
@@ -170,7 +169,7 @@ fn a_task_is_woken_by_the_waker_it_has_last() {
         giving.join();
         assert_eq!(lines[0].leave(&waiter), Removal::WasTaken);
         assert_eq!(waiter.into_message(), 1);
-        let count = |woken: &Arc<Woken>| woken.0.load(std::sync::atomic::Ordering::SeqCst);
+        let count = |woken: &Arc<Woken>| woken.0.load(Relaxed);
         let expected = if replaced.is_some() { [0, 1] } else { [1, 0] };
         assert_eq!(wakers.each_ref().map(count), expected);
         drop(replaced);
