@@ -245,7 +245,7 @@ fn a_fan_in_that_is_woken_while_it_enters_takes_what_it_was_woken_for() {
             let mut theirs = Box::pin(async move { receiver.recv_async().await });
             let flag = Arc::new(Flag { is_set: AtomicUsize::new(0), thread: thread::current() });
             assert!(poll(&mut theirs.as_mut(), &Waker::from(flag.clone())).is_pending());
-            [0, 1].map(|at| both[at].0.send(at).unwrap());
+            [0, 1].into_iter().for_each(|at| both[at].0.send(at).unwrap());
             (theirs, flag)
         });
         let received = block_on(fan_in.recv_async()).unwrap();

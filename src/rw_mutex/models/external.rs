@@ -5,7 +5,7 @@ use crate::model;
 use crate::rw_mutex::control::External;
 use crate::rw_mutex::raw::{Pass, RawRwMutex};
 use crate::rw_mutex::readers;
-use crate::sys::Arc;
+use crate::sys::{Arc, IS_MODEL};
 use crate::testing::{Plain, spawn};
 use std::ops::Range;
 
@@ -117,8 +117,10 @@ fn a_writer_that_keeps_the_bias_waits_for_a_fast_reader() {
         shared.add_one();
         reads.join();
         readers::settle(1);
-        let pass = shared.lock.try_read_fast().expect("the bias was kept");
-        shared.leave(pass);
+        let pass = shared.lock.try_read_fast();
+        // On the machine another test's thread may have the slot.
+        assert!(pass.is_some() || !IS_MODEL, "the bias was kept");
+        pass.into_iter().for_each(|pass| shared.leave(pass));
         shared.is(1);
     });
 }
