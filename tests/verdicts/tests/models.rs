@@ -232,9 +232,7 @@ fn loops_over_open_channels() {
         let (mine, others) = (receiver.clone(), receiver.clone());
         thread::spawn(move || mine.iter().map(|n| n + 1).sum::<u32>()); // here: loops_over_open_channels
         thread::spawn(move || others.recv_many(&mut Vec::new(), 3)); // here: loops_over_open_channels
-        for n in &receiver { // here: loops_over_open_channels
-            assert_eq!(n, 1);
-        }
+        for _ in &receiver {} // here: loops_over_open_channels
     });
 }
 
