@@ -72,33 +72,31 @@ fn what_is_sent_is_received_in_its_order_and_then_the_end() {
 
 #[test]
 fn two_senders_values_are_all_received() {
-    for capacity in [Some(0), None] {
-        model(move || {
-            let (sender, receiver) = open(capacity);
-            let senders = [sender.clone(), sender];
-            let sending =
-                senders.map(|sender| thread::spawn(move || sender.send(Checked::new(1)).unwrap()));
-            assert_eq!([(); 2].map(|()| receiver.recv().unwrap().read()), [1, 1]);
-            sending.into_iter().for_each(|thread| thread.join().unwrap());
-        });
-    }
+    // `channel::models` has the same for an end of a buffered channel.
+    model(|| {
+        let (sender, receiver) = channel::bounded(0);
+        let senders = [sender.clone(), sender];
+        let sending =
+            senders.map(|sender| thread::spawn(move || sender.send(Checked::new(1)).unwrap()));
+        assert_eq!([(); 2].map(|()| receiver.recv().unwrap().read()), [1, 1]);
+        sending.into_iter().for_each(|thread| thread.join().unwrap());
+    });
 }
 
 #[test]
 fn two_receivers_get_one_value_each() {
-    for capacity in [Some(0), None] {
-        model(move || {
-            let (sender, receiver) = open(capacity);
-            let receiving = [receiver.clone(), receiver].map(|receiver: Receiver<Checked>| {
-                thread::spawn(move || receiver.recv().unwrap().read())
-            });
-            for n in [1, 2] {
-                sender.send(Checked::new(n)).unwrap();
-            }
-            let sum: u32 = receiving.into_iter().map(|thread| thread.join().unwrap()).sum();
-            assert_eq!(sum, 3);
+    // `channel::models` has the same for an end of a buffered channel.
+    model(|| {
+        let (sender, receiver) = channel::bounded(0);
+        let receiving = [receiver.clone(), receiver].map(|receiver: Receiver<Checked>| {
+            thread::spawn(move || receiver.recv().unwrap().read())
         });
-    }
+        for n in [1, 2] {
+            sender.send(Checked::new(n)).unwrap();
+        }
+        let sum: u32 = receiving.into_iter().map(|thread| thread.join().unwrap()).sum();
+        assert_eq!(sum, 3);
+    });
 }
 
 #[test]
@@ -193,15 +191,14 @@ fn a_close_returns_the_value_of_a_blocked_send() {
 
 #[test]
 fn a_close_wakes_two_blocked_receivers() {
-    for capacity in [Some(0), None] {
-        model(move || {
-            let (sender, receiver) = open::<u32>(capacity);
-            let receiving = [receiver.clone(), receiver]
-                .map(|receiver| thread::spawn(move || receiver.recv().is_err()));
-            sender.close();
-            receiving.into_iter().for_each(|thread| assert!(thread.join().unwrap()));
-        });
-    }
+    // `channel::models` has the same for an end of a buffered channel.
+    model(|| {
+        let (sender, receiver) = channel::bounded::<u32>(0);
+        let receiving = [receiver.clone(), receiver]
+            .map(|receiver| thread::spawn(move || receiver.recv().is_err()));
+        sender.close();
+        receiving.into_iter().for_each(|thread| assert!(thread.join().unwrap()));
+    });
 }
 
 #[test]
