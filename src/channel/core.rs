@@ -14,7 +14,8 @@
 //!   receiver. Only under a lock is it moved from one to the next.
 
 use super::error::{TryRecvError, TrySendError};
-use crate::support::waiters::{Removal, Signal, Waiter};
+use crate::support::waiters::{Removal, Signal, Taken, Waiter};
+use crate::sys::Mutex;
 use std::time::Instant;
 
 /// What a waiter carries: for a sender its value, for a receiver what it was given.
@@ -95,4 +96,16 @@ pub(super) trait Core<T> {
     fn len(&self) -> usize;
 
     fn capacity(&self) -> Option<usize>;
+}
+
+/// Wakes all waiters of a channel that is closed, and that none enters any more. One at a time, so that each is settled
+/// under the lock and none is woken under it.
+pub(super) fn wake_each<S, T>(
+    state: &Mutex<S>,
+    mut next: impl FnMut(&mut S) -> Option<Taken<Message<T>>>,
+) {
+    let mut release = || next(&mut state.lock()).map(Taken::release);
+    while let Some(wake_up) = release() {
+        wake_up.wake();
+    }
 }

@@ -8,7 +8,7 @@
 //! that only want to know: a sender that has to wait enters with its value, and then tells the first of them, which
 //! comes back and takes the value.
 
-use super::core::{Core, Message, Wants};
+use super::core::{Core, Message, Wants, wake_each};
 use super::error::{TryRecvError, TrySendError};
 use crate::support::waiters::{Queue, Removal, Signal, Taken, Waiter, WakeUp};
 use crate::sys::Mutex;
@@ -187,14 +187,9 @@ impl<T> Core<T> for Rendezvous<T> {
             return false;
         }
         state.is_closed = true;
+        drop(state);
         for wants in [Wants::Send, Wants::Recv, Wants::SendReady, Wants::RecvReady] {
-            // None enters any more. One at a time, so that none is woken under the lock.
-            while let Some(taken) = state.queue(wants).take_first() {
-                let wake_up = taken.release();
-                drop(state);
-                wake_up.wake();
-                state = self.state.lock();
-            }
+            wake_each(&self.state, |state| state.queue(wants).take_first());
         }
         true
     }

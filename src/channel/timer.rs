@@ -6,9 +6,9 @@
 //! A model has no clock. There a message is due once a wait for it has ended by its deadline, which the model lets
 //! happen or not; a `try_recv` alone never finds one.
 
-use super::core::{Core, Message, Wants};
+use super::core::{Core, Message, Wants, wake_each};
 use super::error::{TryRecvError, TrySendError};
-use crate::support::waiters::{Queue, Removal, Signal, Taken, Waiter};
+use crate::support::waiters::{Queue, Removal, Signal, Waiter};
 use crate::sys::{IS_MODEL, Mutex};
 use std::time::{Duration, Instant};
 
@@ -135,13 +135,8 @@ impl<T> Core<T> for Timer<T> {
             return false;
         }
         state.is_closed = true;
-        // None enters any more. One at a time, so that none is woken under the lock.
-        while let Some(taken) = state.receivers.take_first() {
-            let wake_up = Taken::release(taken);
-            drop(state);
-            wake_up.wake();
-            state = self.state.lock();
-        }
+        drop(state);
+        wake_each(&self.state, |state| state.receivers.take_first());
         true
     }
 
