@@ -3,6 +3,7 @@
 //!
 //! The mutex has the same in `differential_mutex.rs`.
 
+#[path = "../../common/mod.rs"]
 mod common;
 
 use common::locks::read_together;

@@ -1,6 +1,7 @@
 //! The mutex beside parking_lot's: random sequences of calls that don't block, made by one thread or by several in
 //! turn, must have the same results with both.
 
+#[path = "../../common/mod.rs"]
 mod common;
 
 use common::watchdog;

@@ -1,6 +1,7 @@
 //! Channels beside a `VecDeque`: random sequences of calls that don't block, on one thread, must have the results that a
 //! queue with a bound would have. Values count their drops.
 
+#[path = "../../common/mod.rs"]
 mod common;
 
 use common::channels::{Capacity, open};

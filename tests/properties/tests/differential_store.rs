@@ -1,5 +1,6 @@
 //! The store against std's map: the same calls in the same order give the same results.
 
+#[path = "../../common/mod.rs"]
 mod common;
 
 use phalanx::Store;
