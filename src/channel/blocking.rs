@@ -66,7 +66,7 @@ fn recv_awake<T>(core: &impl Core<T>) -> Option<Result<T, RecvError>> {
         return None;
     }
     Spin::Yielding.poll(|| {
-        if !core.seems_ready(Wants::Recv) {
+        if !core.hints_at_ready(Wants::Recv) {
             return None;
         }
         match core.try_recv() {
@@ -142,7 +142,7 @@ fn send_awake<T>(core: &impl Core<T>, value: T) -> Result<(), TrySendError<T>> {
     }
     let mut result = Err(TrySendError::Full(value));
     Spin::Yielding.poll(|| {
-        if !core.seems_ready(Wants::Send) {
+        if !core.hints_at_ready(Wants::Send) {
             return None;
         }
         let Err(TrySendError::Full(value)) = mem::replace(&mut result, Ok(())) else {

@@ -47,6 +47,12 @@ pub(super) trait Core<T> {
     /// and the answer of a channel that can't tell without its lock.
     fn seems_ready(&self, wants: Wants) -> bool;
 
+    /// Whether it is worth while to try again, for a thread that waits awake. A hint, as cheap as can be.
+    #[inline]
+    fn hints_at_ready(&self, wants: Wants) -> bool {
+        self.seems_ready(wants)
+    }
+
     /// Whether a try would find the channel neither full nor empty at the moment, or closed.
     fn is_ready(&self, wants: Wants) -> bool;
 

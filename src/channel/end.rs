@@ -1,43 +1,32 @@
-//! One end of a buffered channel: its position, its lock, and the threads that wait for it to move on.
+//! One end of a buffered channel: its position, and the threads that wait for it to move on.
 //!
 //! Senders move the channel's *tail*, receivers its *head*. Each end has a word on a cache line of its own:
 //!
 //! | bits | name | meaning | set by | cleared by |
 //! | --- | --- | --- | --- | --- |
-//! | 0 | `LOCKED` | a thread works at this end | that thread | that thread |
-//! | 1 | `CONTENDED` | threads may be parked on the word, for the lock | they | the thread that wakes the last of them |
-//! | 2 | `AWAITED` | threads may wait for this end to move | a waiter, under the queue's lock | the thread that takes the last waiter, under it |
-//! | 3 | `CLOSED` | nothing is sent any more; in the tail alone | `close`, with the lock | – |
-//! | 4 to 63 | position | how many messages have passed this end | the lock's holder | – |
+//! | 0 | `AWAITED` | threads may wait for this end to move | a waiter, under the queue's lock | the thread that takes the last waiter, under it |
+//! | 1 | `CLOSED` | nothing is sent any more; in the tail alone | `close` | – |
+//! | 2 | `LOCKED` | a receiver works at this end; in the head of [blocks](super::blocks) alone | that receiver | that receiver |
+//! | 4 to 63 | position | the slot that is claimed next | a claim | – |
 //!
-//! ```text
-//! unlocked          => LOCKED             lock
-//! LOCKED, position  => position           unlock: it has not moved
-//! LOCKED, position  => position + n       publish: unlocks and moves in one step
-//! LOCKED            => CLOSED             close
-//! ```
+//! A *claim* moves the end past a slot, which is the claiming thread's until it publishes the slot by its stamp (see
+//! [storage](super::storage)). A claim is one read-modify-write, and what it has replaced says whether anyone waits. A
+//! thread that has to wait enters the queue, sets `AWAITED` by a read-modify-write, and decides by *that* result whether
+//! it still has to. Of the two steps one comes first: either the waiter sees the claim, or the claim sees the waiter,
+//! which is then woken after the publication. So neither side needs a fence, and no wake-up is lost. A waiter that sees
+//! the claim doesn't sleep in the queue: it tries again, and waits for the publication there.
 //!
-//! A publication is one read-modify-write, and its result says whether anyone waits. A thread that has to wait enters
-//! the queue, sets `AWAITED` by a read-modify-write, and decides by *that* result whether it still has to. Of the two
-//! steps one comes first: either the waiter sees the new position, or the publication sees the waiter. So neither side
-//! needs a fence, and no wake-up is lost.
-//!
-//! Positions don't wrap: at a message a nanosecond 60 bits last for 36 years.
+//! Positions only grow, and don't wrap: at a message a nanosecond 60 bits last for 18 years.
 
-use crate::support::backoff::Backoff;
 use crate::support::waiters::{Queue, Removal, Taken, Waiter};
+use crate::sys::Mutex;
 use crate::sys::atomic::{AtomicU64, Ordering};
-use crate::sys::cell::UnsafeCell;
-use crate::sys::{HandOff, Mutex, park, unpark_one};
 use crossbeam_utils::CachePadded;
-use std::ptr;
 
-const LOCKED: u64 = 1;
-const CONTENDED: u64 = 2;
-const AWAITED: u64 = 4;
-const CLOSED: u64 = 8;
+const AWAITED: u64 = 1;
+const CLOSED: u64 = 2;
+const LOCKED: u64 = 4;
 const POSITION_SHIFT: u32 = 4;
-const ONE: u64 = 1 << POSITION_SHIFT;
 
 /// What the word of an end said.
 #[derive(Clone, Copy, Debug)]
@@ -54,47 +43,52 @@ impl Seen {
         self.0 & CLOSED != 0
     }
 
+    #[inline]
+    pub(super) fn is_locked(self) -> bool {
+        self.0 & LOCKED != 0
+    }
+
     /// The position and `CLOSED`, as a number that grows whenever one of them changes.
     #[inline]
     pub(super) fn stamp(self) -> u64 {
-        self.0 & !(LOCKED | CONTENDED | AWAITED)
+        self.0 & !(LOCKED | AWAITED)
+    }
+
+    #[inline]
+    fn at(self, position: u64) -> u64 {
+        self.0 & ((1 << POSITION_SHIFT) - 1) | position << POSITION_SHIFT
     }
 }
 
-/// See the [module](self). `S` is what the lock protects, and `M` is a waiter's message.
-pub(super) struct End<S, M> {
-    line: CachePadded<Line<S>>,
+/// See the [module](self). `N` is what the storage keeps beside the position, and `M` is a waiter's message.
+pub(super) struct End<N, M> {
+    line: CachePadded<Line<N>>,
     /// The threads that wait for this end to move. Also protects `AWAITED`.
     waiting: Mutex<Queue<M>>,
 }
 
-struct Line<S> {
+struct Line<N> {
     word: AtomicU64,
-    /// Protected by `LOCKED`.
-    state: UnsafeCell<S>,
+    near: N,
 }
 
-// SAFETY: the lock protects the state, which is passed between threads with it; the word and the queue are shared.
-unsafe impl<S: Send, M: Send> Sync for End<S, M> {}
-
-impl<S, M> End<S, M> {
+impl<N, M> End<N, M> {
     #[track_caller]
-    pub(super) fn new(state: S) -> Self {
-        let line = Line { word: AtomicU64::new(0), state: UnsafeCell::new(state) };
+    pub(super) fn new(near: N) -> Self {
+        let line = Line { word: AtomicU64::new(0), near };
         End { line: CachePadded::new(line), waiting: Mutex::new(Queue::new()) }
     }
 
-    /// Returns the state, for the channel's end.
-    pub(super) fn get_mut(&mut self) -> &mut S {
-        // SAFETY: exclusive by `&mut`.
-        self.line.state.with_mut(|state| unsafe { &mut *state })
+    #[inline]
+    pub(super) fn near(&self) -> &N {
+        &self.line.near
     }
 
-    /// Returns the word, ordered after what its last publication or close published.
+    /// Returns the word, ordered after its claims and its close.
     #[inline]
     pub(super) fn load(&self) -> Seen {
-        // ORDERING: Acquire: pairs with the Release in `publish` and in `close`: the other end's thread reads what
-        // was written before this position, or overwrites what was read before it.
+        // ORDERING: Acquire: pairs with the Release in `claim`: a claim is for a slot that the other end had left, so
+        // the other end is not seen behind that. And with the Release in `close`.
         Seen(self.line.word.load(Ordering::Acquire))
     }
 
@@ -105,66 +99,63 @@ impl<S, M> End<S, M> {
         Seen(self.line.word.load(Ordering::Relaxed))
     }
 
-    /// Locks the end.
+    /// Moves the end to `position`, if its word is still as it was seen. Otherwise returns the word.
     #[inline]
-    pub(super) fn lock(&self) -> Locked<'_, S, M> {
-        let word = &self.line.word;
-        // ORDERING: Relaxed: a guess, which the exchange checks.
-        let seen = word.load(Ordering::Relaxed);
-        // ORDERING: Acquire: pairs with the Release of the last holder's `unlock`, `publish` or `close`: its changes
-        // of the state come before. Relaxed if it fails: nothing is concluded from that.
-        let exchange =
-            |seen| word.compare_exchange(seen, seen | LOCKED, Ordering::Acquire, Ordering::Relaxed);
-        if seen & LOCKED == 0 && exchange(seen).is_ok() {
-            return Locked { end: self, seen: Seen(seen) };
-        }
-        self.lock_contended();
-        // ORDERING: Relaxed: the position changes under the lock alone, and a load that follows the step that locked
-        // reads no older word.
-        Locked { end: self, seen: Seen(word.load(Ordering::Relaxed)) }
+    pub(super) fn claim(&self, seen: Seen, position: u64) -> Result<(), Seen> {
+        // ORDERING: Release: pairs with the Acquire in `load`. The slot is ordered by its stamp. Acquire if it fails:
+        // as in `load`.
+        self.line.word
+            .compare_exchange(seen.0, seen.at(position), Ordering::Release, Ordering::Acquire)
+            .map(|_| ())
+            .map_err(Seen)
     }
 
-    #[cold]
-    fn lock_contended(&self) {
-        let word = &self.line.word;
-        // The exchange fails also if another bit has changed.
-        // ORDERING: Acquire: as in `lock`.
-        if word.fetch_or(LOCKED, Ordering::Acquire) & LOCKED == 0 {
-            return;
-        }
-        let mut backoff = Backoff::new();
-        while !backoff.is_over() {
-            backoff.pause_or_yield();
-            // ORDERING: Relaxed: a hint.
-            if word.load(Ordering::Relaxed) & LOCKED == 0
-                // ORDERING: Acquire: as in `lock`.
-                // WEAKEN: survives, because a model doesn't wait awake.
-                && word.fetch_or(LOCKED, Ordering::Acquire) & LOCKED == 0
-            {
-                return;
-            }
-        }
-        // ORDERING: Acquire: as in `lock`.
-        while word.fetch_or(LOCKED | CONTENDED, Ordering::Acquire) & LOCKED != 0 {
-            // ORDERING: Relaxed: the step that unlocks is followed by a wake-up if it sees `CONTENDED`, which is
-            // cleared under the lock that this check runs under. The lock is taken by the step above alone.
-            let validate = || {
-                let both = LOCKED | CONTENDED;
-                word.fetch_or(0, Ordering::Relaxed) & both == both
-            };
-            park(ptr::from_ref(word).addr(), validate, None);
+    /// Moves the end by one position, whatever its word says meanwhile.
+    pub(super) fn skip(&self) {
+        // ORDERING: Release: as in `claim`: what the storage keeps beside the position comes before.
+        self.line.word.fetch_add(1 << POSITION_SHIFT, Ordering::Release);
+    }
+
+    /// Locks the end, if its word is still as it was seen, unlocked. Returns whether it is.
+    #[inline]
+    pub(super) fn lock(&self, seen: Seen) -> bool {
+        // ORDERING: Acquire: pairs with the Release in `unlock` and `unlock_unawaited`. Relaxed if it fails: nothing is
+        // concluded from that.
+        self.line
+            .word
+            .compare_exchange(seen.0, seen.0 | LOCKED, Ordering::Acquire, Ordering::Relaxed)
+            .is_ok()
+    }
+
+    /// Unlocks the end, which was locked as `seen`, at `position`. Returns the word that this has replaced.
+    #[inline]
+    pub(super) fn unlock(&self, seen: Seen, position: u64) -> Seen {
+        let moved = (position - seen.position()) << POSITION_SHIFT;
+        // ORDERING: Release: pairs with the Acquire in `lock`, for what is near, and with that in `load`.
+        Seen(self.line.word.fetch_add(moved.wrapping_sub(LOCKED), Ordering::Release))
+    }
+
+    /// As [`unlock`](Self::unlock), of an end that nobody waits for: it forgets `AWAITED`.
+    #[inline]
+    pub(super) fn unlock_unawaited(&self, position: u64) {
+        // ORDERING: Release: as in `unlock`.
+        self.line.word.store(position << POSITION_SHIFT, Ordering::Release);
+    }
+
+    /// Called when what a claim of `n` slots has left as `seen` is published: wakes up to `n` of the threads that wait for
+    /// that.
+    #[inline]
+    pub(super) fn published(&self, seen: Seen, n: u64) {
+        if seen.0 & AWAITED != 0 {
+            self.wake(n);
         }
     }
 
-    #[cold]
-    fn wake_contender(&self) {
-        unpark_one(ptr::from_ref(&self.line.word).addr(), |dequeued| {
-            if !dequeued.more {
-                // ORDERING: Relaxed: under the lock that `validate` runs under.
-                self.line.word.fetch_and(!CONTENDED, Ordering::Relaxed);
-            }
-            HandOff::No
-        });
+    /// Sets `CLOSED`, after which no claim succeeds. Returns whether it wasn't set before.
+    pub(super) fn close(&self) -> bool {
+        // ORDERING: Release: pairs with the Acquire in `load`: what this thread did comes before the end that a
+        // receiver sees.
+        self.line.word.fetch_or(CLOSED, Ordering::Release) & CLOSED == 0
     }
 
     /// Enters the queue of those that wait for this end to move, unless `is_ready` says by the word, once `AWAITED`
@@ -180,9 +171,10 @@ impl<S, M> End<S, M> {
         let mut queue = self.waiting.lock();
         // SAFETY: the contract of this function.
         unsafe { queue.push(waiter) };
-        // ORDERING: Relaxed: the two steps on this word, this one and a publication, come one after the other. A
-        // publication that sees `AWAITED` takes the queue's lock next, after this thread has released it.
-        let before = self.line.word.fetch_or(AWAITED, Ordering::Relaxed);
+        // ORDERING: Acquire: as in `load`, for `is_ready`. The two steps on this word, this one and a claim, come one
+        // after the other. A claim that sees `AWAITED` is followed by a lock of the queue, after this thread has
+        // released it.
+        let before = self.line.word.fetch_or(AWAITED, Ordering::Acquire);
         let waits = !is_ready(Seen(before));
         if !waits {
             queue.remove(waiter);
@@ -225,74 +217,5 @@ impl<S, M> End<S, M> {
     /// Wakes all threads that wait for this end to move. None enters any more.
     pub(super) fn wake_all(&self) {
         self.wake(u64::MAX);
-    }
-}
-
-/// The right to work at an end. Dropping it unlocks the end where it was.
-pub(super) struct Locked<'a, S, M> {
-    end: &'a End<S, M>,
-    seen: Seen,
-}
-
-impl<S, M> Locked<'_, S, M> {
-    #[inline]
-    pub(super) fn seen(&self) -> Seen {
-        self.seen
-    }
-
-    #[inline]
-    pub(super) fn state(&mut self) -> &mut S {
-        // SAFETY: protected by the lock, which this value stands for.
-        self.end.line.state.with_mut(|state| unsafe { &mut *state })
-    }
-
-    /// Moves the end by `n`, unlocks it, and wakes up to `n` of the threads that wait for that.
-    #[inline]
-    pub(super) fn publish(self, n: u64) {
-        let end = self.end;
-        std::mem::forget(self);
-        // ORDERING: Release: pairs with the Acquire in `load`: what was written to the slots, or read from them,
-        // comes before the position. And with that in `lock`, for the state.
-        let before = end.line.word.fetch_add(n * ONE - LOCKED, Ordering::Release);
-        if before & (CONTENDED | AWAITED) != 0 {
-            end.after_publication(before, n);
-        }
-    }
-
-    /// Sets `CLOSED` and unlocks. Returns whether it wasn't set before.
-    pub(super) fn close(self) -> bool {
-        if self.seen.is_closed() {
-            return false;
-        }
-        let end = self.end;
-        std::mem::forget(self);
-        // ORDERING: Release: pairs with the Acquire in `load`: all that was sent comes before.
-        let before = end.line.word.fetch_add(CLOSED - LOCKED, Ordering::Release);
-        if before & CONTENDED != 0 {
-            end.wake_contender();
-        }
-        true
-    }
-}
-
-impl<S, M> End<S, M> {
-    #[cold]
-    fn after_publication(&self, before: u64, n: u64) {
-        if before & CONTENDED != 0 {
-            self.wake_contender();
-        }
-        if before & AWAITED != 0 {
-            self.wake(n);
-        }
-    }
-}
-
-impl<S, M> Drop for Locked<'_, S, M> {
-    #[inline]
-    fn drop(&mut self) {
-        // ORDERING: Release: pairs with the Acquire in `lock`: this thread's changes of the state come before.
-        if self.end.line.word.fetch_sub(LOCKED, Ordering::Release) & CONTENDED != 0 {
-            self.end.wake_contender();
-        }
     }
 }

@@ -6,7 +6,8 @@ use super::buffered::Buffered;
 use super::core::{Core, Message, Wants};
 use super::error::{RecvTimeoutError, SendTimeoutError, TryRecvError, TrySendError};
 use super::rendezvous::Rendezvous;
-use super::storage::Ring;
+use super::ring::Ring;
+
 use super::timer::Timer;
 use crate::support::waiters::{Removal, Signal, Waiter};
 use std::time::Instant;
@@ -42,7 +43,7 @@ impl<T> Flavor<T> {
         match capacity {
             Some(0) => Flavor::Rendezvous(Rendezvous::new()),
             Some(n) if n <= LARGEST_RING => Flavor::Ring(Buffered::new(Ring::new(n), capacity)),
-            _ => Flavor::Blocks(Buffered::new(Blocks::new(), capacity)),
+            _ => Flavor::Blocks(Buffered::new(Blocks::new(capacity), capacity)),
         }
     }
 
@@ -102,6 +103,11 @@ impl<T> Core<T> for Flavor<T> {
 
     fn seems_ready(&self, wants: Wants) -> bool {
         each!(self, channel => channel.seems_ready(wants))
+    }
+
+    #[inline]
+    fn hints_at_ready(&self, wants: Wants) -> bool {
+        each!(self, channel => channel.hints_at_ready(wants))
     }
 
     fn is_ready(&self, wants: Wants) -> bool {

@@ -1,10 +1,10 @@
 //! Sending and receiving many values at once: one lock, one publication and one check for waiters for all of them.
 
-use super::buffered::MOST_AT_ONCE;
 use super::core::Core;
 use super::error::{RecvError, TryRecvError};
 use super::receiver::Receiver;
 use super::sender::Sender;
+use super::storage::MOST_AT_ONCE;
 use std::error::Error;
 use std::iter::Chain;
 use std::{fmt, vec};

@@ -115,9 +115,11 @@ mod iter;
 mod many;
 mod receiver;
 mod rendezvous;
+mod ring;
 mod select;
 mod sender;
 mod shared;
+mod stalled;
 mod storage;
 #[cfg(feature = "stream")]
 mod stream;

@@ -1,100 +1,174 @@
-//! Where a buffered channel keeps its messages: a ring of slots, or blocks of them.
+//! Where a buffered channel keeps its messages: [a ring](super::ring) of slots, or [blocks](super::blocks) of them.
 //!
-//! A slot belongs to one end at a time. The sender that holds the tail's lock writes the slot at the tail's position,
-//! and publishes; the receiver that holds the head's lock reads the slot at the head's position, which is smaller than
-//! a tail that it has read with Acquire.
+//! A slot has a *stamp*, which says whose it is:
+//!
+//! ```text
+//! p         => p + 1       the sender that has claimed position p has written the message
+//! p + 1     => p + a lap   the receiver that has claimed position p has moved it out; in a ring
+//! ```
+//!
+//! - **B1.** A claimed slot is used by the thread that has claimed it alone, from the claim until it sets the stamp.
+//!   In between it runs no code of a user's and allocates nothing, so others may wait for it.
+//! - **B2.** A sender claims nothing once the tail is closed. So when a receiver finds the tail closed at the head's
+//!   position nothing that was sent is lost, and nothing comes any more.
+//! - **B3.** That a channel is empty, or full, is so at a moment during the call that says so.
 
+use super::core::Message;
+use super::end::{End, Seen};
+use super::error::TryRecvError;
+use super::stalled::Stalled;
+use crate::sys::atomic::{AtomicU64, Ordering};
 use crate::sys::cell::UnsafeCell;
-use crate::sys::uninit_cells;
+use crate::sys::make_uninit_cell;
 use std::mem::MaybeUninit;
+use std::ptr;
+use std::vec;
 
-/// A message's slot.
-pub(super) type Slot<T> = UnsafeCell<MaybeUninit<T>>;
+/// The most messages that are claimed at once.
+pub(super) const MOST_AT_ONCE: u64 = 64;
 
-/// Fills a slot.
-///
-/// # Safety
-/// No other thread uses the slot, and it is empty: a message in it would be leaked.
-#[inline]
-pub(super) unsafe fn write_slot<T>(slot: &Slot<T>, value: T) {
-    // SAFETY: by the contract this is the only use.
-    slot.with_mut(|slot| unsafe { (*slot).write(value) });
+/// A message's slot, and its stamp.
+pub(super) struct Slot<T> {
+    stamp: AtomicU64,
+    message: UnsafeCell<MaybeUninit<T>>,
 }
 
-/// Empties a slot.
-///
-/// # Safety
-/// No other thread uses the slot, and it holds a message, which this call moves out.
-#[inline]
-pub(super) unsafe fn read_slot<T>(slot: &Slot<T>) -> T {
-    slot.with_mut(|slot| {
-        // SAFETY: by the contract this is the only use.
-        let slot = unsafe { &mut *slot };
-        // SAFETY: by the contract the message is there, and isn't read again.
-        unsafe { slot.assume_init_read() }
-    })
-}
+// SAFETY: a slot is used by the thread that has claimed it alone (B1), and messages are passed between threads.
+unsafe impl<T: Send> Sync for Slot<T> {}
 
-/// The memory of a buffered channel. A cursor is what an end knows of where it is, beside its position.
-pub(super) trait Storage<T> {
-    type Cursor;
-
-    /// Returns the cursors of both ends, at position 0.
-    fn cursors(&self) -> [Self::Cursor; 2];
-
-    /// Writes the message at `position`.
-    ///
-    /// # Safety
-    /// - `cursor` is the tail's, whose lock is held, and has been at each position before this one, in order.
-    /// - The slot is empty: its last message has been read, and the caller has read the head's position with Acquire.
-    unsafe fn write(&self, cursor: &mut Self::Cursor, position: u64, value: T);
-
-    /// Moves the message at `position` out.
-    ///
-    /// # Safety
-    /// - `cursor` is the head's, whose lock is held, and has been at each position before this one, in order.
-    /// - The message has been written, and the caller has read a later tail with Acquire.
-    unsafe fn read(&self, cursor: &mut Self::Cursor, position: u64) -> T;
-
-    /// Frees what the head's cursor leads to. All messages have been read.
-    fn free(&mut self, head: &mut Self::Cursor);
-}
-
-/// As many slots as the capacity, rounded up to a power of two.
-pub(super) struct Ring<T> {
-    slots: Box<[Slot<T>]>,
-}
-
-impl<T> Ring<T> {
+impl<T> Slot<T> {
+    /// Returns `n` empty slots. Large messages aren't made on the stack, nor is their memory touched.
     #[track_caller]
-    pub(super) fn new(capacity: usize) -> Self {
-        Ring { slots: uninit_cells(capacity.next_power_of_two()) }
+    pub(super) fn many(n: usize, first_stamp: impl Fn(usize) -> u64) -> Box<[Slot<T>]> {
+        let mut slots = Box::<[Slot<T>]>::new_uninit_slice(n);
+        for (index, slot) in slots.iter_mut().enumerate() {
+            let slot = slot.as_mut_ptr();
+            // SAFETY: in bounds of the allocation.
+            let stamp = unsafe { &raw mut (*slot).stamp };
+            // SAFETY: valid for a write, and nothing is dropped.
+            unsafe { ptr::write(stamp, AtomicU64::new(first_stamp(index))) };
+            // SAFETY: in bounds of the allocation.
+            let message = unsafe { &raw mut (*slot).message };
+            // SAFETY: valid for a write, and nothing is dropped.
+            unsafe { make_uninit_cell(message) };
+        }
+        // SAFETY: both fields of each are initialized; a cell of a `MaybeUninit` is whatever its bytes are.
+        unsafe { slots.assume_init() }
     }
 
+    /// Returns the stamp.
     #[inline]
-    fn slot(&self, position: u64) -> &Slot<T> {
-        &self.slots[position as usize & (self.slots.len() - 1)]
+    pub(super) fn stamp(&self) -> u64 {
+        // ORDERING: Acquire: pairs with the Release in `fill` and in `empty`: the other side's use of the slot comes
+        // before.
+        self.stamp.load(Ordering::Acquire)
+    }
+
+    /// Returns the stamp. A hint.
+    #[inline]
+    pub(super) fn peek(&self) -> u64 {
+        // ORDERING: Relaxed: a hint.
+        self.stamp.load(Ordering::Relaxed)
+    }
+
+    /// Puts the message in, which others see from now on.
+    ///
+    /// # Safety
+    /// The slot is claimed by this thread, and empty: a message in it would be leaked.
+    #[inline]
+    pub(super) unsafe fn fill(&self, message: T, stamp: u64) {
+        // SAFETY: by the contract this is the only use.
+        self.message.with_mut(|slot| unsafe { (*slot).write(message) });
+        // ORDERING: Release: pairs with the Acquire in `stamp`: the message comes before.
+        self.stamp.store(stamp, Ordering::Release);
+    }
+
+    /// Moves the message out.
+    ///
+    /// # Safety
+    /// The slot is claimed by this thread, and holds a message, which isn't read again.
+    #[inline]
+    pub(super) unsafe fn take(&self) -> T {
+        self.message.with_mut(|slot| {
+            // SAFETY: by the contract this is the only use.
+            let slot = unsafe { &mut *slot };
+            // SAFETY: by the contract the message is there, and isn't read again.
+            unsafe { slot.assume_init_read() }
+        })
+    }
+
+    /// [`take`](Self::take), and lets others use the slot.
+    ///
+    /// # Safety
+    /// As for `take`.
+    #[inline]
+    pub(super) unsafe fn empty(&self, stamp: u64) -> T {
+        // SAFETY: the contract of this function.
+        let message = unsafe { self.take() };
+        // ORDERING: Release: pairs with the Acquire in `stamp`: the read comes before the next message.
+        self.stamp.store(stamp, Ordering::Release);
+        message
     }
 }
 
-impl<T> Storage<T> for Ring<T> {
-    type Cursor = ();
+/// The ends of a channel. `N` is what a storage keeps beside an end's position.
+pub(super) struct Ends<T, N> {
+    pub(super) tail: End<N, Message<T>>,
+    pub(super) head: End<N, Message<T>>,
+    /// Threads that wait for a claimed slot, or for the lock of an end.
+    pub(super) stalled: Stalled,
+}
 
-    fn cursors(&self) -> [(); 2] {
-        [(), ()]
-    }
+/// Why nothing was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unsent {
+    Full,
+    Closed,
+}
 
-    #[inline]
-    unsafe fn write(&self, (): &mut (), position: u64, value: T) {
-        // SAFETY: by the contract the slot is empty, and the lock's holder's.
-        unsafe { write_slot(self.slot(position), value) };
-    }
+/// What a receiver returns that has found the tail at the head's position.
+pub(super) fn nothing(tail: Seen) -> TryRecvError {
+    if tail.is_closed() { TryRecvError::Disconnected } else { TryRecvError::Empty }
+}
 
-    #[inline]
-    unsafe fn read(&self, (): &mut (), position: u64) -> T {
-        // SAFETY: by the contract the slot holds a message, and is the lock's holder's.
-        unsafe { read_slot(self.slot(position)) }
-    }
+/// The memory of a buffered channel.
+pub(super) trait Storage<T> {
+    /// What is kept beside an end's position, on its cache line.
+    type Near;
 
-    fn free(&mut self, (): &mut ()) {}
+    /// Returns it for the tail and for the head, at position 0.
+    fn near(&self) -> [Self::Near; 2];
+
+    /// Returns how many messages come before a position.
+    fn count(&self, position: u64) -> u64;
+
+    /// Sends the message, or leaves it.
+    fn try_send(&self, ends: &Ends<T, Self::Near>, message: &mut Option<T>) -> Result<(), Unsent>;
+
+    /// Receives a message.
+    fn try_recv(&self, ends: &Ends<T, Self::Near>) -> Result<T, TryRecvError>;
+
+    /// Sends some of the messages, as far as there is room, and leaves the others.
+    fn try_send_many(
+        &self,
+        ends: &Ends<T, Self::Near>,
+        messages: &mut vec::IntoIter<T>,
+    ) -> Result<(), Unsent>;
+
+    /// Receives up to `limit` messages and passes each to `take`, which must not panic. Returns how many.
+    fn try_recv_many(
+        &self,
+        ends: &Ends<T, Self::Near>,
+        limit: usize,
+        take: impl FnMut(T),
+    ) -> Result<usize, TryRecvError>;
+
+    /// Whether a send may succeed. A hint, for a thread that waits awake: a close may go unnoticed.
+    fn hints_at_room(&self, ends: &Ends<T, Self::Near>) -> bool;
+
+    /// As [`hints_at_room`](Self::hints_at_room), for a receive.
+    fn hints_at_message(&self, ends: &Ends<T, Self::Near>) -> bool;
+
+    /// Frees what the ends lead to. All messages have been received.
+    fn free(&mut self, ends: &mut Ends<T, Self::Near>);
 }

@@ -120,11 +120,12 @@ macro_rules! array {
 }
 pub(crate) use array;
 
-/// Returns `n` cells without values. Their memory isn't touched.
-pub(crate) fn uninit_cells<T>(n: usize) -> Box<[cell::UnsafeCell<MaybeUninit<T>>]> {
-    // SAFETY: a cell of a `MaybeUninit` is valid whatever its bytes are.
-    unsafe { Box::new_uninit_slice(n).assume_init() }
-}
+/// Makes a cell without a value. Its memory isn't touched.
+///
+/// # Safety
+/// `cell` is valid for a write.
+#[inline(always)]
+pub(crate) unsafe fn make_uninit_cell<T>(_cell: *mut cell::UnsafeCell<MaybeUninit<T>>) {}
 
 /// Whether a destructor may use its object.
 #[inline(always)]

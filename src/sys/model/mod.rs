@@ -76,15 +76,14 @@ macro_rules! array {
 }
 pub(crate) use array;
 
-/// Returns `n` cells without values.
+/// Makes a cell without a value.
+///
+/// # Safety
+/// `cell` is valid for a write.
 #[track_caller]
-pub(crate) fn uninit_cells<T>(n: usize) -> Box<[cell::UnsafeCell<MaybeUninit<T>>]> {
-    let mut cells = Vec::with_capacity(n);
-    for _ in 0..n {
-        // Not in a closure, which would be the caller.
-        cells.push(cell::UnsafeCell::new(MaybeUninit::uninit()));
-    }
-    cells.into_boxed_slice()
+pub(crate) unsafe fn make_uninit_cell<T>(cell: *mut cell::UnsafeCell<MaybeUninit<T>>) {
+    // SAFETY: the contract of this function; nothing is dropped.
+    unsafe { std::ptr::write(cell, cell::UnsafeCell::new(MaybeUninit::uninit())) };
 }
 
 /// Whether a destructor may use its object. Not in a thread that unwinds outside of a model: that is what it has
