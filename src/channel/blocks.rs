@@ -16,6 +16,7 @@
 use super::end::Seen;
 use super::error::TryRecvError;
 use super::storage::{Ends, MOST_AT_ONCE, Slot, Storage, Unsent, nothing};
+use crate::support::backoff::Backoff;
 use crate::sys::atomic::{AtomicPtr, AtomicU64, Ordering, fence};
 use crate::sys::{Heap, IS_MODEL};
 use std::ptr::{self, NonNull};
@@ -119,6 +120,7 @@ impl<T> Blocks<T> {
     ) -> Result<(Seen, u64, BlockPointer<T>), Unsent> {
         let mut prepared = Prepared { blocks: self, block: None };
         let mut tail = ends.tail.load();
+        let mut contention = Backoff::new();
         loop {
             if tail.is_closed() {
                 return Err(Unsent::Closed);
@@ -147,7 +149,10 @@ impl<T> Blocks<T> {
                     }
                     return Ok((tail, claimed, block));
                 }
-                Err(now) => tail = now,
+                Err(now) => {
+                    contention.pause_if_useful();
+                    tail = now;
+                }
             }
         }
     }

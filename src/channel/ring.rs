@@ -6,6 +6,7 @@
 use super::end::Seen;
 use super::error::TryRecvError;
 use super::storage::{Ends, MOST_AT_ONCE, Slot, Storage, Unsent, nothing};
+use crate::support::backoff::Backoff;
 use crate::sys::atomic::{Ordering, fence};
 use std::vec;
 
@@ -106,6 +107,7 @@ impl<T> Storage<T> for Ring<T> {
     #[inline]
     fn try_send(&self, ends: &Ends<T, ()>, message: &mut Option<T>) -> Result<(), Unsent> {
         let mut tail = ends.tail.load();
+        let mut contention = Backoff::new();
         loop {
             if tail.is_closed() {
                 return Err(Unsent::Closed);
@@ -114,6 +116,7 @@ impl<T> Storage<T> for Ring<T> {
             let slot = self.slot(position);
             if slot.stamp() == position {
                 if let Err(now) = ends.tail.claim(tail, self.after(position, 1)) {
+                    contention.pause_if_useful();
                     tail = now;
                     continue;
                 }
@@ -134,11 +137,13 @@ impl<T> Storage<T> for Ring<T> {
     #[inline]
     fn try_recv(&self, ends: &Ends<T, ()>) -> Result<T, TryRecvError> {
         let mut head = ends.head.load();
+        let mut contention = Backoff::new();
         loop {
             let position = head.position();
             let slot = self.slot(position);
             if slot.stamp() == position + 1 {
                 if let Err(now) = ends.head.claim(head, self.after(position, 1)) {
+                    contention.pause_if_useful();
                     head = now;
                     continue;
                 }

@@ -112,6 +112,14 @@ impl Backoff {
         self.checks += 1;
     }
 
+    /// [`pause`](Self::pause), on several cores: for a thread that has failed because another has made progress.
+    #[cold]
+    pub(crate) fn pause_if_useful(&mut self) {
+        if can_spin() {
+            self.pause();
+        }
+    }
+
     /// [`pause`](Self::pause), but yields instead of pausing for long: the lock's holder may want this core.
     pub(crate) fn pause_or_yield(&mut self) {
         if self.checks < CHECKS_BEFORE_YIELDS {
