@@ -1,21 +1,26 @@
-//! Models of what channels are made of: an end's lock, its waiters, and the blocks. Those of whole channels are in
-//! `tests/models_channel.rs`. In a plain build each runs once, on real threads.
+//! Models of what channels are made of: an end's claims and waiters, threads that wait for another's step, slots and
+//! blocks. Those of whole channels are in `tests/models_channel.rs`. In a plain build each runs once, on real threads.
 //!
 //! | the bug | model |
 //! | --- | --- |
-//! | an unlock, a publication or a close leaves a contender asleep | `a_contender_is_woken_by_…` |
-//! | a waiter enters as the end moves, and neither sees the other | `a_publication_wakes_a_waiter_or_is_seen_by_it` |
-//! | the bit is cleared while another still waits | `a_publication_of_two_wakes_two_waiters`, `each_publication_wakes_one_waiter` |
+//! | a waiter enters as the end moves, and neither sees the other | `a_claim_wakes_a_waiter_or_is_seen_by_it` |
+//! | the bit is cleared while another still waits | `a_claim_of_two_wakes_two_waiters`, `each_claim_wakes_one_waiter` |
 //! | a close wakes one waiter and forgets the next | `a_close_wakes_all_waiters_and_none_enters_later` |
+//! | a thread sleeps until a step that is taken already | `a_step_is_seen_or_wakes_the_thread_that_waits_for_it` |
+//! | a slot is used again before its message was moved out | `a_slot_is_filled_again_after_it_was_emptied` |
 //! | an emptied block is written again while it is read | `an_emptied_block_is_written_after_it_was_read` |
 
 use super::blocks::Blocks;
 use super::buffered::Buffered;
 use super::core::{Core, Wants};
 use super::end::{End, Seen};
-use super::error::TryRecvError;
+use super::error::{TryRecvError, TrySendError};
+use super::ring::Ring;
+use super::stalled::Stalled;
+use super::storage::Storage;
 use crate::support::waiters::{Ended, wait};
 use crate::sys::Arc;
+use crate::sys::atomic::{AtomicBool, Ordering};
 use crate::testing::{Plain, Running, spawn};
 use crate::{Model, model};
 use std::time::{Duration, Instant};
@@ -23,22 +28,20 @@ use std::time::{Duration, Instant};
 /// As long as any in a model; never over outside of one.
 const LONG: Duration = Duration::from_secs(60);
 
-/// An end, and what its lock protects.
-type Tested = End<Plain, ()>;
+/// An end without a storage.
+type Tested = End<(), ()>;
 
 fn end() -> Arc<Tested> {
-    Arc::new(End::new(Plain::new()))
+    Arc::new(End::new(()))
 }
 
-/// Adds one under the lock, and leaves the end where it is.
-fn add(end: &Tested) {
-    end.lock().state().add(1);
-}
-
-fn publish(end: &Tested, n: u64) {
-    let mut locked = end.lock();
-    locked.state().add(1);
-    locked.publish(n);
+/// Claims `n` slots, and publishes them.
+fn claim(end: &Tested, n: u64) {
+    let mut seen = end.load();
+    while let Err(now) = end.claim(seen, seen.position() + n) {
+        seen = now;
+    }
+    end.published(seen, n);
 }
 
 /// Waits until `is_ready`, by the end's queue alone. Returns how the last wait has ended.
@@ -63,75 +66,30 @@ fn waiter(end: &Arc<Tested>, is_ready: fn(Seen) -> bool) -> Running<Ended> {
     spawn(end, move |end| await_end(end, None, is_ready))
 }
 
+/// The position alone orders what was done before it.
 #[test]
-fn a_contender_is_woken_by_an_unlock() {
+fn what_is_done_before_a_claim_is_seen_with_it() {
     model(|| {
-        let end = end();
-        let other = spawn(&end, add);
-        add(&end);
-        other.join();
-        assert_eq!(end.lock().state().get(), 2);
-    });
-}
-
-#[test]
-fn two_contenders_are_woken_by_unlocks() {
-    model(|| {
-        let end = end();
-        let others = [(); 2].map(|()| spawn(&end, add));
-        add(&end);
-        others.into_iter().for_each(Running::join);
-        assert_eq!(end.lock().state().get(), 3);
-    });
-}
-
-#[test]
-fn a_contender_is_woken_by_a_publication() {
-    model(|| {
-        let end = end();
-        let other = spawn(&end, |end| publish(end, 1));
-        publish(&end, 2);
-        other.join();
-        let mut locked = end.lock();
-        assert_eq!((locked.seen().position(), locked.state().get()), (3, 2));
-    });
-}
-
-#[test]
-fn a_contender_is_woken_by_a_close() {
-    model(|| {
-        let end = end();
-        let other = spawn(&end, |end| end.lock().close());
-        let is_first = end.lock().close();
-        assert_ne!(is_first, other.join());
-        assert!(end.load().is_closed());
-    });
-}
-
-/// Without the lock: the position alone orders what was written before it.
-#[test]
-fn what_is_done_before_a_publication_is_seen_with_it() {
-    model(|| {
-        let shared = Arc::new((End::<(), ()>::new(()), Plain::new()));
-        let publishing = spawn(&shared, |(end, beside)| {
+        let shared = Arc::new((Tested::new(()), Plain::new()));
+        let claiming = spawn(&shared, |(end, beside)| {
             beside.add(1);
-            end.lock().publish(1);
+            claim(end, 1);
         });
         let (end, beside) = &*shared;
         if end.load().position() == 1 {
             assert_eq!(beside.get(), 1);
         }
-        publishing.join();
+        claiming.join();
     });
 }
 
 #[test]
 fn what_is_done_before_a_close_is_seen_with_it() {
     model(|| {
-        let shared = Arc::new((End::<(), ()>::new(()), Plain::new()));
+        let shared = Arc::new((Tested::new(()), Plain::new()));
         let closing = spawn(&shared, |(end, beside)| {
             beside.add(1);
-            end.lock().close();
+            end.close();
         });
         let (end, beside) = &*shared;
         if end.load().is_closed() {
@@ -142,34 +100,34 @@ fn what_is_done_before_a_close_is_seen_with_it() {
 }
 
 #[test]
-fn a_publication_wakes_a_waiter_or_is_seen_by_it() {
+fn a_claim_wakes_a_waiter_or_is_seen_by_it() {
     model(|| {
         let end = end();
         let waiter = waiter(&end, |seen| seen.position() == 1);
-        publish(&end, 1);
+        claim(&end, 1);
         waiter.join();
     });
 }
 
 #[test]
-fn each_publication_wakes_one_waiter() {
+fn each_claim_wakes_one_waiter() {
     model(|| {
         let end = end();
         let first = waiter(&end, |seen| seen.position() >= 1);
         let second = waiter(&end, |seen| seen.position() >= 1);
-        publish(&end, 1);
-        publish(&end, 1);
+        claim(&end, 1);
+        claim(&end, 1);
         first.join();
         second.join();
     });
 }
 
 #[test]
-fn a_publication_of_two_wakes_two_waiters() {
+fn a_claim_of_two_wakes_two_waiters() {
     model(|| {
         let end = end();
         let waiters = [(); 2].map(|()| waiter(&end, |seen| seen.position() == 2));
-        publish(&end, 2);
+        claim(&end, 2);
         for waiter in waiters {
             waiter.join();
         }
@@ -181,7 +139,7 @@ fn a_close_wakes_all_waiters_and_none_enters_later() {
     model(|| {
         let end = end();
         let waiters = [(); 2].map(|()| waiter(&end, Seen::is_closed));
-        assert!(end.lock().close());
+        assert!(end.close());
         end.wake_all();
         for waiter in waiters {
             waiter.join();
@@ -189,7 +147,7 @@ fn a_close_wakes_all_waiters_and_none_enters_later() {
     });
 }
 
-/// The waiter that times out has left by then, or was woken: the next publication is another's.
+/// The waiter that times out has left by then, or was woken: the next claim is another's.
 #[test]
 fn a_time_out_takes_no_wake_up_with_it() {
     model(|| {
@@ -201,7 +159,7 @@ fn a_time_out_takes_no_wake_up_with_it() {
             ended
         });
         let patient = waiter(&end, |seen| seen.position() >= 1);
-        publish(&end, 1);
+        claim(&end, 1);
         if hasty.join() != Ended::Removed {
             // It was woken in place of the patient one, if that was in the queue.
             end.wake(1);
@@ -215,13 +173,141 @@ fn a_timed_waiter_is_woken_before_its_deadline() {
     Model::new().without_deadlines().check(|| {
         let end = end();
         let waiter = spawn(&end, |end| await_end(end, Some(LONG), |seen| seen.position() == 1));
-        publish(&end, 1);
+        claim(&end, 1);
         assert_ne!(waiter.join(), Ended::Removed);
     });
 }
 
+/// A step that other threads wait for.
+struct Step {
+    taken: AtomicBool,
+    stalled: Stalled,
+}
+
+impl Step {
+    fn new() -> Arc<Self> {
+        Arc::new(Step { taken: AtomicBool::new(false), stalled: Stalled::new() })
+    }
+
+    fn take(&self) {
+        // ORDERING: Relaxed: as a slot's stamp is for the thread that looks for sleepers.
+        self.taken.store(true, Ordering::Relaxed);
+        self.stalled.stepped();
+    }
+
+    fn wait(&self) {
+        // ORDERING: Relaxed: as a hint at a slot's stamp.
+        self.stalled.wait_while(|| !self.taken.load(Ordering::Relaxed));
+    }
+}
+
+#[test]
+fn a_step_is_seen_or_wakes_the_thread_that_waits_for_it() {
+    model(|| {
+        let step = Step::new();
+        let waiting = spawn(&step, Step::wait);
+        step.take();
+        waiting.join();
+    });
+}
+
+#[test]
+fn a_step_wakes_two_threads_that_wait_for_it() {
+    model(|| {
+        let step = Step::new();
+        let waiting = [(); 2].map(|()| spawn(&step, Step::wait));
+        step.take();
+        waiting.into_iter().for_each(Running::join);
+    });
+}
+
+fn ring(capacity: usize) -> Arc<Buffered<u32, Ring<u32>>> {
+    Arc::new(Buffered::new(Ring::new(capacity), Some(capacity)))
+}
+
+/// Two threads claim a slot each, and one of them finds the other's unfilled.
+fn two_senders_beside_a_receiver<S: Storage<u32> + Send + Sync + 'static>(
+    new: fn() -> Arc<Buffered<u32, S>>,
+) where
+    S::Near: Send + Sync,
+{
+    model(move || {
+        let channel = new();
+        let sending = [1, 2].map(|n| spawn(&channel, move |channel| channel.try_send(n).unwrap()));
+        let mut received = 0;
+        while received < 3 {
+            received += recv(&channel);
+        }
+        sending.into_iter().for_each(Running::join);
+        assert_eq!((received, channel.len()), (3, 0));
+    });
+}
+
+/// Receives, by the end's queue alone.
+fn recv<S: Storage<u32>>(channel: &Buffered<u32, S>) -> u32 {
+    crate::channel::blocking::recv(channel, None).unwrap()
+}
+
+#[test]
+fn a_receiver_waits_for_a_claimed_slot_of_a_ring() {
+    two_senders_beside_a_receiver(|| ring(2));
+}
+
+#[test]
+fn a_receiver_waits_for_a_claimed_slot_of_a_block() {
+    two_senders_beside_a_receiver(blocks);
+}
+
+/// A ring of one slot: a sender that finds it claimed by a receiver waits until it is empty.
+#[test]
+fn a_slot_is_filled_again_after_it_was_emptied() {
+    model(|| {
+        let channel = ring(1);
+        channel.try_send(1).unwrap();
+        let sending = spawn(&channel, |channel| match channel.try_send(2) {
+            Ok(()) => true,
+            Err(TrySendError::Full(_)) => false,
+            Err(TrySendError::Disconnected(_)) => unreachable!("nobody closes"),
+        });
+        assert_eq!(channel.try_recv(), Ok(1));
+        let received = channel.try_recv();
+        let sent = sending.join();
+        let left = channel.try_recv();
+        assert_eq!(received.is_ok() || left == Ok(2), sent);
+    });
+}
+
+/// Two receivers of one message: one of them finds the other's claim.
+#[test]
+fn two_receivers_do_not_take_one_message() {
+    model(|| {
+        let channel = ring(2);
+        channel.try_send(1).unwrap();
+        let receiving = spawn(&channel, |channel| channel.try_recv().is_ok());
+        let here = channel.try_recv().is_ok();
+        assert_ne!(here, receiving.join());
+        channel.try_send(2).unwrap();
+        channel.try_send(3).unwrap();
+        assert_eq!(channel.try_send(4), Err(TrySendError::Full(4)));
+        assert_eq!([channel.try_recv(), channel.try_recv()], [Ok(2), Ok(3)]);
+    });
+}
+
+/// A close beside a claim: what was sent is received, and then comes the end.
+#[test]
+fn a_claim_before_a_close_is_waited_for() {
+    model(|| {
+        let channel = ring(2);
+        let sending = spawn(&channel, |channel| channel.try_send(1).is_ok());
+        channel.close();
+        let received = channel.try_recv();
+        let expected = if sending.join() { Ok(1) } else { Err(TryRecvError::Disconnected) };
+        assert_eq!(received, expected);
+    });
+}
+
 fn blocks() -> Arc<Buffered<u32, Blocks<u32>>> {
-    Arc::new(Buffered::new(Blocks::new(), None))
+    Arc::new(Buffered::new(Blocks::new(None), None))
 }
 
 /// Blocks have two slots in a model. The receiver empties and leaves the first one while the sender begins the third.
