@@ -65,7 +65,7 @@ fn recv_awake<T>(core: &impl Core<T>) -> Option<Result<T, RecvError>> {
     if core.waits_in_queue() {
         return None;
     }
-    Spin::Yielding.poll(|| {
+    core.spin().poll(|| {
         if !core.hints_at_ready(Wants::Recv) {
             return None;
         }
@@ -141,7 +141,7 @@ fn send_awake<T>(core: &impl Core<T>, value: T) -> Result<(), TrySendError<T>> {
         return Err(TrySendError::Full(value));
     }
     let mut result = Err(TrySendError::Full(value));
-    Spin::Yielding.poll(|| {
+    core.spin().poll(|| {
         if !core.hints_at_ready(Wants::Send) {
             return None;
         }

@@ -10,9 +10,13 @@ use super::end::{End, Seen};
 use super::error::{TryRecvError, TrySendError};
 use super::stalled::Stalled;
 use super::storage::{Ends, Storage, Unsent};
+use crate::support::backoff::Spin;
 use crate::support::waiters::{Removal, Signal, Waiter};
 use crate::sys::atomic::{Ordering, fence};
 use std::vec;
+
+/// A capacity at which senders and receivers wait for one another after few messages.
+const FEW: u64 = 16;
 
 /// See the [module](self).
 pub(super) struct Buffered<T, S: Storage<T>> {
@@ -118,6 +122,10 @@ impl<T, S: Storage<T>> Core<T> for Buffered<T, S> {
             Wants::Send | Wants::SendReady => self.storage.hints_at_room(&self.ends),
             Wants::Recv | Wants::RecvReady => self.storage.hints_at_message(&self.ends),
         }
+    }
+
+    fn spin(&self) -> Spin {
+        if self.capacity <= FEW { Spin::TakingTurns } else { Spin::Yielding }
     }
 
     fn is_ready(&self, wants: Wants) -> bool {

@@ -14,6 +14,7 @@
 //!   receiver. Only under a lock is it moved from one to the next.
 
 use super::error::{TryRecvError, TrySendError};
+use crate::support::backoff::Spin;
 use crate::support::waiters::{Removal, Signal, Taken, Waiter};
 use crate::sys::Mutex;
 use std::time::Instant;
@@ -80,6 +81,11 @@ pub(super) trait Core<T> {
 
     /// Wakes the next waiter in place of one that was woken and has not tried again.
     fn pass_on(&self, wants: Wants);
+
+    /// How a thread waits awake.
+    fn spin(&self) -> Spin {
+        Spin::Yielding
+    }
 
     /// Whether only a thread in the queue gets anywhere. It waits awake there, and otherwise before it enters.
     fn waits_in_queue(&self) -> bool {

@@ -104,7 +104,8 @@ impl<N, M> End<N, M> {
     pub(super) fn claim(&self, seen: Seen, position: u64) -> Result<(), Seen> {
         // ORDERING: Release: pairs with the Acquire in `load`. The slot is ordered by its stamp. Acquire if it fails:
         // as in `load`.
-        self.line.word
+        self.line
+            .word
             .compare_exchange(seen.0, seen.at(position), Ordering::Release, Ordering::Acquire)
             .map(|_| ())
             .map_err(Seen)

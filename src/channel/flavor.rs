@@ -9,6 +9,7 @@ use super::rendezvous::Rendezvous;
 use super::ring::Ring;
 
 use super::timer::Timer;
+use crate::support::backoff::Spin;
 use crate::support::waiters::{Removal, Signal, Waiter};
 use std::time::Instant;
 use std::vec;
@@ -138,6 +139,10 @@ impl<T> Core<T> for Flavor<T> {
 
     fn pass_on(&self, wants: Wants) {
         each!(self, channel => channel.pass_on(wants));
+    }
+
+    fn spin(&self) -> Spin {
+        each!(self, channel => channel.spin())
     }
 
     fn waits_in_queue(&self) -> bool {

@@ -160,7 +160,11 @@ impl<T> Storage<T> for Ring<T> {
         }
     }
 
-    fn try_send_many(&self, ends: &Ends<T, ()>, messages: &mut vec::IntoIter<T>) -> Result<(), Unsent> {
+    fn try_send_many(
+        &self,
+        ends: &Ends<T, ()>,
+        messages: &mut vec::IntoIter<T>,
+    ) -> Result<(), Unsent> {
         let wanted = (messages.len() as u64).min(MOST_AT_ONCE).min(self.capacity());
         loop {
             let tail = ends.tail.load();
@@ -168,7 +172,8 @@ impl<T> Storage<T> for Ring<T> {
                 return Err(Unsent::Closed);
             }
             let at = |n| self.after(tail.position(), n);
-            let room = (0..wanted).take_while(|&n| self.slot(at(n)).stamp() == at(n)).count() as u64;
+            let room =
+                (0..wanted).take_while(|&n| self.slot(at(n)).stamp() == at(n)).count() as u64;
             if room == 0 {
                 if self.is_full(ends, tail.position()) {
                     return Err(Unsent::Full);
@@ -215,6 +220,8 @@ impl<T> Storage<T> for Ring<T> {
 
     fn hints_at_room(&self, ends: &Ends<T, ()>) -> bool {
         let position = ends.tail.peek().position();
+        // A quarter of the slots, so that senders and receivers don't take turns after each message.
+        let position = self.after(position, self.capacity() / 4);
         self.slot(position).peek() == position
     }
 

@@ -42,18 +42,27 @@ impl<T> Slot<T> {
     pub(super) fn many(n: usize, first_stamp: impl Fn(usize) -> u64) -> Box<[Slot<T>]> {
         let mut slots = Box::<[Slot<T>]>::new_uninit_slice(n);
         for (index, slot) in slots.iter_mut().enumerate() {
-            let slot = slot.as_mut_ptr();
-            // SAFETY: in bounds of the allocation.
-            let stamp = unsafe { &raw mut (*slot).stamp };
-            // SAFETY: valid for a write, and nothing is dropped.
-            unsafe { ptr::write(stamp, AtomicU64::new(first_stamp(index))) };
-            // SAFETY: in bounds of the allocation.
-            let message = unsafe { &raw mut (*slot).message };
-            // SAFETY: valid for a write, and nothing is dropped.
-            unsafe { make_uninit_cell(message) };
+            // SAFETY: in bounds of the allocation, and valid for a write.
+            unsafe { Slot::make(slot.as_mut_ptr(), first_stamp(index)) };
         }
-        // SAFETY: both fields of each are initialized; a cell of a `MaybeUninit` is whatever its bytes are.
+        // SAFETY: each was made.
         unsafe { slots.assume_init() }
+    }
+
+    /// Makes an empty slot where it is to be.
+    ///
+    /// # Safety
+    /// `slot` is valid for a write.
+    #[track_caller]
+    pub(super) unsafe fn make(slot: *mut Self, stamp: u64) {
+        // SAFETY: in bounds by the contract.
+        let stamp_at = unsafe { &raw mut (*slot).stamp };
+        // SAFETY: valid for a write by the contract; nothing is dropped.
+        unsafe { ptr::write(stamp_at, AtomicU64::new(stamp)) };
+        // SAFETY: in bounds by the contract.
+        let message_at = unsafe { &raw mut (*slot).message };
+        // SAFETY: valid for a write by the contract. A cell of a `MaybeUninit` is whatever its bytes are.
+        unsafe { make_uninit_cell(message_at) };
     }
 
     /// Returns the stamp.

@@ -24,6 +24,8 @@ pub(crate) enum Spin {
     /// About as long, with a yield between two polls: for partners that wait for one another in turn, and may be more
     /// than there are cores. Not at all where other threads keep the core when they get it.
     Yielding,
+    /// The same with pauses before the yields, for partners that take turns after few messages.
+    TakingTurns,
 }
 
 impl Spin {
@@ -39,7 +41,8 @@ impl Spin {
             _ if !can_spin() => return None,
             Spin::Brief => None,
             Spin::WakeUp => Some(Instant::now() + WAKE_UP),
-            Spin::Yielding => return poll_yielding(ready),
+            Spin::Yielding => return poll_yielding(0, ready),
+            Spin::TakingTurns => return poll_yielding(CHECKS_BEFORE_YIELDS, ready),
         };
         loop {
             for _ in 0..if until.is_some() { POLLS_PER_READING } else { BRIEF_POLLS } {
@@ -55,9 +58,15 @@ impl Spin {
     }
 }
 
-fn poll_yielding<R>(mut ready: impl FnMut() -> Option<R>) -> Option<R> {
+fn poll_yielding<R>(pauses: u32, mut ready: impl FnMut() -> Option<R>) -> Option<R> {
     if crowd::is_crowded() {
         return None;
+    }
+    for checks in 0..pauses {
+        if let Some(found) = ready() {
+            return Some(found);
+        }
+        pause(1 << checks);
     }
     for _ in 0..YIELDS {
         if let Some(found) = ready() {

@@ -41,6 +41,13 @@ pub(crate) fn yield_briefly() -> bool {
     is_brief
 }
 
+/// Lets other threads use the core, for as long as they like, unless they are known to keep it for long.
+pub(crate) fn yield_if_uncrowded() {
+    if !is_crowded() {
+        yield_now();
+    }
+}
+
 #[inline]
 fn count_brief() {
     let score = SCORE.get();

@@ -12,7 +12,7 @@
 //! | `spec` | the state machine that the locks are in a model |
 
 pub(crate) mod backoff;
-mod crowd;
+pub(crate) mod crowd;
 pub(crate) mod deadline;
 pub(crate) mod first_panic;
 pub(crate) mod latch;

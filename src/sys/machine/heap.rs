@@ -26,11 +26,18 @@ impl Tracked {
 /// On the machine a plain `Box`. In a model its memory outlives the execution, so that a use
 /// after the free is a failed check rather than a crash.
 #[derive(Debug)]
+#[repr(transparent)]
 pub(crate) struct Heap<T>(T);
 
 impl<T> Heap<T> {
     pub(crate) fn new(value: T) -> NonNull<Self> {
         NonNull::from(Box::leak(Box::new(Heap(value))))
+    }
+
+    /// [`new`](Self::new), of a value that is on the heap already.
+    pub(crate) fn from_box(value: Box<T>) -> NonNull<Self> {
+        // The same layout.
+        NonNull::from(Box::leak(value)).cast()
     }
 
     /// Returns the value, for a caller whose reference the compiler vouches for: a borrow of the owner.

@@ -45,6 +45,12 @@ impl<T> Heap<T> {
         NonNull::from(Box::leak(Box::new(Heap { life: Tracked::new(), state })))
     }
 
+    /// [`new`](Self::new), of a value that is on the heap already.
+    #[track_caller]
+    pub(crate) fn from_box(value: Box<T>) -> NonNull<Self> {
+        Heap::new(*value)
+    }
+
     /// Returns the value, for a caller whose reference the compiler vouches for: a borrow of the owner. Where
     /// that came from another thread, in an `Arc` of std's say, loom has not seen the order.
     pub(crate) fn get_borrowed(&self) -> &T {
