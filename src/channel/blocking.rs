@@ -65,16 +65,19 @@ fn recv_awake<T>(core: &impl Core<T>) -> Option<Result<T, RecvError>> {
     if core.waits_in_queue() {
         return None;
     }
-    core.spin().poll(|| {
-        if !core.hints_at_ready(Wants::Recv) {
-            return None;
-        }
-        match core.try_recv() {
-            Ok(value) => Some(Ok(value)),
-            Err(TryRecvError::Disconnected) => Some(Err(RecvError)),
-            Err(TryRecvError::Empty) => None,
-        }
-    })
+    core.spin().poll_beside(
+        || core.progress(Wants::Recv),
+        || {
+            if !core.hints_at_ready(Wants::Recv) {
+                return None;
+            }
+            match core.try_recv() {
+                Ok(value) => Some(Ok(value)),
+                Err(TryRecvError::Disconnected) => Some(Err(RecvError)),
+                Err(TryRecvError::Empty) => None,
+            }
+        },
+    )
 }
 
 /// Sends, and blocks until it can, until the channel is closed, or until the deadline.
@@ -141,16 +144,19 @@ fn send_awake<T>(core: &impl Core<T>, value: T) -> Result<(), TrySendError<T>> {
         return Err(TrySendError::Full(value));
     }
     let mut result = Err(TrySendError::Full(value));
-    core.spin().poll(|| {
-        if !core.hints_at_ready(Wants::Send) {
-            return None;
-        }
-        let Err(TrySendError::Full(value)) = mem::replace(&mut result, Ok(())) else {
-            unreachable!("the poll ends when it isn't full")
-        };
-        result = core.try_send(value);
-        (!matches!(result, Err(TrySendError::Full(_)))).then_some(())
-    });
+    core.spin().poll_beside(
+        || core.progress(Wants::Send),
+        || {
+            if !core.hints_at_ready(Wants::Send) {
+                return None;
+            }
+            let Err(TrySendError::Full(value)) = mem::replace(&mut result, Ok(())) else {
+                unreachable!("the poll ends when it isn't full")
+            };
+            result = core.try_send(value);
+            (!matches!(result, Err(TrySendError::Full(_)))).then_some(())
+        },
+    );
     result
 }
 

@@ -128,6 +128,13 @@ impl<T, S: Storage<T>> Core<T> for Buffered<T, S> {
         if self.capacity <= FEW { Spin::TakingTurns } else { Spin::Yielding }
     }
 
+    fn progress(&self, wants: Wants) -> u64 {
+        match wants {
+            Wants::Send | Wants::SendReady => self.ends.tail.peek().position(),
+            Wants::Recv | Wants::RecvReady => self.ends.head.peek().position(),
+        }
+    }
+
     fn is_ready(&self, wants: Wants) -> bool {
         // ORDERING: SeqCst: orders what this thread did before, in other channels too, before the loads, as every
         // other thread's such fence does.

@@ -87,6 +87,11 @@ pub(super) trait Core<T> {
         Spin::Yielding
     }
 
+    /// A number that grows with what other threads of this thread's side get done.
+    fn progress(&self, _: Wants) -> u64 {
+        0
+    }
+
     /// Whether only a thread in the queue gets anywhere. It waits awake there, and otherwise before it enters.
     fn waits_in_queue(&self) -> bool {
         false

@@ -145,6 +145,10 @@ impl<T> Core<T> for Flavor<T> {
         each!(self, channel => channel.spin())
     }
 
+    fn progress(&self, wants: Wants) -> u64 {
+        each!(self, channel => channel.progress(wants))
+    }
+
     fn waits_in_queue(&self) -> bool {
         each!(self, channel => channel.waits_in_queue())
     }

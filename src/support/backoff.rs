@@ -35,14 +35,23 @@ impl Spin {
     }
 
     /// Polls `ready` until it returns something or the time is over.
-    pub(crate) fn poll<R>(self, mut ready: impl FnMut() -> Option<R>) -> Option<R> {
+    pub(crate) fn poll<R>(self, ready: impl FnMut() -> Option<R>) -> Option<R> {
+        self.poll_beside(|| 0, ready)
+    }
+
+    /// [`poll`](Self::poll) beside partners whose `progress` is a number that grows.
+    pub(crate) fn poll_beside<R>(
+        self,
+        progress: impl Fn() -> u64,
+        mut ready: impl FnMut() -> Option<R>,
+    ) -> Option<R> {
         let until = match self {
             Spin::None => return None,
             _ if !can_spin() => return None,
             Spin::Brief => None,
             Spin::WakeUp => Some(Instant::now() + WAKE_UP),
-            Spin::Yielding => return poll_yielding(0, ready),
-            Spin::TakingTurns => return poll_yielding(CHECKS_BEFORE_YIELDS, ready),
+            Spin::Yielding => return poll_yielding(0, progress, ready),
+            Spin::TakingTurns => return poll_yielding(CHECKS_BEFORE_YIELDS, progress, ready),
         };
         loop {
             for _ in 0..if until.is_some() { POLLS_PER_READING } else { BRIEF_POLLS } {
@@ -58,7 +67,11 @@ impl Spin {
     }
 }
 
-fn poll_yielding<R>(pauses: u32, mut ready: impl FnMut() -> Option<R>) -> Option<R> {
+fn poll_yielding<R>(
+    pauses: u32,
+    progress: impl Fn() -> u64,
+    mut ready: impl FnMut() -> Option<R>,
+) -> Option<R> {
     if crowd::is_crowded() {
         return None;
     }
@@ -72,7 +85,7 @@ fn poll_yielding<R>(pauses: u32, mut ready: impl FnMut() -> Option<R>) -> Option
         if let Some(found) = ready() {
             return Some(found);
         }
-        if !crowd::yield_briefly() {
+        if !crowd::yield_to_partners(&progress) {
             break;
         }
     }

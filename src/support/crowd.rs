@@ -8,7 +8,9 @@
 //!
 //! All of it is hints: threads may overwrite what others have noted.
 
-use super::tuning::{CROWDED, LONG_YIELD, LONG_YIELD_WEIGHT, LONGEST_TRUCE, SHORTEST_TRUCE};
+use super::tuning::{
+    CROWDED, LONG_YIELD, LONG_YIELD_WEIGHT, LONGEST_TRUCE, PARTNERS_STEP, SHORTEST_TRUCE,
+};
 use crate::sys::thread::yield_now;
 use crate::sys::{Hint, Stopwatch, uptime};
 
@@ -30,9 +32,18 @@ pub(crate) fn is_crowded() -> bool {
 
 /// Lets other threads use the core. Returns `false` if they kept it for long.
 pub(crate) fn yield_briefly() -> bool {
+    yield_to_partners(|| 0)
+}
+
+/// [`yield_briefly`], but a long time was not too long if meanwhile partners have made progress with what the caller
+/// takes part in, by a number that grows.
+pub(crate) fn yield_to_partners(progress: impl Fn() -> u64) -> bool {
+    let before = progress();
     let since = Stopwatch::start();
     yield_now();
-    let is_brief = since.nanos() <= LONG_YIELD.as_nanos();
+    let nanos = since.nanos();
+    let is_brief = nanos <= LONG_YIELD.as_nanos()
+        || u128::from(progress().saturating_sub(before)) >= nanos / PARTNERS_STEP.as_nanos();
     if is_brief {
         count_brief();
     } else {

@@ -37,6 +37,11 @@ pub(super) const CHECKS_BEFORE_YIELDS: u32 = 5;
 /// `measure channels --rows "busy"`
 pub(super) const LONG_YIELD: Duration = Duration::from_millis(2);
 
+/// Partners that take a step as often have used the core well.
+///
+/// `measure channels --rows "p1c"`
+pub(super) const PARTNERS_STEP: Duration = Duration::from_micros(1);
+
 /// Cores are crowded when long yields, each of which counts so much, outweigh the quick ones by so much.
 ///
 /// `measure channels --rows "busy"`
