@@ -1,16 +1,12 @@
 //! Waiting for another thread's step: for the slot that it has claimed, or for the lock that it holds.
 //!
 //! Such a step takes a few nanoseconds, unless the other thread loses its core in the middle. So a thread waits awake
-//! first, and then sleeps. The thread that has taken its step looks for sleepers with a plain load, since it has no
-//! read-modify-write to spare: on the machine it may miss one that is about to sleep, so a sleep is short. In a model a
-//! fence orders the two, and sleeps have no limit.
-//!
-//! ```text
-//! the step, (a fence,) is anyone asleep?        count myself asleep, fence, has the step been taken? sleep
-//! ```
+//! first, and then sleeps. The thread that has taken its step looks for sleepers by a plain load, since it has no
+//! read-modify-write to spare: it may miss one that is about to sleep, so a sleep is short. In a model it misses none, and
+//! a sleep has no limit.
 
 use crate::support::backoff::Backoff;
-use crate::sys::atomic::{AtomicUsize, Ordering, fence};
+use crate::sys::atomic::{AtomicUsize, Ordering};
 use crate::sys::{IS_MODEL, park, unpark_threads};
 use std::ptr;
 use std::time::{Duration, Instant};
@@ -32,15 +28,22 @@ impl Stalled {
     /// Called after a step for which others may wait.
     #[inline]
     pub(super) fn stepped(&self) {
-        if IS_MODEL {
-            // ORDERING: SeqCst: pairs with the fence in `sleep_while`: this thread sees the sleeper, or the sleeper
-            // sees the step. On the machine `BACKSTOP` makes up for the fence.
-            fence(Ordering::SeqCst);
-        }
-        // ORDERING: Relaxed: the fence orders it.
-        if self.sleepers.load(Ordering::Relaxed) != 0 {
+        if self.has_sleepers() {
             self.wake();
         }
+    }
+
+    #[inline]
+    fn has_sleepers(&self) -> bool {
+        let sleepers = if IS_MODEL {
+            // ORDERING: Release: pairs with the Acquire in `sleep_while`. Of the two steps one comes first: either this
+            // thread sees the sleeper, or the sleeper sees the step.
+            self.sleepers.fetch_add(0, Ordering::Release)
+        } else {
+            // ORDERING: Relaxed: a hint.
+            self.sleepers.load(Ordering::Relaxed)
+        };
+        sleepers != 0
     }
 
     #[cold]
@@ -62,10 +65,8 @@ impl Stalled {
     }
 
     fn sleep_while(&self, is_pending: impl Fn() -> bool) {
-        // ORDERING: Relaxed: the fence orders it.
-        self.sleepers.fetch_add(1, Ordering::Relaxed);
-        // ORDERING: SeqCst: pairs with the fence in `stepped`.
-        fence(Ordering::SeqCst);
+        // ORDERING: Acquire: pairs with the Release in `has_sleepers`.
+        self.sleepers.fetch_add(1, Ordering::Acquire);
         while is_pending() {
             let until = (!IS_MODEL).then(|| Instant::now() + BACKSTOP);
             park(self.address(), &is_pending, until);
