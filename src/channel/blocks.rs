@@ -13,31 +13,21 @@
 //! - A sender uses the tail's block only after its claim has succeeded: then the block is not freed before the sender has
 //!   filled its slot, as receivers wait for that.
 
+use super::block::{Block, BlockPointer, SLOTS, new_block, prefetch_block};
 use super::end::Seen;
 use super::error::TryRecvError;
 use super::storage::{Ends, MOST_AT_ONCE, Slot, Storage, Unsent, nothing};
 use crate::support::backoff::Backoff;
-use crate::support::crowd::yield_if_uncrowded;
+use crate::support::crowd::yield_uncounted;
 use crate::sys::atomic::{AtomicPtr, AtomicU64, Ordering, fence};
-use crate::sys::{Heap, IS_MODEL, prefetch_to_write};
-use std::mem;
+use crate::sys::{Heap, IS_MODEL};
 use std::ptr::{self, NonNull};
 use std::vec;
 
-/// Slots in a block. In a model there are few, so that it gets from one block to the next.
-const SLOTS: u64 = if IS_MODEL { 2 } else { 31 };
 /// How many messages receivers may be behind before senders let them run.
 const FAR_BEHIND: u64 = 512;
 /// Positions in a block.
 const POSITIONS: u64 = SLOTS + 1;
-
-pub(super) struct Block<T> {
-    /// Set before the last slot is filled.
-    next: AtomicPtr<Heap<Block<T>>>,
-    slots: [Slot<T>; SLOTS as usize],
-}
-
-type BlockPointer<T> = NonNull<Heap<Block<T>>>;
 
 /// See the [module](self).
 pub(super) struct Blocks<T> {
@@ -186,10 +176,10 @@ impl<T> Blocks<T> {
     /// Called by a sender at the end of each block: lets receivers run if they are far behind. Otherwise senders that never
     /// wait keep the cores from them, and the channel grows.
     #[cold]
-    fn wait_for_receivers(&self, ends: &Ends<T, Near<T>>, tail: u64) {
+    fn let_receivers_run(&self, ends: &Ends<T, Near<T>>, tail: u64) {
         let kept = self.count(tail).saturating_sub(self.count(ends.head.peek().position()));
         if kept > FAR_BEHIND && !IS_MODEL {
-            yield_if_uncrowded();
+            yield_uncounted();
         }
     }
 
@@ -306,37 +296,6 @@ fn append<T>(ends: &Ends<T, Near<T>>, block: BlockPointer<T>, next: BlockPointer
     ends.stalled.stepped();
 }
 
-#[track_caller]
-fn new_block<T>() -> BlockPointer<T> {
-    // Large messages are not to be made on the stack.
-    let mut block = Box::<Block<T>>::new_uninit();
-    let made = block.as_mut_ptr();
-    // SAFETY: in bounds of the allocation.
-    let next = unsafe { &raw mut (*made).next };
-    // SAFETY: valid for a write; nothing is dropped.
-    unsafe { ptr::write(next, AtomicPtr::new(ptr::null_mut())) };
-    // SAFETY: in bounds of the allocation.
-    let slots = unsafe { &raw mut (*made).slots }.cast::<Slot<T>>();
-    for index in 0..SLOTS as usize {
-        // SAFETY: as above.
-        let slot = unsafe { slots.add(index) };
-        // The stamp of an empty slot is no position's.
-        // SAFETY: as above.
-        unsafe { Slot::make(slot, 0) };
-    }
-    // SAFETY: all fields were made.
-    Heap::from_box(unsafe { block.assume_init() })
-}
-
-/// Starts to fetch a block's first lines into this core's cache. A block that is used again was read by another core.
-fn prefetch_block<T>(block: BlockPointer<T>) {
-    const LINE: usize = 64;
-    const MOST: usize = 8 * LINE;
-    for line in (0..mem::size_of::<Block<T>>().min(MOST)).step_by(LINE) {
-        prefetch_to_write(block.addr().get() + line);
-    }
-}
-
 /// The index of a position in its block. Behind the last slot it is the number of slots.
 #[inline]
 fn index(position: u64) -> u64 {
@@ -370,7 +329,7 @@ impl<T> Storage<T> for Blocks<T> {
         ends.stalled.stepped();
         ends.tail.published(tail, 1);
         if index(position) == SLOTS - 1 {
-            self.wait_for_receivers(ends, position);
+            self.let_receivers_run(ends, position);
         }
         Ok(())
     }
@@ -399,6 +358,9 @@ impl<T> Storage<T> for Blocks<T> {
         }
         ends.stalled.stepped();
         ends.tail.published(tail, claimed);
+        if index(position) + claimed == SLOTS {
+            self.let_receivers_run(ends, position);
+        }
         Ok(())
     }
 

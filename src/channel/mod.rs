@@ -99,6 +99,7 @@
 //! --bench channels` measures both on your machine.
 
 mod arms;
+mod block;
 mod blocking;
 mod blocks;
 mod buffered;

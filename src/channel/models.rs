@@ -10,6 +10,7 @@
 //! | a slot is used again before its message was moved out | `a_slot_is_filled_again_after_it_was_emptied` |
 //! | an emptied block is written again while it is read | `an_emptied_block_is_written_after_it_was_read` |
 
+use super::blocking;
 use super::blocks::Blocks;
 use super::buffered::Buffered;
 use super::core::{Core, Wants};
@@ -245,7 +246,7 @@ fn two_senders_beside_a_receiver<S: Storage<u32> + Send + Sync + 'static>(
 
 /// Receives, by the end's queue alone.
 fn recv<S: Storage<u32>>(channel: &Buffered<u32, S>) -> u32 {
-    crate::channel::blocking::recv(channel, None).unwrap()
+    blocking::recv(channel, None).unwrap()
 }
 
 #[test]
@@ -351,5 +352,24 @@ fn a_channel_is_freed_in_the_middle_of_its_blocks() {
         });
         assert_eq!(channel.try_recv(), Ok(0));
         assert!(sending.join());
+    });
+}
+
+/// Bounds over that of the largest ring.
+#[test]
+fn a_sender_waits_for_room_in_blocks_with_a_bound() {
+    model(|| {
+        let shared = Arc::new((Buffered::new(Blocks::new(Some(1)), Some(1)), Plain::new()));
+        shared.0.try_send(1).unwrap();
+        assert_eq!(shared.0.try_send(2), Err(TrySendError::Full(2)));
+        let receiving = spawn(&shared, |(channel, beside)| {
+            beside.add(1);
+            assert_eq!(channel.try_recv(), Ok(1));
+        });
+        blocking::send(&shared.0, 2, None).unwrap();
+        // The receive that made room comes before.
+        assert_eq!(shared.1.get(), 1);
+        receiving.join();
+        assert_eq!(shared.0.try_recv(), Ok(2));
     });
 }

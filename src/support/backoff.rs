@@ -142,11 +142,11 @@ impl Backoff {
         }
     }
 
-    /// [`pause`](Self::pause), but yields instead of pausing for long: the lock's holder may want this core.
+    /// [`pause`](Self::pause), but yields instead of pausing for long: another thread's step may want this core.
     pub(crate) fn pause_or_yield(&mut self) {
         if self.checks < CHECKS_BEFORE_YIELDS {
             self.pause();
-        } else if !crowd::is_crowded() && crowd::yield_briefly() {
+        } else if crowd::yield_uncounted() {
             self.checks += 1;
         } else {
             self.checks = MOST_CHECKS;

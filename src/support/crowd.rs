@@ -30,13 +30,8 @@ pub(crate) fn is_crowded() -> bool {
     }
 }
 
-/// Lets other threads use the core. Returns `false` if they kept it for long.
-pub(crate) fn yield_briefly() -> bool {
-    yield_to_partners(|| 0)
-}
-
-/// [`yield_briefly`], but a long time was not too long if meanwhile partners have made progress with what the caller
-/// takes part in, by a number that grows.
+/// Lets other threads use the core. Returns `false` if they kept it for long, and the caller's partners have got little
+/// done meanwhile: `progress` is a number that grows with what they do.
 pub(crate) fn yield_to_partners(progress: impl Fn() -> u64) -> bool {
     let before = progress();
     let since = Stopwatch::start();
@@ -52,11 +47,13 @@ pub(crate) fn yield_to_partners(progress: impl Fn() -> u64) -> bool {
     is_brief
 }
 
-/// Lets other threads use the core, for as long as they like, unless they are known to keep it for long.
-pub(crate) fn yield_if_uncrowded() {
-    if !is_crowded() {
+/// Lets other threads use the core, for as long as they like, unless the cores are crowded. Returns `false` if they are.
+pub(crate) fn yield_uncounted() -> bool {
+    let is_crowded = is_crowded();
+    if !is_crowded {
         yield_now();
     }
+    !is_crowded
 }
 
 #[inline]
