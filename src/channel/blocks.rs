@@ -1,8 +1,8 @@
 //! Storage without a bound, or with one that is too large for a ring: a list of blocks.
 //!
 //! A block's positions are one more than its slots. The sender that claims a block's last slot leaves the tail at the
-//! position behind it, where others wait, appends the next block and moves the tail there. Receivers hold the head's lock,
-//! under which they read a block's slots in turn, and drop the block behind them. One emptied block is kept for the next
+//! position behind it, where other senders wait; it appends the next block and moves the tail there. Receivers hold the
+//! head's lock, under which they read a block's slots in turn, and drop the block behind them. One emptied block is kept for the next
 //! sender that needs one, so a channel that stays short allocates nothing.
 //!
 //! ```text
@@ -10,8 +10,8 @@
 //!       behind it      => the next block's first slot     `append`, by the same sender
 //! ```
 //!
-//! - A sender uses the tail's block only after its claim has succeeded: then the block is not freed before the sender has
-//!   filled its slot, as receivers wait for that.
+//! - **B5.** A sender uses a block only after its claim of a slot there, and until it has filled the slot. Receivers wait
+//!   for that, so a block that they drop is used no more.
 
 use super::block::{Block, BlockPointer, SLOTS, new_block, prefetch_block};
 use super::end::Seen;

@@ -1,9 +1,14 @@
 //! Channels that keep messages: with a bound or without.
 //!
 //! Two [ends](super::end), one for the senders and one for the receivers, over a [storage](super::storage). Senders and
-//! receivers don't wait for one another, and touch one another's cache line only when the channel seems full, or empty.
+//! receivers touch one another's end only when the channel seems full, or empty.
 //!
-//! A message is in the channel from its claim on, and waited for until it is published.
+//! - **B1.** A claimed slot is used by the thread that has claimed it alone, until it sets the stamp. In between it runs
+//!   no user code and allocates nothing, so others may wait for it.
+//! - **B2.** A message is in the channel from its claim on. A thread that comes to a claimed slot waits for the stamp.
+//! - **B3.** A closed tail is claimed no more. So a channel that is closed and empty stays empty, and nothing that was sent
+//!   is lost.
+//! - **B4.** The channel is empty, or full, at a moment during each call that says so.
 
 use super::core::{Core, Message, Wants};
 use super::end::{End, Seen};
@@ -153,7 +158,7 @@ impl<T, S: Storage<T>> Core<T> for Buffered<T, S> {
 
     unsafe fn enter(&self, wants: Wants, waiter: &Waiter<Message<T>>) -> bool {
         match wants {
-            // A close wakes those that are in the queue, under its lock. Who enters later sees `CLOSED`.
+            // A close wakes all waiters in the queue, under its lock. A waiter that enters later sees `CLOSED`.
             Wants::Send | Wants::SendReady => {
                 // SAFETY: the contract of this function.
                 unsafe { self.ends.head.enter(waiter, |head| !self.is_full_at(head)) }

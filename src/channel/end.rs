@@ -9,7 +9,7 @@
 //! | 2 | `LOCKED` | a receiver works at this end; in the head of [blocks](super::blocks) alone | that receiver | that receiver |
 //! | 4 to 63 | position | the slot that is claimed next | a claim | – |
 //!
-//! A *claim* moves the end past a slot, which is the claiming thread's until it publishes the slot by its stamp (see
+//! A *claim* moves the end past a slot. The slot is the claiming thread's until it *publishes* it by its stamp (see
 //! [storage](super::storage)). A claim is one read-modify-write, and what it has replaced says whether anyone waits. A
 //! thread that has to wait enters the queue, sets `AWAITED` by a read-modify-write, and decides by *that* result whether
 //! it still has to. Of the two steps one comes first: either the waiter sees the claim, or the claim sees the waiter,
@@ -143,8 +143,7 @@ impl<N, M> End<N, M> {
         self.line.word.store(position << POSITION_SHIFT, Ordering::Release);
     }
 
-    /// Called when what a claim of `n` slots has left as `seen` is published: wakes up to `n` of the threads that wait for
-    /// that.
+    /// Called when the `n` slots of a claim, which has replaced `seen`, are published. Wakes up to `n` waiters.
     #[inline]
     pub(super) fn published(&self, seen: Seen, n: u64) {
         if seen.0 & AWAITED != 0 {

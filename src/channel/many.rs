@@ -1,4 +1,5 @@
-//! Sending and receiving many values at once: one lock, one publication and one check for waiters for all of them.
+//! Sending and receiving many values at once: one claim and one check for waiters for
+//! up to 64 of them.
 
 use super::core::Core;
 use super::error::{RecvError, TryRecvError};
@@ -134,7 +135,7 @@ impl<T> Receiver<T> {
             // What senders add meanwhile is for the next call: otherwise this one might never return.
             let mut most = channel.len().max(MOST_AT_ONCE as usize).min(limit - received);
             while most > 0 {
-                // So that a push neither allocates nor panics under the channel's lock.
+                // So that a push neither allocates nor panics while others wait for the slots.
                 buffer.reserve(most.min(channel.len().max(1)));
                 let now = most.min(buffer.capacity() - buffer.len());
                 match channel.try_recv_many(now, |message| buffer.push(message)) {

@@ -94,8 +94,8 @@
 //! | can be awaited | yes | no | no | |
 //! | can be model-checked with the user's code | yes | no | no | no |
 //!
-//! How it works: each end of a buffered channel has a lock and a position in one word, so senders and receivers meet on
-//! a cache line only when the channel runs full or empty. A rendezvous passes a value from stack to stack. `cargo bench
+//! How it works: a send or a receive in a buffered channel claims a slot by one atomic step at its end, and publishes it
+//! by the slot's stamp, so senders and receivers meet at an end only when the channel runs full or empty. A rendezvous passes a value from stack to stack. `cargo bench
 //! --bench channels` measures both on your machine.
 
 mod arms;

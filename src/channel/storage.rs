@@ -3,15 +3,11 @@
 //! A slot has a *stamp*, which says whose it is:
 //!
 //! ```text
-//! p         => p + 1       the sender that has claimed position p has written the message
-//! p + 1     => p + a lap   the receiver that has claimed position p has moved it out; in a ring
+//! p       => p + 1       the sender that has claimed position p has written the message
+//! p + 1   => p + a lap   the receiver that has claimed position p has moved the message out; in a ring
 //! ```
 //!
-//! - **B1.** A claimed slot is used by the thread that has claimed it alone, from the claim until it sets the stamp.
-//!   In between it runs no code of a user's and allocates nothing, so others may wait for it.
-//! - **B2.** A sender claims nothing once the tail is closed. So when a receiver finds the tail closed at the head's
-//!   position nothing that was sent is lost, and nothing comes any more.
-//! - **B3.** That a channel is empty, or full, is so at a moment during the call that says so.
+//! The invariants B1 to B4 are in [buffered](super::buffered).
 
 use super::core::Message;
 use super::end::{End, Seen};
@@ -135,7 +131,7 @@ pub(super) enum Unsent {
     Closed,
 }
 
-/// What a receiver returns that has found the tail at the head's position.
+/// Returns the error of a receiver that has found the tail at the head's position.
 pub(super) fn nothing(tail: Seen) -> TryRecvError {
     if tail.is_closed() { TryRecvError::Disconnected } else { TryRecvError::Empty }
 }
