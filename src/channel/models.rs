@@ -7,6 +7,8 @@
 //! | the bit is cleared while another still waits | `a_claim_of_two_wakes_two_waiters`, `each_claim_wakes_one_waiter` |
 //! | a close wakes one waiter and forgets the next | `a_close_wakes_all_waiters_and_none_enters_later` |
 //! | a thread sleeps until a step that is taken already | `a_step_is_seen_or_wakes_the_thread_that_waits_for_it` |
+//! | the end is reached while a slot is claimed | `a_slot_of_a_ring_that_was_claimed_before_a_close_is_waited_for` |
+//! | two senders append a block each, or one writes behind the last slot | `a_sender_waits_for_the_next_block` |
 //! | a slot is used again before its message was moved out | `a_slot_is_filled_again_after_it_was_emptied` |
 //! | an emptied block is written again while it is read | `an_emptied_block_is_written_after_it_was_read` |
 
@@ -295,15 +297,43 @@ fn two_receivers_do_not_take_one_message() {
 }
 
 /// A close beside a claim: what was sent is received, and then comes the end.
-#[test]
-fn a_claim_before_a_close_is_waited_for() {
-    model(|| {
-        let channel = ring(2);
+fn a_send_beside_a_close<S: Storage<u32> + Send + Sync + 'static>(
+    new: fn() -> Arc<Buffered<u32, S>>,
+) where
+    S::Near: Send + Sync,
+{
+    model(move || {
+        let channel = new();
         let sending = spawn(&channel, |channel| channel.try_send(1).is_ok());
         channel.close();
         let received = channel.try_recv();
         let expected = if sending.join() { Ok(1) } else { Err(TryRecvError::Disconnected) };
         assert_eq!(received, expected);
+    });
+}
+
+#[test]
+fn a_slot_of_a_ring_that_was_claimed_before_a_close_is_waited_for() {
+    a_send_beside_a_close(|| ring(2));
+}
+
+#[test]
+fn a_slot_of_a_block_that_was_claimed_before_a_close_is_waited_for() {
+    a_send_beside_a_close(blocks);
+}
+
+/// Two senders at the last slot of a block: one appends the next, the other waits for it.
+#[test]
+fn a_sender_waits_for_the_next_block() {
+    model(|| {
+        let channel = blocks();
+        channel.try_send(0).unwrap();
+        let sending = spawn(&channel, |channel| channel.try_send(1).unwrap());
+        channel.try_send(2).unwrap();
+        sending.join();
+        assert_eq!(channel.try_recv(), Ok(0));
+        assert_eq!(channel.try_recv().unwrap() + channel.try_recv().unwrap(), 3);
+        assert_eq!(channel.try_recv(), Err(TryRecvError::Empty));
     });
 }
 
