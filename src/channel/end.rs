@@ -171,10 +171,10 @@ impl<N, M> End<N, M> {
         let mut queue = self.waiting.lock();
         // SAFETY: the contract of this function.
         unsafe { queue.push(waiter) };
-        // ORDERING: Acquire: as in `load`, for `is_ready`. The two steps on this word, this one and a claim, come one
-        // after the other. A claim that sees `AWAITED` is followed by a lock of the queue, after this thread has
-        // released it.
-        let before = self.line.word.fetch_or(AWAITED, Ordering::Acquire);
+        // ORDERING: Relaxed: the two steps on this word, this one and a claim, come one after the other. A claim that sees
+        // `AWAITED` is followed by a lock of the queue, after this thread has released it. If `is_ready` reads an old
+        // position of the other end, the waiter tries again in vain.
+        let before = self.line.word.fetch_or(AWAITED, Ordering::Relaxed);
         let waits = !is_ready(Seen(before));
         if !waits {
             queue.remove(waiter);
