@@ -128,8 +128,9 @@ impl<T> Blocks<T> {
             let room = self.room(ends, position)?;
             let claimed = wanted.min(room).min(SLOTS - index);
             let is_last = index + claimed == SLOTS;
-            // ORDERING: Acquire: pairs with the Release in `append`: the block's beginning comes before. If this is a
-            // later block than the position's, then the word has changed before, and the claim fails.
+            // ORDERING: Acquire: pairs with the Release in `append`. If this is a later block than the position's, then
+            // the word has changed before, and the claim, which comes after this load, fails.
+            // WEAKEN: survives, because a model's threads take their steps in order, and the word orders the rest.
             let block = ends.tail.near().block.load(Ordering::Acquire);
             if is_last {
                 prepared.fetch();
@@ -291,6 +292,7 @@ fn append<T>(ends: &Ends<T, Near<T>>, block: BlockPointer<T>, next: BlockPointer
     // ORDERING: Relaxed: the last slot's stamp publishes it.
     block.next.store(next.as_ptr(), Ordering::Relaxed);
     // ORDERING: Release: pairs with the Acquire in `claim`.
+    // WEAKEN: survives, for the same reason.
     ends.tail.near().block.store(next.as_ptr(), Ordering::Release);
     ends.tail.skip();
     ends.stalled.stepped();

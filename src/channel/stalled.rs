@@ -36,9 +36,9 @@ impl Stalled {
     #[inline]
     fn has_sleepers(&self) -> bool {
         let sleepers = if IS_MODEL {
-            // ORDERING: Release: pairs with the Acquire in `sleep_while`. Of the two steps one comes first: either this
-            // thread sees the sleeper, or the sleeper sees the step.
-            self.sleepers.fetch_add(0, Ordering::Release)
+            // ORDERING: Relaxed: of this step and the sleeper's one comes first. Either this thread sees the sleeper, or
+            // the sleeper's last check, in `park`, comes later and reads the newest value, as all checks there do.
+            self.sleepers.fetch_add(0, Ordering::Relaxed)
         } else {
             // ORDERING: Relaxed: a hint.
             self.sleepers.load(Ordering::Relaxed)
@@ -65,8 +65,8 @@ impl Stalled {
     }
 
     fn sleep_while(&self, is_pending: impl Fn() -> bool) {
-        // ORDERING: Acquire: pairs with the Release in `has_sleepers`.
-        self.sleepers.fetch_add(1, Ordering::Acquire);
+        // ORDERING: Relaxed: see `has_sleepers`.
+        self.sleepers.fetch_add(1, Ordering::Relaxed);
         while is_pending() {
             let until = (!IS_MODEL).then(|| Instant::now() + BACKSTOP);
             park(self.address(), &is_pending, until);
