@@ -2,6 +2,7 @@
 
 mod common;
 
+use common::channels::{Capacity, open};
 use common::wakers::{Probe, block_on, poll};
 use common::{Counted, panic_of, watchdog};
 use phalanx::channel::{self, Receiver, RecvError, SendError, Sender, TryRecvError};
@@ -12,14 +13,7 @@ use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 use std::{mem, thread};
 
-const CAPACITIES: [Option<usize>; 4] = [Some(0), Some(1), Some(10), None];
-
-fn open<T>(capacity: Option<usize>) -> (Sender<T>, Receiver<T>) {
-    match capacity {
-        Some(capacity) => channel::bounded(capacity),
-        None => channel::unbounded(),
-    }
-}
+const CAPACITIES: [Capacity; 4] = [Some(0), Some(1), Some(10), None];
 
 /// Calls `f` with a channel of each kind.
 fn in_each_channel<T>(f: impl Fn(Sender<T>, Receiver<T>)) {

@@ -3,6 +3,7 @@
 
 mod common;
 
+use common::channels::{Capacity, open};
 use common::stress::for_about;
 use common::wakers::{Probe, block_on, poll};
 use common::watchdog;
@@ -15,11 +16,13 @@ use std::task::{Poll, Waker};
 use std::thread;
 use std::time::Duration;
 
-fn open(capacity: Option<usize>) -> (Sender<Unique>, Receiver<Unique>) {
-    match capacity {
-        Some(capacity) => channel::bounded(capacity),
-        None => channel::unbounded(),
-    }
+/// Returns channels of these capacities, and a receiver that receives from all of them.
+fn fanned_in<T, const N: usize>(
+    capacities: [usize; N],
+) -> ([(Sender<T>, Receiver<T>); N], Receiver<T>) {
+    let channels = capacities.map(channel::bounded);
+    let receiver = channel::fan_in(channels.iter().map(|(_, receiver)| receiver.clone()));
+    (channels, receiver)
 }
 
 /// A value that is counted while it lives, and is never in two places.
@@ -52,7 +55,7 @@ async fn with_patience<F: Future + Unpin>(mut future: F, polls: usize) -> Option
 
 /// In each round two tasks and a thread send, and two tasks and a thread receive. The tasks cancel a part of what they
 /// begin. What was received is what was sent.
-fn cancel_and_count(capacity: Option<usize>) {
+fn cancel_and_count(capacity: Capacity) {
     for_about(Duration::from_millis(300), |round| {
         const EACH: usize = 40;
         let (sender, receiver) = open(capacity);
@@ -137,8 +140,7 @@ fn cancelled_futures_lose_nothing_in_an_unbounded_channel() {
 
 #[test]
 fn an_awaited_fan_in_is_woken_by_each_channel() {
-    let channels: Vec<_> = [0, 1, 10].map(channel::bounded).into();
-    let receiver = channel::fan_in(channels.iter().map(|(_, receiver)| receiver.clone()));
+    let (channels, receiver) = fanned_in([0, 1, 10]);
     let (probe, waker) = Probe::new().waker();
     for (wakes, (sender, _)) in (1..).zip(&channels) {
         let mut receiving = pin!(receiver.recv_async());
@@ -153,8 +155,7 @@ fn an_awaited_fan_in_is_woken_by_each_channel() {
 
 #[test]
 fn an_awaited_fan_in_is_over_when_all_channels_are() {
-    let channels: Vec<_> = [0, 1, 10].map(channel::bounded::<u32>).into();
-    let receiver = channel::fan_in(channels.iter().map(|(_, receiver)| receiver.clone()));
+    let (channels, receiver) = fanned_in::<u32, 3>([0, 1, 10]);
     let mut receiving = pin!(receiver.recv_async());
     let (probe, waker) = Probe::new().waker();
     for (wakes, (sender, _)) in (1..).zip(&channels) {
@@ -171,8 +172,7 @@ fn an_awaited_fan_in_is_over_when_all_channels_are() {
 #[test]
 fn a_cancelled_fan_in_passes_its_wake_up_on() {
     for woken in 0..3 {
-        let channels: Vec<_> = [0, 1, 10].map(channel::bounded).into();
-        let receiver = channel::fan_in(channels.iter().map(|(_, receiver)| receiver.clone()));
+        let (channels, receiver) = fanned_in([0, 1, 10]);
         let (sender, own) = &channels[woken];
         let [(first, first_waker), (second, second_waker)] = [(); 2].map(|()| Probe::new().waker());
         let mut head = Box::pin(receiver.recv_async());
@@ -192,8 +192,7 @@ fn a_cancelled_fan_in_passes_its_wake_up_on() {
 #[test]
 fn a_fan_in_tries_the_channel_first_that_it_was_woken_for() {
     for woken in 0..2 {
-        let channels = [1, 1].map(channel::bounded);
-        let receiver = channel::fan_in(channels.iter().map(|(_, receiver)| receiver.clone()));
+        let (channels, receiver) = fanned_in([1, 1]);
         let mut receiving = pin!(receiver.recv_async());
         assert_eq!(poll(&mut receiving, Waker::noop()), Poll::Pending);
         channels[woken].0.send(woken).unwrap();
@@ -204,8 +203,7 @@ fn a_fan_in_tries_the_channel_first_that_it_was_woken_for() {
 
 #[test]
 fn an_awaited_fan_in_polled_with_another_waker_wakes_that() {
-    let channels = [1, 1].map(channel::bounded);
-    let receiver = channel::fan_in(channels.iter().map(|(_, receiver)| receiver.clone()));
+    let (channels, receiver) = fanned_in([1, 1]);
     let [(old, old_waker), (new, new_waker)] = [(); 2].map(|()| Probe::new().waker());
     let mut receiving = pin!(receiver.recv_async());
     assert_eq!(poll(&mut receiving, &old_waker), Poll::Pending);

@@ -1,11 +1,10 @@
 //! Sending and receiving for threads: try, wait awake for a little, sleep, try again.
 
-use super::core::{Core, Wants};
-use super::error::{RecvError, RecvTimeoutError, SendTimeoutError, TryRecvError, TrySendError};
+use super::core::{Core, Message, Unsent, Wants};
+use super::error::{RecvError, RecvTimeoutError, TryRecvError};
 use crate::support::backoff::Spin;
 use crate::support::waiters::{Ended, wait};
 use crate::sys::IS_MODEL;
-use std::mem;
 use std::time::Instant;
 
 /// Receives, and blocks until it can, until the channel is closed and empty, or until the deadline.
@@ -80,18 +79,18 @@ fn recv_awake<T>(core: &impl Core<T>) -> Option<Result<T, RecvError>> {
     )
 }
 
-/// Sends, and blocks until it can, until the channel is closed, or until the deadline.
+/// Sends, and blocks until it can, until the channel is closed, or until the deadline. A message that isn't sent is left:
+/// as full, if it was so until the deadline.
 #[inline]
 #[track_caller]
 pub(super) fn send<T>(
     core: &impl Core<T>,
-    value: T,
+    message: &mut Message<T>,
     deadline: Option<Instant>,
-) -> Result<(), SendTimeoutError<T>> {
-    match core.try_send(value) {
-        Ok(()) => Ok(()),
-        Err(TrySendError::Disconnected(value)) => Err(SendTimeoutError::Disconnected(value)),
-        Err(TrySendError::Full(value)) => send_later(core, value, deadline),
+) -> Result<(), Unsent> {
+    match core.try_send(message) {
+        Err(Unsent::Full) => send_later(core, message, deadline),
+        result => result,
     }
 }
 
@@ -99,65 +98,55 @@ pub(super) fn send<T>(
 #[track_caller]
 fn send_later<T>(
     core: &impl Core<T>,
-    mut value: T,
+    message: &mut Message<T>,
     deadline: Option<Instant>,
-) -> Result<(), SendTimeoutError<T>> {
+) -> Result<(), Unsent> {
     if is_over(deadline) {
-        return Err(SendTimeoutError::Timeout(value));
+        return Err(Unsent::Full);
     }
     loop {
-        value = match send_awake(core, value) {
-            Ok(()) => return Ok(()),
-            Err(TrySendError::Disconnected(value)) => {
-                return Err(SendTimeoutError::Disconnected(value));
-            }
-            Err(TrySendError::Full(value)) => value,
-        };
+        match send_awake(core, message) {
+            Err(Unsent::Full) => {}
+            result => return result,
+        }
         let (left, ended) = wait(
-            Some(value),
+            message.take(),
             spin_in_queue(core),
             deadline,
             // SAFETY: `wait` returns once the waiter has left or is settled; the channel is borrowed.
             |waiter| _ = unsafe { core.enter(Wants::Send, waiter) },
             |waiter| _ = core.leave(Wants::Send, waiter),
         );
-        let Some(kept) = left else {
+        *message = left;
+        if message.is_none() {
             return Ok(());
-        };
+        }
         // Also after the deadline: there may be room by then.
-        value = match core.try_send(kept) {
-            Ok(()) => return Ok(()),
-            Err(TrySendError::Disconnected(value)) => {
-                return Err(SendTimeoutError::Disconnected(value));
-            }
-            Err(TrySendError::Full(value)) if ended == Ended::Removed => {
-                return Err(SendTimeoutError::Timeout(value));
-            }
-            Err(TrySendError::Full(value)) => value,
-        };
+        match core.try_send(message) {
+            Err(Unsent::Full) if ended != Ended::Removed => {}
+            result => return result,
+        }
     }
 }
 
-/// Waits awake for room. Returns the value as full if there was none.
-fn send_awake<T>(core: &impl Core<T>, value: T) -> Result<(), TrySendError<T>> {
+/// Waits awake for room. Leaves the message as full if there was none.
+fn send_awake<T>(core: &impl Core<T>, message: &mut Message<T>) -> Result<(), Unsent> {
     if core.waits_in_queue() {
-        return Err(TrySendError::Full(value));
+        return Err(Unsent::Full);
     }
-    let mut result = Err(TrySendError::Full(value));
-    core.spin().poll_beside(
+    let sent = core.spin().poll_beside(
         || core.progress(Wants::Send),
         || {
             if !core.hints_at_ready(Wants::Send) {
                 return None;
             }
-            let Err(TrySendError::Full(value)) = mem::replace(&mut result, Ok(())) else {
-                unreachable!("the poll ends when it isn't full")
-            };
-            result = core.try_send(value);
-            (!matches!(result, Err(TrySendError::Full(_)))).then_some(())
+            match core.try_send(message) {
+                Err(Unsent::Full) => None,
+                result => Some(result),
+            }
         },
     );
-    result
+    sent.unwrap_or(Err(Unsent::Full))
 }
 
 /// How a thread that has entered the queue waits awake.

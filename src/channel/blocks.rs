@@ -14,9 +14,10 @@
 //!   for that, so a block that they drop is used no more.
 
 use super::block::{Block, BlockPointer, SLOTS, new_block, prefetch_block};
+use super::core::{Message, Unsent};
 use super::end::Seen;
 use super::error::TryRecvError;
-use super::storage::{Ends, MOST_AT_ONCE, Slot, Storage, Unsent, nothing};
+use super::storage::{Ends, MOST_AT_ONCE, Slot, Storage, nothing};
 use crate::support::backoff::Backoff;
 use crate::support::crowd::yield_uncounted;
 use crate::sys::atomic::{AtomicPtr, AtomicU64, Ordering, fence};
@@ -320,12 +321,11 @@ impl<T> Storage<T> for Blocks<T> {
     }
 
     #[inline]
-    fn try_send(&self, ends: &Ends<T, Near<T>>, message: &mut Option<T>) -> Result<(), Unsent> {
+    fn try_send(&self, ends: &Ends<T, Near<T>>, message: &mut Message<T>) -> Result<(), Unsent> {
         let (tail, _, block) = self.claim(ends, 1)?;
         // SAFETY: the block is freed after this slot was filled.
         let block = unsafe { block.as_ref() }.get();
         let position = tail.position();
-        let message = message.take().expect("a message to send");
         // SAFETY: claimed, and each slot of a block is filled once before the block is used again.
         unsafe { block.slots[index(position) as usize].fill(message, position + 1) };
         ends.stalled.stepped();
@@ -353,10 +353,11 @@ impl<T> Storage<T> for Blocks<T> {
         let (tail, claimed, block) = self.claim(ends, messages.len() as u64)?;
         let position = tail.position();
         for (position, message) in (position..position + claimed).zip(messages) {
+            let mut message = Some(message);
             // SAFETY: the block is freed after its last slot was filled, and this loop uses it no more then.
             let block = unsafe { block.as_ref() }.get();
             // SAFETY: as in `try_send`.
-            unsafe { block.slots[index(position) as usize].fill(message, position + 1) };
+            unsafe { block.slots[index(position) as usize].fill(&mut message, position + 1) };
         }
         ends.stalled.stepped();
         ends.tail.published(tail, claimed);

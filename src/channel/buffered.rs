@@ -10,11 +10,11 @@
 //!   is lost.
 //! - **B4.** The channel is empty, or full, at a moment during each call that says so.
 
-use super::core::{Core, Message, Wants};
+use super::core::{Core, Message, Unsent, Wants};
 use super::end::{End, Seen};
-use super::error::{TryRecvError, TrySendError};
+use super::error::TryRecvError;
 use super::stalled::Stalled;
-use super::storage::{Ends, Storage, Unsent};
+use super::storage::{Ends, Storage};
 use crate::support::backoff::Spin;
 use crate::support::waiters::{Removal, Signal, Waiter};
 use crate::sys::atomic::{Ordering, fence};
@@ -81,22 +81,14 @@ impl<T, S: Storage<T>> Buffered<T, S> {
 
     /// The end that a waiter waits for.
     fn awaited(&self, wants: Wants) -> &End<S::Near, Message<T>> {
-        match wants {
-            Wants::Send | Wants::SendReady => &self.ends.head,
-            Wants::Recv | Wants::RecvReady => &self.ends.tail,
-        }
+        if wants.is_send() { &self.ends.head } else { &self.ends.tail }
     }
 }
 
 impl<T, S: Storage<T>> Core<T> for Buffered<T, S> {
     #[inline]
-    fn try_send(&self, value: T) -> Result<(), TrySendError<T>> {
-        let mut value = Some(value);
-        match self.storage.try_send(&self.ends, &mut value) {
-            Ok(()) => Ok(()),
-            Err(Unsent::Full) => Err(TrySendError::Full(value.expect("left"))),
-            Err(Unsent::Closed) => Err(TrySendError::Disconnected(value.expect("left"))),
-        }
+    fn try_send(&self, message: &mut Message<T>) -> Result<(), Unsent> {
+        self.storage.try_send(&self.ends, message)
     }
 
     #[inline]
@@ -108,24 +100,22 @@ impl<T, S: Storage<T>> Core<T> for Buffered<T, S> {
     /// may have moved since, but only away from being full, or empty.
     #[inline]
     fn seems_ready(&self, wants: Wants) -> bool {
-        match wants {
-            Wants::Send | Wants::SendReady => {
-                let tail = self.ends.tail.load();
-                tail.is_closed() || self.kept(tail, self.ends.head.load()) < self.capacity
-            }
-            Wants::Recv | Wants::RecvReady => {
-                let head = self.ends.head.load();
-                let tail = self.ends.tail.load();
-                tail.is_closed() || self.kept(tail, head) > 0
-            }
+        if wants.is_send() {
+            let tail = self.ends.tail.load();
+            tail.is_closed() || self.kept(tail, self.ends.head.load()) < self.capacity
+        } else {
+            let head = self.ends.head.load();
+            let tail = self.ends.tail.load();
+            tail.is_closed() || self.kept(tail, head) > 0
         }
     }
 
     #[inline]
     fn hints_at_ready(&self, wants: Wants) -> bool {
-        match wants {
-            Wants::Send | Wants::SendReady => self.storage.hints_at_room(&self.ends),
-            Wants::Recv | Wants::RecvReady => self.storage.hints_at_message(&self.ends),
+        if wants.is_send() {
+            self.storage.hints_at_room(&self.ends)
+        } else {
+            self.storage.hints_at_message(&self.ends)
         }
     }
 
@@ -134,10 +124,8 @@ impl<T, S: Storage<T>> Core<T> for Buffered<T, S> {
     }
 
     fn progress(&self, wants: Wants) -> u64 {
-        match wants {
-            Wants::Send | Wants::SendReady => self.ends.tail.peek().position(),
-            Wants::Recv | Wants::RecvReady => self.ends.head.peek().position(),
-        }
+        let own = if wants.is_send() { &self.ends.tail } else { &self.ends.head };
+        own.peek().position()
     }
 
     fn is_ready(&self, wants: Wants) -> bool {
@@ -148,25 +136,21 @@ impl<T, S: Storage<T>> Core<T> for Buffered<T, S> {
     }
 
     fn stamp(&self, wants: Wants) -> u64 {
-        match wants {
-            Wants::Send | Wants::SendReady => {
-                self.ends.head.load().stamp() + u64::from(self.ends.tail.load().is_closed())
-            }
-            Wants::Recv | Wants::RecvReady => self.ends.tail.load().stamp(),
+        if wants.is_send() {
+            self.ends.head.load().stamp() + u64::from(self.ends.tail.load().is_closed())
+        } else {
+            self.ends.tail.load().stamp()
         }
     }
 
     unsafe fn enter(&self, wants: Wants, waiter: &Waiter<Message<T>>) -> bool {
-        match wants {
-            // A close wakes all waiters in the queue, under its lock. A waiter that enters later sees `CLOSED`.
-            Wants::Send | Wants::SendReady => {
-                // SAFETY: the contract of this function.
-                unsafe { self.ends.head.enter(waiter, |head| !self.is_full_at(head)) }
-            }
-            Wants::Recv | Wants::RecvReady => {
-                // SAFETY: the contract of this function.
-                unsafe { self.ends.tail.enter(waiter, |tail| !self.is_empty_at(tail)) }
-            }
+        // A close wakes all waiters in the queue, under its lock. A waiter that enters later sees `CLOSED`.
+        if wants.is_send() {
+            // SAFETY: the contract of this function.
+            unsafe { self.ends.head.enter(waiter, |head| !self.is_full_at(head)) }
+        } else {
+            // SAFETY: the contract of this function.
+            unsafe { self.ends.tail.enter(waiter, |tail| !self.is_empty_at(tail)) }
         }
     }
 

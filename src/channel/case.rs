@@ -5,8 +5,8 @@
 //! holds its waiter, and a send its value, so that it stays where it is while it is in a queue. The case of a
 //! [`fan_in`](super::fan_in) has a part for each of its channels.
 
-use super::core::{Core, Message, Wants};
-use super::error::{RecvError, SendError, TryRecvError, TrySendError};
+use super::core::{Core, Message, Unsent, Wants, try_recv_any};
+use super::error::{RecvError, SendError, TryRecvError};
 use super::shared::{Handle, Receiving, Sending};
 use crate::support::waiters::{Removal, Signal, Waiter};
 use crate::sys::Hint;
@@ -163,25 +163,26 @@ impl<T> Case for RecvCase<'_, T> {
         if self.result.is_some() {
             return true;
         }
-        let (start, count) = (self.next, self.parts().len());
-        for at in (0..count).map(|offset| (start + offset) % count) {
-            let part = &mut self.parts_mut()[at];
-            match part.channel.try_recv() {
-                _ if part.is_over => {}
-                Ok(value) => {
-                    self.result = Some(Ok(value));
-                    self.took(at);
-                    return true;
-                }
-                Err(TryRecvError::Disconnected) => part.is_over = true,
-                Err(TryRecvError::Empty) => {}
+        let first = self.next;
+        let parts = self.parts_mut();
+        let received = try_recv_any(parts.len(), first, |at| {
+            let part = &mut parts[at];
+            if part.is_over {
+                return Err(TryRecvError::Disconnected);
             }
+            let received = part.channel.try_recv();
+            part.is_over = matches!(received, Err(TryRecvError::Disconnected));
+            received
+        });
+        match received {
+            Ok((value, at)) => {
+                self.result = Some(Ok(value));
+                self.took(at);
+            }
+            Err(TryRecvError::Disconnected) if self.is_on() => self.result = Some(Err(RecvError)),
+            Err(_) => {}
         }
-        let is_over = self.is_on() && self.open().next().is_none();
-        if is_over {
-            self.result = Some(Err(RecvError));
-        }
-        is_over
+        self.result.is_some()
     }
 
     fn seems_ready(&self) -> bool {
@@ -334,18 +335,13 @@ impl<T> Case for SendCase<'_, T> {
         let Some(channel) = self.on() else {
             return false;
         };
-        let Some(value) = self.value.get().take() else {
-            return false;
+        let message = self.value.get();
+        self.result = match channel.try_send(message) {
+            Ok(()) => Some(Ok(())),
+            Err(Unsent::Closed) => message.take().map(|value| Err(SendError(value))),
+            Err(Unsent::Full) => None,
         };
-        match channel.try_send(value) {
-            Ok(()) => self.result = Some(Ok(())),
-            Err(TrySendError::Disconnected(value)) => self.result = Some(Err(SendError(value))),
-            Err(TrySendError::Full(value)) => {
-                *self.value.get() = Some(value);
-                return false;
-            }
-        }
-        true
+        self.result.is_some()
     }
 
     fn seems_ready(&self) -> bool {

@@ -13,7 +13,7 @@
 //! - **H3.** A value is in one place at a time: with the sender, in its waiter's message, in the channel, or with the
 //!   receiver. Only under a lock is it moved from one to the next.
 
-use super::error::{TryRecvError, TrySendError};
+use super::error::TryRecvError;
 use crate::support::backoff::Spin;
 use crate::support::waiters::{Removal, Signal, Taken, Waiter};
 use crate::sys::Mutex;
@@ -36,9 +36,28 @@ pub(super) enum Wants {
     RecvReady,
 }
 
+impl Wants {
+    /// Whether it waits on the sending side.
+    #[inline]
+    pub(super) fn is_send(self) -> bool {
+        matches!(self, Wants::Send | Wants::SendReady)
+    }
+}
+
+/// Why a message was not sent. It is still where it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unsent {
+    Full,
+    Closed,
+}
+
 pub(super) trait Core<T> {
-    /// Sends at once, or returns the value.
-    fn try_send(&self, value: T) -> Result<(), TrySendError<T>>;
+    /// Sends the message at once, or leaves it. Large messages aren't moved more often than they must: a build without
+    /// optimization keeps each copy on the stack.
+    ///
+    /// # Panics
+    /// If there is no message.
+    fn try_send(&self, message: &mut Message<T>) -> Result<(), Unsent>;
 
     /// Receives at once.
     fn try_recv(&self) -> Result<T, TryRecvError>;
@@ -113,6 +132,24 @@ pub(super) trait Core<T> {
     fn len(&self) -> usize;
 
     fn capacity(&self) -> Option<usize>;
+}
+
+/// Receives from the first of several channels that has a message, and returns its index, too. Begins with `first`, and
+/// then takes the others in turn. `try_recv` is called with the index of a channel.
+pub(super) fn try_recv_any<T>(
+    count: usize,
+    first: usize,
+    mut try_recv: impl FnMut(usize) -> Result<T, TryRecvError>,
+) -> Result<(T, usize), TryRecvError> {
+    let mut error = TryRecvError::Disconnected;
+    for at in (first..count).chain(0..first.min(count)) {
+        match try_recv(at) {
+            Ok(value) => return Ok((value, at)),
+            Err(TryRecvError::Disconnected) => {}
+            Err(TryRecvError::Empty) => error = TryRecvError::Empty,
+        }
+    }
+    Err(error)
 }
 
 /// Wakes all waiters of a channel that is closed, and that none enters any more. One at a time, so that each is settled

@@ -3,8 +3,8 @@
 use super::blocking;
 use super::blocks::Blocks;
 use super::buffered::Buffered;
-use super::core::{Core, Message, Wants};
-use super::error::{RecvTimeoutError, SendTimeoutError, TryRecvError, TrySendError};
+use super::core::{Core, Message, Unsent, Wants};
+use super::error::{RecvTimeoutError, TryRecvError};
 use super::rendezvous::Rendezvous;
 use super::ring::Ring;
 
@@ -48,14 +48,15 @@ impl<T> Flavor<T> {
         }
     }
 
+    /// Sends the message, or leaves it: as full, if it was so until the deadline.
     #[inline]
     #[track_caller]
     pub(super) fn send(
         &self,
-        value: T,
+        message: &mut Message<T>,
         deadline: Option<Instant>,
-    ) -> Result<(), SendTimeoutError<T>> {
-        each!(self, channel => blocking::send(channel, value, deadline))
+    ) -> Result<(), Unsent> {
+        each!(self, channel => blocking::send(channel, message, deadline))
     }
 
     /// Sends those of the values for which there is room, and leaves the others. Returns whether the channel is closed.
@@ -93,8 +94,8 @@ impl<T> Flavor<T> {
 
 impl<T> Core<T> for Flavor<T> {
     #[inline]
-    fn try_send(&self, value: T) -> Result<(), TrySendError<T>> {
-        each!(self, channel => channel.try_send(value))
+    fn try_send(&self, message: &mut Message<T>) -> Result<(), Unsent> {
+        each!(self, channel => channel.try_send(message))
     }
 
     #[inline]

@@ -15,9 +15,9 @@
 use super::blocking;
 use super::blocks::Blocks;
 use super::buffered::Buffered;
-use super::core::{Core, Wants};
+use super::core::{Core, Unsent, Wants};
 use super::end::{End, Seen};
-use super::error::{TryRecvError, TrySendError};
+use super::error::TryRecvError;
 use super::ring::Ring;
 use super::stalled::Stalled;
 use super::storage::Storage;
@@ -236,7 +236,8 @@ fn two_senders_beside_a_receiver<S: Storage<u32> + Send + Sync + 'static>(
 {
     model(move || {
         let channel = new();
-        let sending = [1, 2].map(|n| spawn(&channel, move |channel| channel.try_send(n).unwrap()));
+        let sending =
+            [1, 2].map(|n| spawn(&channel, move |channel| channel.try_send(&mut Some(n)).unwrap()));
         let mut received = 0;
         while received < 3 {
             received += recv(&channel);
@@ -266,11 +267,11 @@ fn a_receiver_waits_for_a_claimed_slot_of_a_block() {
 fn a_slot_is_filled_again_after_it_was_emptied() {
     model(|| {
         let channel = ring(1);
-        channel.try_send(1).unwrap();
-        let sending = spawn(&channel, |channel| match channel.try_send(2) {
+        channel.try_send(&mut Some(1)).unwrap();
+        let sending = spawn(&channel, |channel| match channel.try_send(&mut Some(2)) {
             Ok(()) => true,
-            Err(TrySendError::Full(_)) => false,
-            Err(TrySendError::Disconnected(_)) => unreachable!("nobody closes"),
+            Err(Unsent::Full) => false,
+            Err(Unsent::Closed) => unreachable!("nobody closes"),
         });
         assert_eq!(channel.try_recv(), Ok(1));
         let received = channel.try_recv();
@@ -285,13 +286,13 @@ fn a_slot_is_filled_again_after_it_was_emptied() {
 fn two_receivers_do_not_take_one_message() {
     model(|| {
         let channel = ring(2);
-        channel.try_send(1).unwrap();
+        channel.try_send(&mut Some(1)).unwrap();
         let receiving = spawn(&channel, |channel| channel.try_recv().is_ok());
         let here = channel.try_recv().is_ok();
         assert_ne!(here, receiving.join());
-        channel.try_send(2).unwrap();
-        channel.try_send(3).unwrap();
-        assert_eq!(channel.try_send(4), Err(TrySendError::Full(4)));
+        channel.try_send(&mut Some(2)).unwrap();
+        channel.try_send(&mut Some(3)).unwrap();
+        assert_eq!(channel.try_send(&mut Some(4)), Err(Unsent::Full));
         assert_eq!([channel.try_recv(), channel.try_recv()], [Ok(2), Ok(3)]);
     });
 }
@@ -304,7 +305,7 @@ fn a_send_beside_a_close<S: Storage<u32> + Send + Sync + 'static>(
 {
     model(move || {
         let channel = new();
-        let sending = spawn(&channel, |channel| channel.try_send(1).is_ok());
+        let sending = spawn(&channel, |channel| channel.try_send(&mut Some(1)).is_ok());
         channel.close();
         let received = channel.try_recv();
         let expected = if sending.join() { Ok(1) } else { Err(TryRecvError::Disconnected) };
@@ -327,9 +328,9 @@ fn a_slot_of_a_block_that_was_claimed_before_a_close_is_waited_for() {
 fn a_sender_waits_for_the_next_block() {
     model(|| {
         let channel = blocks();
-        channel.try_send(0).unwrap();
-        let sending = spawn(&channel, |channel| channel.try_send(1).unwrap());
-        channel.try_send(2).unwrap();
+        channel.try_send(&mut Some(0)).unwrap();
+        let sending = spawn(&channel, |channel| channel.try_send(&mut Some(1)).unwrap());
+        channel.try_send(&mut Some(2)).unwrap();
         sending.join();
         assert_eq!(channel.try_recv(), Ok(0));
         assert_eq!(channel.try_recv().unwrap() + channel.try_recv().unwrap(), 3);
@@ -346,8 +347,8 @@ fn blocks() -> Arc<Buffered<u32, Blocks<u32>>> {
 fn an_emptied_block_is_written_after_it_was_read() {
     model(|| {
         let channel = blocks();
-        (0..4).for_each(|n| channel.try_send(n).unwrap());
-        let sending = spawn(&channel, |channel| channel.try_send(4).unwrap());
+        (0..4).for_each(|n| channel.try_send(&mut Some(n)).unwrap());
+        let sending = spawn(&channel, |channel| channel.try_send(&mut Some(4)).unwrap());
         (0..4).for_each(|n| assert_eq!(channel.try_recv(), Ok(n)));
         sending.join();
         assert_eq!(channel.try_recv(), Ok(4));
@@ -360,7 +361,7 @@ fn an_emptied_block_is_written_after_it_was_read() {
 fn two_receivers_leave_blocks_behind() {
     model(|| {
         let channel = blocks();
-        (0..5).for_each(|n| channel.try_send(n).unwrap());
+        (0..5).for_each(|n| channel.try_send(&mut Some(n)).unwrap());
         assert_eq!([channel.try_recv(), channel.try_recv()], [Ok(0), Ok(1)]);
         let receiving =
             spawn(&channel, |channel| channel.try_recv().unwrap() + channel.try_recv().unwrap());
@@ -375,9 +376,9 @@ fn two_receivers_leave_blocks_behind() {
 fn a_channel_is_freed_in_the_middle_of_its_blocks() {
     model(|| {
         let channel = blocks();
-        (0..2).for_each(|n| channel.try_send(n).unwrap());
+        (0..2).for_each(|n| channel.try_send(&mut Some(n)).unwrap());
         let sending = spawn(&channel, |channel| {
-            channel.try_send(2).unwrap();
+            channel.try_send(&mut Some(2)).unwrap();
             channel.close()
         });
         assert_eq!(channel.try_recv(), Ok(0));
@@ -390,13 +391,13 @@ fn a_channel_is_freed_in_the_middle_of_its_blocks() {
 fn a_sender_waits_for_room_in_blocks_with_a_bound() {
     model(|| {
         let shared = Arc::new((Buffered::new(Blocks::new(Some(1)), Some(1)), Plain::new()));
-        shared.0.try_send(1).unwrap();
-        assert_eq!(shared.0.try_send(2), Err(TrySendError::Full(2)));
+        shared.0.try_send(&mut Some(1)).unwrap();
+        assert_eq!(shared.0.try_send(&mut Some(2)), Err(Unsent::Full));
         let receiving = spawn(&shared, |(channel, beside)| {
             beside.add(1);
             assert_eq!(channel.try_recv(), Ok(1));
         });
-        blocking::send(&shared.0, 2, None).unwrap();
+        blocking::send(&shared.0, &mut Some(2), None).unwrap();
         // The receive that made room comes before.
         assert_eq!(shared.1.get(), 1);
         receiving.join();

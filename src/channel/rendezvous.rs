@@ -8,10 +8,11 @@
 //! that only want to know: a sender that has to wait enters with its value, and then tells the first of them, which
 //! comes back and takes the value.
 
-use super::core::{Core, Message, Wants, wake_each};
-use super::error::{TryRecvError, TrySendError};
+use super::core::{Core, Message, Unsent, Wants, wake_each};
+use super::error::TryRecvError;
 use crate::support::waiters::{Queue, Removal, Signal, Taken, Waiter, WakeUp};
 use crate::sys::Mutex;
+use std::mem;
 
 /// See the [module](self).
 pub(super) struct Rendezvous<T> {
@@ -39,6 +40,11 @@ impl<T> State<T> {
             Wants::SendReady => &mut self.send_ready,
             Wants::RecvReady => &mut self.recv_ready,
         }
+    }
+
+    /// Returns the queue of those that a waiter waits to meet.
+    fn others(&mut self, wants: Wants) -> &mut Queue<Message<T>> {
+        if wants.is_send() { &mut self.receivers } else { &mut self.senders }
     }
 }
 
@@ -68,15 +74,16 @@ fn wake(wake_up: Option<WakeUp>) {
 }
 
 impl<T> Core<T> for Rendezvous<T> {
-    fn try_send(&self, value: T) -> Result<(), TrySendError<T>> {
+    fn try_send(&self, message: &mut Message<T>) -> Result<(), Unsent> {
         let mut state = self.state.lock();
         if state.is_closed {
-            return Err(TrySendError::Disconnected(value));
+            return Err(Unsent::Closed);
         }
         let Some(mut receiver) = state.receivers.take_first() else {
-            return Err(TrySendError::Full(value));
+            return Err(Unsent::Full);
         };
-        receiver.message(|place| *place = Some(value));
+        // What it receives into is empty.
+        receiver.message(|place| mem::swap(place, message));
         let wake_up = receiver.release();
         drop(state);
         wake_up.wake();
@@ -110,31 +117,20 @@ impl<T> Core<T> for Rendezvous<T> {
 
     fn is_ready(&self, wants: Wants) -> bool {
         let mut state = self.state.lock();
-        let waits = match wants {
-            Wants::Send | Wants::SendReady => state.receivers.has_any(),
-            Wants::Recv | Wants::RecvReady => state.senders.has_any(),
-        };
-        waits || state.is_closed
+        state.others(wants).has_any() || state.is_closed
     }
 
     fn stamp(&self, wants: Wants) -> u64 {
         let state = self.state.lock();
         let [senders, receivers] = state.entered;
-        let others = match wants {
-            Wants::Send | Wants::SendReady => receivers,
-            Wants::Recv | Wants::RecvReady => senders,
-        };
+        let others = if wants.is_send() { receivers } else { senders };
         others + u64::from(state.is_closed)
     }
 
     unsafe fn enter(&self, wants: Wants, waiter: &Waiter<Message<T>>) -> bool {
         let mut state = self.state.lock();
-        let other = match wants {
-            Wants::Send | Wants::SendReady => &mut state.receivers,
-            Wants::Recv | Wants::RecvReady => &mut state.senders,
-        };
         // A select may be on both sides, and can't meet itself.
-        if other.has_other(waiter.signal()) || state.is_closed {
+        if state.others(wants).has_other(waiter.signal()) || state.is_closed {
             return false;
         }
         // SAFETY: the contract of this function.

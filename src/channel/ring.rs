@@ -3,9 +3,10 @@
 //! A position has the slot's index in its lower bits and the lap in its upper ones. A lap's positions are more than
 //! there are slots, the least power of two for which that is so, and those behind the last slot are left out.
 
+use super::core::{Message, Unsent};
 use super::end::Seen;
 use super::error::TryRecvError;
-use super::storage::{Ends, MOST_AT_ONCE, Slot, Storage, Unsent, nothing};
+use super::storage::{Ends, MOST_AT_ONCE, Slot, Storage, nothing};
 use crate::support::backoff::Backoff;
 use crate::sys::atomic::{Ordering, fence};
 use std::vec;
@@ -105,7 +106,7 @@ impl<T> Storage<T> for Ring<T> {
     }
 
     #[inline]
-    fn try_send(&self, ends: &Ends<T, ()>, message: &mut Option<T>) -> Result<(), Unsent> {
+    fn try_send(&self, ends: &Ends<T, ()>, message: &mut Message<T>) -> Result<(), Unsent> {
         let mut tail = ends.tail.load();
         let mut contention = Backoff::new();
         loop {
@@ -120,7 +121,6 @@ impl<T> Storage<T> for Ring<T> {
                     tail = now;
                     continue;
                 }
-                let message = message.take().expect("a message to send");
                 // SAFETY: claimed, and its stamp said that it is empty.
                 unsafe { slot.fill(message, position + 1) };
                 ends.stalled.stepped();
@@ -180,8 +180,9 @@ impl<T> Storage<T> for Ring<T> {
                 }
             } else if ends.tail.claim(tail, at(room)).is_ok() {
                 for (n, message) in (0..room).zip(messages) {
+                    let mut message = Some(message);
                     // SAFETY: claimed, and its stamp said that it is empty.
-                    unsafe { self.slot(at(n)).fill(message, at(n) + 1) };
+                    unsafe { self.slot(at(n)).fill(&mut message, at(n) + 1) };
                 }
                 ends.stalled.stepped();
                 ends.tail.published(tail, room);

@@ -1,6 +1,6 @@
 //! The sending side.
 
-use super::core::Core;
+use super::core::{Core, Unsent};
 use super::error::{SendError, SendTimeoutError, TrySendError};
 use super::shared::{Handle, Sending};
 use crate::support::deadline;
@@ -14,6 +14,8 @@ use std::time::{Duration, Instant};
 pub struct Sender<T> {
     handle: Handle<T, Sending>,
 }
+
+const LEFT: &str = "a message that isn't sent is left";
 
 impl<T> UnwindSafe for Sender<T> {}
 impl<T> RefUnwindSafe for Sender<T> {}
@@ -46,7 +48,11 @@ impl<T> Sender<T> {
     #[inline]
     #[track_caller]
     pub fn send(&self, value: T) -> Result<(), SendError<T>> {
-        self.handle.send(value, None).map_err(|error| SendError(error.into_inner()))
+        let mut message = Some(value);
+        match self.handle.send(&mut message, None) {
+            Ok(()) => Ok(()),
+            Err(_) => Err(SendError(message.expect(LEFT))),
+        }
     }
 
     /// Sends a value if that can be done at once. Never blocks.
@@ -67,7 +73,12 @@ impl<T> Sender<T> {
     /// ```
     #[inline]
     pub fn try_send(&self, value: T) -> Result<(), TrySendError<T>> {
-        self.handle.try_send(value)
+        let mut message = Some(value);
+        match self.handle.try_send(&mut message) {
+            Ok(()) => Ok(()),
+            Err(Unsent::Full) => Err(TrySendError::Full(message.expect(LEFT))),
+            Err(Unsent::Closed) => Err(TrySendError::Disconnected(message.expect(LEFT))),
+        }
     }
 
     /// Sends a value, and blocks for at most `timeout`. A timeout too long to represent is none.
@@ -87,7 +98,7 @@ impl<T> Sender<T> {
     /// ```
     #[track_caller]
     pub fn send_timeout(&self, value: T, timeout: Duration) -> Result<(), SendTimeoutError<T>> {
-        self.handle.send(value, deadline::after(timeout))
+        self.send_until(value, deadline::after(timeout))
     }
 
     /// Sends a value, and blocks until `deadline` at the latest.
@@ -96,7 +107,17 @@ impl<T> Sender<T> {
     /// As [`send_timeout`](Sender::send_timeout).
     #[track_caller]
     pub fn send_deadline(&self, value: T, deadline: Instant) -> Result<(), SendTimeoutError<T>> {
-        self.handle.send(value, Some(deadline))
+        self.send_until(value, Some(deadline))
+    }
+
+    #[track_caller]
+    fn send_until(&self, value: T, deadline: Option<Instant>) -> Result<(), SendTimeoutError<T>> {
+        let mut message = Some(value);
+        match self.handle.send(&mut message, deadline) {
+            Ok(()) => Ok(()),
+            Err(Unsent::Full) => Err(SendTimeoutError::Timeout(message.expect(LEFT))),
+            Err(Unsent::Closed) => Err(SendTimeoutError::Disconnected(message.expect(LEFT))),
+        }
     }
 
     /// Closes the channel. Returns `false` if it was closed before.

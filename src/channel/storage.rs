@@ -9,7 +9,7 @@
 //!
 //! The invariants B1 to B4 are in [buffered](super::buffered).
 
-use super::core::Message;
+use super::core::{Message, Unsent};
 use super::end::{End, Seen};
 use super::error::TryRecvError;
 use super::stalled::Stalled;
@@ -76,14 +76,20 @@ impl<T> Slot<T> {
         self.stamp.load(Ordering::Relaxed)
     }
 
-    /// Puts the message in, which others see from now on.
+    /// Moves the message in, which others see from now on.
     ///
     /// # Safety
     /// The slot is claimed by this thread, and empty: a message in it would be leaked.
+    ///
+    /// # Panics
+    /// If there is no message.
     #[inline]
-    pub(super) unsafe fn fill(&self, message: T, stamp: u64) {
-        // SAFETY: by the contract this is the only use.
-        self.message.with_mut(|slot| unsafe { (*slot).write(message) });
+    pub(super) unsafe fn fill(&self, message: &mut Message<T>, stamp: u64) {
+        let from = ptr::from_mut(message.as_mut().expect("a message to send"));
+        // SAFETY: by the contract this is the only use, and a message is no part of a channel's slot.
+        self.message.with_mut(|slot| unsafe { slot.cast::<T>().copy_from_nonoverlapping(from, 1) });
+        // SAFETY: valid for a write. The message has moved, so it isn't dropped here.
+        unsafe { ptr::write(message, None) };
         // ORDERING: Release: pairs with the Acquire in `stamp`: the message comes before.
         self.stamp.store(stamp, Ordering::Release);
     }
@@ -124,13 +130,6 @@ pub(super) struct Ends<T, N> {
     pub(super) stalled: Stalled,
 }
 
-/// Why nothing was sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Unsent {
-    Full,
-    Closed,
-}
-
 /// Returns the error of a receiver that has found the tail at the head's position.
 pub(super) fn nothing(tail: Seen) -> TryRecvError {
     if tail.is_closed() { TryRecvError::Disconnected } else { TryRecvError::Empty }
@@ -148,7 +147,7 @@ pub(super) trait Storage<T> {
     fn count(&self, position: u64) -> u64;
 
     /// Sends the message, or leaves it.
-    fn try_send(&self, ends: &Ends<T, Self::Near>, message: &mut Option<T>) -> Result<(), Unsent>;
+    fn try_send(&self, ends: &Ends<T, Self::Near>, message: &mut Message<T>) -> Result<(), Unsent>;
 
     /// Receives a message.
     fn try_recv(&self, ends: &Ends<T, Self::Near>) -> Result<T, TryRecvError>;

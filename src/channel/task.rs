@@ -19,8 +19,8 @@
 
 #![allow(clippy::large_enum_variant, reason = "large in a model alone")]
 
-use super::core::{Core, Message, Wants};
-use super::error::{RecvError, SendError, TryRecvError, TrySendError};
+use super::core::{Core, Message, Unsent, Wants, try_recv_any};
+use super::error::{RecvError, SendError, TryRecvError};
 use super::shared::{Handle, Side};
 use crate::support::waiters::{AbortOnUnwind, Removal, Signal, Waiter};
 use crate::sys::{catch, discard};
@@ -76,15 +76,14 @@ impl<T> Task<T> {
         let channels = slice::from_ref(channel);
         ready!(self.as_mut().poll_wait(channels, Wants::Send, waker));
         loop {
-            match self.as_mut().finish().map(|value| channel.try_send(value)) {
-                // A receiver has taken it.
-                None | Some(Ok(())) => return Poll::Ready(Ok(())),
-                Some(Err(TrySendError::Disconnected(value))) => {
-                    return Poll::Ready(Err(SendError(value)));
-                }
-                Some(Err(TrySendError::Full(value))) => {
-                    self.as_mut().set_stage(Stage::Idle(Some(value)));
-                }
+            let Stage::Idle(message) = self.as_mut().stage() else {
+                unreachable!("a future that doesn't wait is idle")
+            };
+            // Without a message, a receiver has taken it.
+            let sent = if message.is_some() { channel.try_send(message) } else { Ok(()) };
+            if sent != Err(Unsent::Full) {
+                let unsent = self.finish();
+                return Poll::Ready(unsent.map_or(Ok(()), |value| Err(SendError(value))));
             }
             if self.as_mut().enter(channels, Wants::Send, waker.clone()).is_ok() {
                 return Poll::Pending;
@@ -104,7 +103,7 @@ impl<T> Task<T> {
         let woken = ready!(self.as_mut().poll_wait(channels, Wants::RecvReady, waker));
         let mut first = woken.unwrap_or_else(first);
         loop {
-            match try_recv(channels, first) {
+            match try_recv_any(channels.len(), first, |at| channels[at].try_recv()) {
                 Ok((value, from)) => {
                     took(from);
                     return Poll::Ready(Ok(value));
@@ -265,22 +264,6 @@ impl<T> Waiters<T> {
             Waiters::Many(waiters) => waiters,
         }
     }
-}
-
-/// Receives from the first channel that has a message. Returns its index, too.
-fn try_recv<T, S: Side>(
-    channels: &[Handle<T, S>],
-    first: usize,
-) -> Result<(T, usize), TryRecvError> {
-    let mut error = TryRecvError::Disconnected;
-    for at in (first..channels.len()).chain(0..first) {
-        match channels[at].try_recv() {
-            Err(TryRecvError::Disconnected) => {}
-            Err(TryRecvError::Empty) => error = TryRecvError::Empty,
-            Ok(value) => return Ok((value, at)),
-        }
-    }
-    Err(error)
 }
 
 /// Has `waker` wake the task whose only waiter this is. Returns `false` if the waiter is settled.

@@ -6,8 +6,8 @@
 //! A model has no clock. There a message is due once a wait for it has ended by its deadline, which the model lets
 //! happen or not; a `try_recv` alone never finds one.
 
-use super::core::{Core, Message, Wants, wake_each};
-use super::error::{TryRecvError, TrySendError};
+use super::core::{Core, Message, Unsent, Wants, wake_each};
+use super::error::TryRecvError;
 use crate::support::waiters::{Queue, Removal, Signal, Waiter};
 use crate::sys::{IS_MODEL, Mutex};
 use std::time::{Duration, Instant};
@@ -64,8 +64,8 @@ fn following(due: Instant, period: Duration) -> Option<Instant> {
 }
 
 impl<T> Core<T> for Timer<T> {
-    fn try_send(&self, value: T) -> Result<(), TrySendError<T>> {
-        Err(TrySendError::Disconnected(value))
+    fn try_send(&self, _: &mut Message<T>) -> Result<(), Unsent> {
+        Err(Unsent::Closed)
     }
 
     fn try_recv(&self) -> Result<T, TryRecvError> {
