@@ -167,6 +167,7 @@
 //!
 //! [loom]: https://docs.rs/loom
 
+mod cancel;
 pub mod channel;
 mod condvar;
 mod error;
@@ -183,6 +184,8 @@ mod testing;
 mod wait_group;
 mod worker_pool;
 
+#[doc(inline)]
+pub use cancel::{CallbackState, CancelFuture, CancelReason, CancelRegistration, CancelToken};
 #[doc(alias = "Cond")]
 pub use condvar::Condvar;
 pub use condvar::WaitTimeoutResult;

@@ -1,7 +1,7 @@
 //! `phalanx::model`: one face for the machine, where the closure runs once, and for the model, where it is
 //! explored.
 
-use crate::support::{thread_index, wakers};
+use crate::support::{alarm, thread_index, wakers};
 use crate::sys::{Settings, explore};
 
 /// Runs `f` once in a normal build, and under the model checker in a model build.
@@ -89,6 +89,7 @@ impl Model {
 /// it would carry the history of the thread that came first to all the others.
 fn prepare() {
     wakers::table();
+    alarm::place();
     thread_index::owned();
     #[cfg(phalanx_loom)]
     crate::support::spec::orders();

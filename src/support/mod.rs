@@ -2,6 +2,7 @@
 //!
 //! | file | holds |
 //! | --- | --- |
+//! | [`alarm`] | the timer: a thread that does what is due at deadlines |
 //! | [`deadline`] | the deadline of a timeout; none if the timeout is too long to represent |
 //! | [`tuning`], [`crowd`], [`backoff`] | how long threads wait awake, and when they starve |
 //! | [`thread_index`] | small numbers for threads, by which a thread owns its share of a table |
@@ -11,6 +12,7 @@
 //! | [`latch`] | a word of counts that threads and futures wait on until it drains |
 //! | `spec` | the state machine that the locks are in a model |
 
+pub(crate) mod alarm;
 pub(crate) mod backoff;
 pub(crate) mod crowd;
 pub(crate) mod deadline;

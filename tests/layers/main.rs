@@ -15,10 +15,11 @@ use source::{Module, Source, all, is_test};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Each top-level module of `src/`, and its layer. Test modules have none: they stand above everything.
-const LAYERS: [(&str, u32); 14] = [
+const LAYERS: [(&str, u32); 15] = [
     ("sys", 0),
     ("error", 0),
     ("support", 1),
+    ("cancel", 2),
     ("mutex", 2),
     ("rw_mutex", 2),
     ("condvar", 3),
@@ -50,6 +51,10 @@ const CIRCLES: [&str; 0] = [];
 
 /// The files of a module from the lowest up, where an order is promised: each uses only those before it.
 const ORDERS: &[(&str, &[&str])] = &[
+    (
+        "cancel",
+        &["reason", "callback", "node", "tree", "token", "registration", "future"],
+    ),
     ("mutex", &["state", "core", "raw", "spec"]),
     ("wait_group", &["word", "shared", "guard", "group", "future"]),
     (
