@@ -107,7 +107,9 @@ impl Ring for Bell {
 }
 
 impl NodeAlarm {
+    /// It may be ringing: after the call the bell doesn't use the node any more.
     pub(super) fn cancel(self) {
+        *self.bell.node.lock() = None;
         self.alarm.cancel();
     }
 }
@@ -326,7 +328,6 @@ fn end(first: NonNull<Heap<Node>>) {
             (mem::take(&mut inner.callbacks), inner.alarm.take())
         };
         if let Some(alarm) = alarm {
-            *alarm.bell.node.lock() = None;
             alarm.cancel();
         }
         for callback in callbacks.into_values() {

@@ -148,7 +148,9 @@ fn announce(node: &Node, panic: &mut Option<Payload>) {
         wake_up.wake();
     }
     let start = || {
-        let (_, callback) = node.inner.lock().callbacks.pop_first()?;
+        let mut inner = node.inner.lock();
+        let (_, callback) = inner.callbacks.pop_first()?;
+        // Under the lock: a thread that doesn't find it registered any more asks for its state.
         callback.start();
         Some(callback)
     };
