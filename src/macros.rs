@@ -27,6 +27,7 @@
 /// | `recv(receiver) -> result => body` | receives; `result` is a `Result<T, RecvError>` |
 /// | `send(sender, value) -> result => body` | sends; `result` is a `Result<(), SendError<T>>`. The value is dropped if another case is chosen |
 /// | `send_from(sender, slot) -> result => body` | sends what is in a `&mut Option<T>`, which keeps the value if another case is chosen. `None` switches the case off |
+/// | `cancelled(token) => body` | chosen when a [`CancelToken`](crate::CancelToken) is cancelled; `cancelled(token) -> reason => body` passes the reason |
 /// | `default => body` | chosen if no case is ready: the select never blocks |
 /// | `default(limit) => body` | chosen if no case becomes ready in time: `limit` is a `Duration` or an `Instant` |
 ///
@@ -41,7 +42,7 @@
 /// A case that isn't chosen has no effect: it receives nothing, sends nothing, and takes no wake-up from others.
 ///
 /// # Switching a case off
-/// A receiver or a sender may be an `Option`, or a reference to one. `None` switches the case off, as a nil channel
+/// A receiver, a sender or a token may be an `Option`, or a reference to one. `None` switches the case off, as a nil channel
 /// does in Go:
 ///
 /// ```
@@ -125,10 +126,23 @@ macro_rules! __phalanx_select {
     (@parse [$($cases:tt)*] $kind:ident($($args:tt)*) -> $result:pat => $body:expr) => {
         $crate::__phalanx_select!(@parse [$($cases)* { $kind ($($args)*) ($result) ($body) }])
     };
+    // `cancelled` without the reason.
+    (@parse [$($cases:tt)*] cancelled($($args:tt)*) => $body:block, $($rest:tt)*) => {
+        $crate::__phalanx_select!(@parse [$($cases)* { cancelled ($($args)*) (_) ($body) }] $($rest)*)
+    };
+    (@parse [$($cases:tt)*] cancelled($($args:tt)*) => $body:block $($rest:tt)*) => {
+        $crate::__phalanx_select!(@parse [$($cases)* { cancelled ($($args)*) (_) ($body) }] $($rest)*)
+    };
+    (@parse [$($cases:tt)*] cancelled($($args:tt)*) => $body:expr, $($rest:tt)*) => {
+        $crate::__phalanx_select!(@parse [$($cases)* { cancelled ($($args)*) (_) ($body) }] $($rest)*)
+    };
+    (@parse [$($cases:tt)*] cancelled($($args:tt)*) => $body:expr) => {
+        $crate::__phalanx_select!(@parse [$($cases)* { cancelled ($($args)*) (_) ($body) }])
+    };
     (@parse [$($cases:tt)*] $($rest:tt)*) => {
         ::std::compile_error!(::std::concat!(
             "select!: expected `recv(receiver) -> result => body`, `send(sender, value) -> result => body`, ",
-            "`send_from(sender, slot) -> result => body`, `default => body` or `default(limit) => body`, found `",
+            "`send_from(sender, slot) -> result => body`, `cancelled(token) => body`, `default => body` or `default(limit) => body`, found `",
             ::std::stringify!($($rest)*),
             "`",
         ))
@@ -161,9 +175,15 @@ macro_rules! __phalanx_select {
             $crate::__phalanx_select!(@list $($cases)*),
         )
     };
+    (@list { cancelled ($token:expr $(,)?) $result:tt $body:tt } $($cases:tt)*) => {
+        (
+            $crate::channel::__select::Cancelled::new(&$token),
+            $crate::__phalanx_select!(@list $($cases)*),
+        )
+    };
     (@list { $kind:ident ($($args:tt)*) $result:tt $body:tt } $($cases:tt)*) => {
         ::std::compile_error!(::std::concat!(
-            "select!: expected `recv(receiver)`, `send(sender, value)` or `send_from(sender, slot)`, found `",
+            "select!: expected `recv(receiver)`, `send(sender, value)`, `send_from(sender, slot)` or `cancelled(token)`, found `",
             ::std::stringify!($kind($($args)*)),
             "`",
         ))

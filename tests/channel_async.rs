@@ -461,15 +461,51 @@ fn futures_are_formatted_without_their_values() {
 }
 
 #[test]
-fn a_timer_is_not_awaited() {
-    let hour = Duration::from_secs(3600);
-    let timers = [channel::at(Instant::now() + hour), channel::after(hour), channel::tick(hour)];
-    let fan_in = channel::fan_in(timers.clone());
-    for timer in timers.iter().chain([&fan_in]) {
-        let (panic, line) = (panic_of(|| timer.recv_async()), line!());
-        assert!(panic.message.contains("await the timer of your executor instead"), "{panic:?}");
-        assert_eq!((panic.file.as_str(), panic.line), (file!(), line));
+fn a_timer_wakes_the_task_that_awaits_it() {
+    watchdog(|| {
+        let when = Instant::now() + Duration::from_millis(5);
+        let timer = channel::at(when);
+        assert_eq!(block_on(timer.recv_async()), Ok(when));
+        assert!(Instant::now() >= when);
+
+        let ticks = channel::tick(Duration::from_millis(1));
+        let times = [(); 3].map(|()| block_on(ticks.recv_async()).unwrap());
+        assert!(times.is_sorted());
+
+        let hour = channel::after(Duration::from_secs(3600));
+        let soon = channel::after(Duration::from_millis(1));
+        assert!(block_on(channel::fan_in([hour, soon]).recv_async()).is_ok());
+    });
+}
+
+#[test]
+fn a_timer_s_message_that_is_due_is_received_by_the_first_poll() {
+    let timer = channel::at(Instant::now());
+    assert!(poll(&mut pin!(timer.recv_async()), Waker::noop()).is_ready());
+}
+
+#[test]
+fn a_cancelled_wait_for_a_timer_drops_its_wakers() {
+    let timer = channel::after(Duration::from_secs(3600));
+    let (probe, waker) = Probe::new().waker();
+    {
+        let mut receiving = pin!(timer.recv_async());
+        for _ in 0..3 {
+            assert_eq!(poll(&mut receiving, &waker), Poll::Pending);
+        }
     }
+    assert_eq!((probe.wakes(), probe.living()), (0, 1));
+}
+
+#[test]
+fn a_closed_timer_wakes_the_task_that_awaits_it() {
+    let timer = channel::after(Duration::from_secs(3600));
+    let (probe, waker) = Probe::new().waker();
+    let mut receiving = pin!(timer.recv_async());
+    assert_eq!(poll(&mut receiving, &waker), Poll::Pending);
+    timer.close();
+    assert_eq!(probe.wakes(), 1);
+    assert_eq!(poll(&mut receiving, &waker), Poll::Ready(Err(RecvError)));
 }
 
 #[test]

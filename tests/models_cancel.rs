@@ -16,7 +16,7 @@ use common::{Counted, spawn};
 use phalanx::atomic::{AtomicUsize, Ordering::Relaxed};
 use phalanx::cell::UnsafeCell;
 use phalanx::thread::{self, Thread};
-use phalanx::{CallbackState, CancelReason, CancelToken, Model, model};
+use phalanx::{CallbackState, CancelReason, CancelToken, Model, channel, model, select};
 use std::future::{Future, IntoFuture};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -451,5 +451,72 @@ fn a_future_is_woken_by_the_deadline() {
     model(|| {
         let token = CancelToken::new().with_timeout(SOON);
         assert!(is_exceeded(&block_on((&token).into_future())));
+    });
+}
+
+#[test]
+fn a_select_ends_with_the_cancel() {
+    for capacity in [0, 1] {
+        model(move || {
+            let token = Arc::new(CancelToken::new());
+            let (sender, receiver) = channel::bounded::<u32>(capacity);
+            let cancelling = spawn(&token, CancelToken::cancel);
+            select! {
+                recv(receiver) -> message => unreachable!("nothing was sent: {message:?}"),
+                cancelled(token) -> reason => assert!(is_cancelled(&reason)),
+            }
+            assert!(cancelling.join().unwrap());
+            drop(sender);
+        });
+    }
+}
+
+/// The message is received, or it is still there.
+#[test]
+fn a_select_meets_a_message_and_a_cancel() {
+    model(|| {
+        let token = Arc::new(CancelToken::new());
+        let (sender, receiver) = channel::bounded(1);
+        let other = spawn(&token, move |token| {
+            sender.send(7).unwrap();
+            token.cancel();
+            sender
+        });
+        select! {
+            recv(receiver) -> message => assert_eq!(message, Ok(7)),
+            cancelled(token) => assert_eq!(receiver.try_recv(), Ok(7)),
+        }
+        drop(other.join().unwrap());
+    });
+}
+
+/// Two threads that each cancel a token, and then find in a select that the other's is not cancelled, would both be too
+/// early.
+#[test]
+fn of_two_selects_one_sees_the_other_s_cancel() {
+    model(|| {
+        let tokens = Arc::new([CancelToken::new(), CancelToken::new()]);
+        let sees = |tokens: &[CancelToken; 2], mine: usize| {
+            tokens[mine].cancel();
+            select! {
+                cancelled(tokens[1 - mine]) => true,
+                default => false,
+            }
+        };
+        let other = spawn(&tokens, move |tokens| sees(tokens, 1));
+        let mine = sees(&tokens, 0);
+        assert!(other.join().unwrap() | mine);
+    });
+}
+
+#[test]
+fn a_select_ends_with_a_deadline() {
+    model(|| {
+        let token = CancelToken::new().with_timeout(SOON);
+        let (_sender, receiver) = channel::bounded::<u32>(1);
+        select! {
+            recv(receiver) -> message => unreachable!("nothing was sent: {message:?}"),
+            cancelled(token) -> reason => assert!(is_exceeded(&reason)),
+        }
     });
 }

@@ -2,7 +2,7 @@
 
 use super::reason::CancelReason;
 use super::token::CancelToken;
-use crate::support::waiters::{AbortOnUnwind, Removal, Signal, Waiter};
+use crate::support::waiters::{AbortOnUnwind, Signal, Waiter};
 use crate::sys::{catch, discard};
 use std::fmt;
 use std::future::{Future, IntoFuture};
@@ -55,16 +55,9 @@ impl CancelFuture<'_> {
         unsafe { wait.signal.set_waker(waker) };
         // SAFETY: the signal is dropped together with the waiter, and neither is moved while it is in use.
         let waiter = wait.waiter.insert(unsafe { Waiter::new((), &wait.signal) });
-        let is_in = {
-            let mut inner = token.node.inner.lock();
-            let enters = inner.reason.is_none();
-            if enters {
-                // SAFETY: the wait is pinned, and leaves before it is dropped; the node is borrowed until then. If the
-                // future is leaked the node may go, but so is the waiter's memory, and nobody else uses it.
-                unsafe { inner.waiters.push(waiter) };
-            }
-            enters
-        };
+        // SAFETY: the wait is pinned, and leaves before it is dropped; the token is borrowed until then. If the future is
+        // leaked the token may go, but the waiter's memory stays, and nothing else uses it.
+        let is_in = unsafe { token.enter(waiter) };
         if !is_in {
             self.end_wait();
         }
@@ -100,9 +93,7 @@ impl CancelFuture<'_> {
             return;
         };
         let complete = AbortOnUnwind;
-        // A waiter that was taken is settled by now: both were done under one hold of the lock.
-        let (Removal::Removed | Removal::WasTaken) =
-            self.token.node.inner.lock().waiters.remove(waiter);
+        self.token.leave(waiter);
         mem::forget(complete);
         if let Some(Wait { waiter, signal }) = self.as_mut().wait().take() {
             waiter.map(Waiter::into_message);

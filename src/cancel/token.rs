@@ -4,7 +4,7 @@ use super::node::NodeRef;
 use super::reason::CancelReason;
 use super::tree;
 use crate::support::deadline;
-use crate::support::waiters::wait;
+use crate::support::waiters::{Removal, Waiter, wait};
 use std::error::Error;
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
@@ -107,17 +107,31 @@ impl CancelToken {
                 (),
                 None,
                 deadline,
-                |waiter| {
-                    let mut inner = self.node.inner.lock();
-                    if inner.reason.is_none() {
-                        // SAFETY: `wait` returns once the waiter has left or is settled; the node is borrowed.
-                        unsafe { inner.waiters.push(waiter) };
-                    }
-                },
-                |waiter| _ = self.node.inner.lock().waiters.remove(waiter),
+                // SAFETY: `wait` returns once the waiter has left or is settled; the token is borrowed.
+                |waiter| _ = unsafe { self.enter(waiter) },
+                |waiter| _ = self.leave(waiter),
             );
         }
         self.reason()
+    }
+
+    /// Enters the queue of those that wait for the token, unless it is cancelled. Returns whether the waiter is in.
+    ///
+    /// # Safety
+    /// The waiter leaves, or is settled, before it or the last handle to the token is moved or dropped.
+    pub(crate) unsafe fn enter(&self, waiter: &Waiter<()>) -> bool {
+        let mut inner = self.node.inner.lock();
+        let is_live = inner.reason.is_none();
+        if is_live {
+            // SAFETY: by the contract; the queue is in the node, which isn't moved.
+            unsafe { inner.waiters.push(waiter) };
+        }
+        is_live
+    }
+
+    /// Leaves the queue. A waiter that was taken is settled by now, since both are done under one hold of the lock.
+    pub(crate) fn leave(&self, waiter: &Waiter<()>) -> Removal {
+        self.node.inner.lock().waiters.remove(waiter)
     }
 }
 

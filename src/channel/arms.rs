@@ -1,10 +1,12 @@
 //! What the macro [`select!`](crate::select) expands to. Not for direct use.
 
+use super::cancelled::CancelCase;
 use super::case::{Case, RecvCase, SendCase, Value};
 use super::choose::{Patience, choose};
 use super::error::{RecvError, SendError};
 use super::receiver::Receiver;
 use super::sender::Sender;
+use crate::cancel::{CancelReason, CancelToken};
 use crate::support::deadline;
 use crate::sys::Arc;
 use std::rc::Rc;
@@ -34,6 +36,23 @@ pub trait AsSender {
     type Item;
     /// Returns the sender; `None` switches the case off.
     fn as_sender(&self) -> Option<&Sender<Self::Item>>;
+}
+
+/// What `cancelled(…)` in a select can be given: a token, a reference to one, or an `Option` of either, where `None`
+/// switches the case off.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` can't be cancelled",
+    label = "the argument of `cancelled(…)` is a token, a reference to one, or an `Option` of either"
+)]
+pub trait AsCancelToken {
+    /// Returns the token; `None` switches the case off.
+    fn as_cancel_token(&self) -> Option<&CancelToken>;
+}
+
+impl AsCancelToken for CancelToken {
+    fn as_cancel_token(&self) -> Option<&CancelToken> {
+        Some(self)
+    }
 }
 
 impl<T> AsReceiver for Receiver<T> {
@@ -72,6 +91,13 @@ macro_rules! forward {
                 get(self)?.as_sender()
             }
         }
+
+        impl<$inner: AsCancelToken> AsCancelToken for $of {
+            fn as_cancel_token(&self) -> Option<&CancelToken> {
+                let get: fn(&Self) -> Option<&$inner> = $get;
+                get(self)?.as_cancel_token()
+            }
+        }
     )*};
 }
 
@@ -91,6 +117,17 @@ pub struct Recv<'a, T>(RecvCase<'a, T>);
 /// A send case.
 #[derive(Debug)]
 pub struct Send<'a, T>(SendCase<'a, T>);
+
+/// A case of a token.
+#[derive(Debug)]
+pub struct Cancelled<'a>(CancelCase<'a>);
+
+impl<'a> Cancelled<'a> {
+    /// `cancelled(token)`
+    pub fn new<C: AsCancelToken>(token: &'a C) -> Self {
+        Cancelled(CancelCase::new(token.as_cancel_token()))
+    }
+}
 
 impl<'a, T> Recv<'a, T> {
     /// `recv(receiver)`
@@ -220,6 +257,20 @@ impl<T> Arm for Send<'_, T> {
 
     fn into_result(mut self) -> Self::Result {
         self.0.take_result()
+    }
+}
+
+impl private::AsCase for Cancelled<'_> {
+    fn hidden(&mut self) -> private::Hidden<'_> {
+        private::Hidden(&mut self.0)
+    }
+}
+
+impl Arm for Cancelled<'_> {
+    type Result = CancelReason;
+
+    fn into_result(self) -> CancelReason {
+        self.0.reason()
     }
 }
 

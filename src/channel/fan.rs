@@ -11,7 +11,7 @@ use super::receiver::Receiver;
 /// - A receive takes from any channel that has a message, by turns if several have. Messages of one channel keep their
 ///   order.
 /// - The end is reached when all channels are closed and empty. A timer among them, made by [`at`](super::at),
-///   [`after`](super::after) or [`tick`](super::tick), never closes by itself, and can't be awaited.
+///   [`after`](super::after) or [`tick`](super::tick), never closes by itself.
 /// - [`close`](Receiver::close) closes all channels, and so does dropping the last clone, unless there are other
 ///   receivers of theirs.
 /// - It can be cloned, selected, awaited, and passed to `fan_in` again.

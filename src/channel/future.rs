@@ -1,6 +1,6 @@
 //! Awaiting a send or a receive, on any executor.
 
-use super::core::{Core, Wants};
+use super::core::Wants;
 use super::error::{RecvError, SendError};
 use super::receiver::Receiver;
 use super::sender::Sender;
@@ -72,9 +72,9 @@ impl<T> Receiver<T> {
     /// # Errors
     /// If the channel is closed and empty: nothing will come any more.
     ///
-    /// # Panics
-    /// If the channel, or one of a fan-in, is a timer, made by `at`, `after` or `tick`, with a message to come: no thread stands behind it
-    /// that could wake the task. Await the timer of your executor instead.
+    /// # Timers
+    /// A task that awaits a channel of [`at`](super::at), [`after`](super::after) or [`tick`](super::tick) is woken by the
+    /// timer, a thread of the process that the first such wait starts. If it can't be started, the poll panics.
     ///
     /// # Examples
     /// ```
@@ -110,20 +110,8 @@ impl<T> Receiver<T> {
     /// };
     /// assert_eq!(block_on(sum), 6); // of your executor
     /// ```
-    #[track_caller]
     pub fn recv_async(&self) -> RecvFuture<'_, T> {
-        self.assert_awaitable("recv_async");
         RecvFuture { receiver: self, task: Task::new(None) }
-    }
-
-    /// Panics if nobody would wake a task that waits.
-    #[track_caller]
-    pub(super) fn assert_awaitable(&self, method: &str) {
-        assert!(
-            self.channels().iter().all(|channel| channel.due().is_none()),
-            "`Receiver::{method}` on a timer channel: a channel of `at`, `after` or `tick` can't wake a task, \
-             so await the timer of your executor instead"
-        );
     }
 }
 

@@ -37,6 +37,7 @@
 //! | share one channel's messages among workers | [`fan_out`], or clones of the receiver |
 //! | stop waiting after a time | [`recv_timeout`](Receiver::recv_timeout), `default(duration)` in a select, [`after`] |
 //! | do something at regular times | [`tick`] |
+//! | stop waiting when a token is cancelled | `cancelled(token)` in a select |
 //! | receive or send in async code | [`recv_async`](Receiver::recv_async), [`send_async`](Sender::send_async) |
 //!
 //! Both ends can be cloned and shared. The types are the directions: a function that takes a [`Sender`] can't receive.
@@ -103,6 +104,7 @@ mod block;
 mod blocking;
 mod blocks;
 mod buffered;
+mod cancelled;
 mod case;
 mod choose;
 mod construct;
@@ -145,9 +147,9 @@ pub use self::stream::RecvStream;
 /// For the macro [`select!`](crate::select).
 #[doc(hidden)]
 pub mod __select {
-    pub use super::arms::{Arm, Arms, Chosen, Limit, NoCase, Recv, Send, Stop, run};
+    pub use super::arms::{Arm, Arms, Cancelled, Chosen, Limit, NoCase, Recv, Send, Stop, run};
 }
-pub use self::arms::{AsReceiver, AsSender};
+pub use self::arms::{AsCancelToken, AsReceiver, AsSender};
 
 #[cfg(test)]
 mod models;

@@ -1,10 +1,12 @@
 //! A select over cases that are known only at run time.
 
+use super::cancelled::CancelCase;
 use super::case::{Case, RecvCase, SendCase, Value};
 use super::choose::{Patience, await_ready, choose};
 use super::error::{RecvError, SelectTimeoutError, SendError, TrySelectError};
 use super::receiver::Receiver;
 use super::sender::Sender;
+use crate::cancel::CancelToken;
 use crate::support::deadline;
 use std::time::{Duration, Instant};
 use std::{fmt, ptr};
@@ -14,8 +16,8 @@ use std::{fmt, ptr};
 /// For a fixed set of cases there is the macro [`select!`](crate::select), which is shorter and allocates nothing (but a
 /// list for a fan-in's channels).
 ///
-/// Add cases with [`recv`](Select::recv), [`send`](Select::send) and [`send_from`](Select::send_from), each of which
-/// returns the case's index. [`select`](Select::select) waits, completes one case, and returns which. Fetch its result
+/// Add cases with [`recv`](Select::recv), [`send`](Select::send), [`send_from`](Select::send_from) and
+/// [`cancelled`](Select::cancelled), each of which returns the case's index. [`select`](Select::select) waits, completes one case, and returns which. Fetch its result
 /// from [`Selected`], by the end that the case was added with. One of several ready cases is chosen at random.
 ///
 /// A list of receives can be used again and again. A send case has one value, and is off once it has been sent.
@@ -64,6 +66,7 @@ trait AnyCase: Case {
 enum Kind {
     Recv,
     Send,
+    Cancelled,
 }
 
 impl<T> AnyCase for RecvCase<'_, T> {
@@ -79,6 +82,16 @@ impl<T> AnyCase for RecvCase<'_, T> {
 impl<T> AnyCase for SendCase<'_, T> {
     fn kind(&self) -> Kind {
         Kind::Send
+    }
+
+    fn as_case(&mut self) -> &mut dyn Case {
+        self
+    }
+}
+
+impl AnyCase for CancelCase<'_> {
+    fn kind(&self) -> Kind {
+        Kind::Cancelled
     }
 
     fn as_case(&mut self) -> &mut dyn Case {
@@ -109,6 +122,11 @@ impl<'a> Select<'a> {
     /// If it is empty, the case is off. Since the slot is borrowed, it can be filled again when the `Select` is gone.
     pub fn send_from<T>(&mut self, sender: &'a Sender<T>, slot: &'a mut Option<T>) -> usize {
         self.add(Box::new(SendCase::new(Some(sender.handle()), Value::Borrowed(slot))))
+    }
+
+    /// Adds a case that is ready when `token` is cancelled. Returns its index. It has no result to be fetched.
+    pub fn cancelled(&mut self, token: &'a CancelToken) -> usize {
+        self.add(Box::new(CancelCase::new(Some(token))))
     }
 
     fn add(&mut self, case: Box<dyn AnyCase + 'a>) -> usize {

@@ -44,9 +44,8 @@ impl<T> Receiver<T> {
     /// A poll takes a message only if it returns it. So the future of a combinator such as `next` may be dropped at any
     /// time, and no message is lost.
     ///
-    /// # Panics
-    /// If the channel is a timer, made by `at`, `after` or `tick`, with a message to come: no thread stands behind it
-    /// that could wake the task. Await the timer of your executor instead.
+    /// A channel of [`at`](super::at), [`after`](super::after) or [`tick`](super::tick) wakes the task as it wakes that of
+    /// [`recv_async`](Receiver::recv_async).
     ///
     /// # Examples
     /// ```
@@ -65,9 +64,7 @@ impl<T> Receiver<T> {
     /// drop(sender);
     /// assert_eq!(next(), Poll::Ready(None));
     /// ```
-    #[track_caller]
     pub fn into_stream(self) -> RecvStream<T> {
-        self.assert_awaitable("into_stream");
         RecvStream { receiver: self, task: Box::pin(Task::new(None)), has_ended: false }
     }
 }

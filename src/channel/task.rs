@@ -12,6 +12,8 @@
 //! - A task that is cancelled when it has been woken hasn't used its wake-up, and passes it on. Otherwise a message
 //!   would stay in the channel while other receivers sleep. A receiver of several channels tries the one first that it
 //!   was woken for.
+//! - A task that waits for a timer channel has an alarm set, which wakes it when the next message is due. Each poll ends
+//!   such a wait, and enters again with another alarm if it is too early.
 //! - By H1 a waiter that isn't in its queue is settled. So neither a poll nor a cancellation blocks.
 //! - Wakers are user code: they are cloned, dropped and woken without a lock. Only a clone may unwind, at a moment when
 //!   nothing has changed. The panic of a drop ends with the panic hook, as that of a wake-up does, since the poll may
@@ -22,11 +24,13 @@
 use super::core::{Core, Message, Unsent, Wants, try_recv_any};
 use super::error::{RecvError, SendError, TryRecvError};
 use super::shared::{Handle, Side};
+use crate::support::alarm::{Alarm, wake_at};
 use crate::support::waiters::{AbortOnUnwind, Removal, Signal, Waiter};
 use crate::sys::{catch, discard};
 use std::marker::PhantomPinned;
 use std::pin::Pin;
 use std::task::{Poll, Waker, ready};
+use std::time::Instant;
 use std::{mem, slice};
 
 /// The state of a future or a stream. See the [module](self).
@@ -49,6 +53,8 @@ enum Stage<T> {
 struct Wait<T> {
     waiters: Waiters<T>,
     signal: Signal,
+    /// Set for when the first message of a timer channel is due.
+    alarm: Option<(Instant, Alarm)>,
 }
 
 /// A waiter for each channel, once the signal has its address. `None` for a channel that is over.
@@ -133,6 +139,8 @@ impl<T> Task<T> {
         wants: Wants,
         waker: Waker,
     ) -> Result<(), usize> {
+        let due = channels.iter().filter_map(|channel| channel.due()).min();
+        let alarm = due.map(|due| (due, set_alarm(due, &waker)));
         let mut message = self.as_mut().finish();
         let stage = self.as_mut().stage();
         *stage = Stage::Waiting(Wait {
@@ -141,6 +149,7 @@ impl<T> Task<T> {
                 _ => Waiters::Many(channels.iter().map(|_| None).collect()),
             },
             signal: Signal::new(),
+            alarm,
         });
         let Stage::Waiting(wait) = stage else { unreachable!("set above") };
         // SAFETY: no waiter has the signal yet.
@@ -182,6 +191,7 @@ impl<T> Task<T> {
     ) -> Poll<Option<usize>> {
         let Stage::Waiting(wait) = &self.stage else { return Poll::Ready(None) };
         if let ([channel], Waiters::One(Some(waiter))) = (channels, &wait.waiters)
+            && wait.alarm.is_none()
             && !wait.signal.is_settled()
             && keeps_waiting(channel, wants, waiter, waker)
         {
@@ -201,7 +211,12 @@ impl<T> Task<T> {
         let Stage::Waiting(wait) = self.as_mut().set_stage(Stage::Done) else {
             unreachable!("as above");
         };
-        let Wait { mut waiters, signal } = wait;
+        let Wait { mut waiters, signal, alarm } = wait;
+        if let Some((due, alarm)) = alarm
+            && !alarm.cancel()
+        {
+            has_come(channels, due);
+        }
         let message =
             waiters.as_mut().iter_mut().filter_map(Option::take).find_map(Waiter::into_message);
         self.set_stage(Stage::Idle(message));
@@ -263,6 +278,21 @@ impl<T> Waiters<T> {
             Waiters::One(waiter) => slice::from_mut(waiter),
             Waiters::Many(waiters) => waiters,
         }
+    }
+}
+
+/// Has a task woken when a message is due.
+#[track_caller]
+fn set_alarm(due: Instant, waker: &Waker) -> Alarm {
+    wake_at(due, waker.clone()).unwrap_or_else(|error| {
+        panic!("awaiting a timer channel needs the timer's thread, which can't be started: {error}")
+    })
+}
+
+/// Tells the channels that have a message due that its time has come.
+fn has_come<T, S: Side>(channels: &[Handle<T, S>], due: Instant) {
+    for channel in channels.iter().filter(|channel| channel.due().is_some_and(|at| at <= due)) {
+        channel.fall_due();
     }
 }
 

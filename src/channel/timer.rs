@@ -1,7 +1,8 @@
 //! Channels that the clock sends into: [`at`](super::at), [`after`](super::after), [`tick`](super::tick) and
 //! [`never`](super::never).
 //!
-//! No thread stands behind them. A receiver that waits sleeps until the message is due, and makes it then.
+//! No thread stands behind them. A receiver that waits sleeps until the message is due, and makes it then. A task that
+//! waits is woken by an alarm that it sets.
 //!
 //! A model has no clock. There a message is due once a wait for it has ended by its deadline, which the model lets
 //! happen or not; a `try_recv` alone never finds one.

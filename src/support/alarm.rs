@@ -22,6 +22,7 @@ use crate::sys::{
     unpark_threads,
 };
 use std::collections::BTreeMap;
+use std::task::Waker;
 use std::time::{Duration, Instant};
 use std::{io, ptr};
 
@@ -90,6 +91,21 @@ pub(crate) fn set(at: Instant, ring: Arc<dyn Ring>) -> io::Result<Alarm> {
     Ok(Alarm { timer, process, key })
 }
 
+/// Sets an alarm that wakes a task.
+///
+/// # Errors
+/// If the timer's thread can't be started.
+#[track_caller]
+pub(crate) fn wake_at(at: Instant, waker: Waker) -> io::Result<Alarm> {
+    struct Wakes(Waker);
+    impl Ring for Wakes {
+        fn ring(&self) {
+            self.0.wake_by_ref();
+        }
+    }
+    set(at, Arc::new(Wakes(waker)))
+}
+
 /// Starts the thread, for the alarm with this key.
 #[track_caller]
 fn start(timer: &Arc<Timer>, key: Key) -> io::Result<()> {
@@ -155,7 +171,8 @@ impl Timer {
                 if let Some(ring) = state.take_due(parked) {
                     drop(state);
                     parked = Parked::Invalid;
-                    if let Err(payload) = catch(|| ring.ring()) {
+                    // Its drop is user code too.
+                    if let Err(payload) = catch(move || ring.ring()) {
                         discard(payload);
                     }
                     continue;
@@ -206,7 +223,11 @@ impl Alarm {
         if IS_MODEL && is_last {
             self.timer.wake();
         }
-        // What it holds is dropped without the lock.
-        ring.is_some()
+        let was_set = ring.is_some();
+        // Without the lock: it may hold a waker, whose drop is user code.
+        if let Err(payload) = catch(|| drop(ring)) {
+            discard(payload);
+        }
+        was_set
     }
 }

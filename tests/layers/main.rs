@@ -80,6 +80,7 @@ const ORDERS: &[(&str, &[&str])] = &[
             "shared",
             "task",
             "case",
+            "cancelled",
             "choose",
             "sender",
             "receiver",

@@ -6,9 +6,10 @@
 //! | a cancelled send is received later, or a received value dropped (kanal#50) | `a_cancelled_send_is_taken_or_not_and_never_both` |
 //! | a wake-up goes to a waker that was replaced | `a_future_is_woken_by_the_waker_of_its_last_poll` |
 //! | a task waits in several queues and is taken from one | `an_awaited_fan_in_…` |
+//! | nobody wakes a task that waits for the clock | `an_awaited_timer_…` |
 
 use crate::channel::{self, Receiver, RecvError, Sender, TryRecvError};
-use crate::model;
+use crate::{Model, model};
 use crate::sys::Arc;
 use crate::sys::atomic::{AtomicUsize, Ordering::Relaxed};
 use crate::sys::thread::{self, Thread};
@@ -16,6 +17,7 @@ use crate::testing::spawn;
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
 
 struct Flag {
     is_set: AtomicUsize,
@@ -254,5 +256,25 @@ fn a_fan_in_that_is_woken_while_it_enters_takes_what_it_was_woken_for() {
             assert_eq!(flag.is_set.swap(0, Relaxed), 1, "the other message is for the task");
         }
         drop(theirs);
+    });
+}
+
+/// The task is woken by its alarm alone.
+#[test]
+fn an_awaited_timer_wakes_its_task() {
+    model(|| {
+        let soon = channel::after(Duration::from_millis(1));
+        assert!(block_on(soon.recv_async()).is_ok());
+    });
+}
+
+/// Without deadlines only the close ends the wait, and the alarm must go with it.
+#[test]
+fn an_awaited_timer_is_closed() {
+    Model::new().without_deadlines().check(|| {
+        let timer = Arc::new(channel::after(Duration::from_secs(3_600)));
+        let closing = spawn(&timer, |timer| assert!(timer.close()));
+        assert_eq!(block_on(timer.recv_async()), Err(RecvError));
+        closing.join();
     });
 }
