@@ -1,5 +1,6 @@
 //! What `on_cancel` registers.
 
+use crate::support::in_callback;
 use crate::sys::Mutex;
 use crate::sys::atomic::{AtomicU8, Ordering};
 
@@ -63,7 +64,7 @@ impl<F: FnOnce() + Send> Callback for Function<F> {
         let done = Done(&self.state);
         let function = self.function.lock().take();
         if let Some(function) = function {
-            function();
+            in_callback::run(function);
         }
         drop(done);
     }

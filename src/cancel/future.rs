@@ -139,7 +139,24 @@ impl<'a> IntoFuture for &'a CancelToken {
     type Output = CancelReason;
     type IntoFuture = CancelFuture<'a>;
 
-    /// Returns a future that waits until the token is cancelled, without blocking the thread.
+    /// Returns a future that waits until the token is cancelled, without blocking the thread. It returns the reason.
+    ///
+    /// # Examples
+    /// ```
+    /// # use std::pin::pin;
+    /// # use std::task::{Context, Poll, Waker};
+    /// use phalanx::{CancelReason, CancelToken};
+    ///
+    /// async fn until_cancelled(token: &CancelToken) -> CancelReason {
+    ///     token.await
+    /// }
+    /// # let token = CancelToken::new();
+    /// # let mut future = pin!(until_cancelled(&token));
+    /// # let mut context = Context::from_waker(Waker::noop());
+    /// # assert!(future.as_mut().poll(&mut context).is_pending());
+    /// # token.cancel();
+    /// # assert!(future.as_mut().poll(&mut context).is_ready());
+    /// ```
     fn into_future(self) -> CancelFuture<'a> {
         CancelFuture { token: self, wait: None, _pinned: PhantomPinned }
     }

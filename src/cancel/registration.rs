@@ -3,6 +3,7 @@
 use super::callback::{Callback, CallbackState, Function};
 use super::node::NodeRef;
 use super::token::CancelToken;
+use crate::support::in_callback;
 use crate::sys::Arc;
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
@@ -10,8 +11,11 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 /// A function that is called when a token is cancelled, as long as this lives. Returned by
 /// [`CancelToken::on_cancel`].
 ///
-/// Dropping it removes the function, which is dropped without being called. The drop doesn't block: if another thread is
-/// calling the function, that goes on. [`unregister`](CancelRegistration::unregister) tells whether it does.
+/// Dropping it removes the function, which is dropped without being called. The drop never blocks: if a thread is calling
+/// the function, that goes on, so the registration may be dropped in the function itself.
+/// [`unregister`](CancelRegistration::unregister) tells which of these it was.
+///
+/// It keeps the token's memory.
 #[must_use = "dropping a registration removes its function; `detach` leaves it registered"]
 pub struct CancelRegistration(Option<Registered>);
 
@@ -25,16 +29,42 @@ impl UnwindSafe for CancelRegistration {}
 impl RefUnwindSafe for CancelRegistration {}
 
 impl CancelToken {
-    /// Registers a function that the thread which cancels the token calls: Go's `context.AfterFunc`.
+    /// Registers a function that is called when the token is cancelled, by the thread that cancels it. Go's
+    /// `context.AfterFunc`.
     ///
-    /// It is called at once, before this returns, if the token is cancelled already.
+    /// It is called once, by [`cancel`](CancelToken::cancel) of the token or of an ancestor, or at a deadline by the
+    /// timer's thread. If the token is cancelled already, this call calls it, and then returns. It is dropped without a
+    /// call if the registration is dropped first, or the token is freed.
+    ///
+    /// By the time of the call the token's descendants are cancelled, and its waiters woken. Callbacks of one token are
+    /// called in the order of their registration, and those of an ancestor before those of its descendants.
+    ///
+    /// Keep it short: the thread that cancels waits for it, and on the timer's thread so do all other deadlines. It may use
+    /// the token in any way. A wait that needs other threads to come, as a barrier's does, panics there.
+    ///
+    /// # Panics
+    /// If the token is cancelled already, with the panic of `f`. Otherwise a panic of `f` is resumed by the `cancel` that has
+    /// called it, after all callbacks were called; of several panics the first, and none if the thread is unwinding.
+    /// At a deadline it ends with the panic hook.
+    ///
+    /// # Examples
+    /// ```
+    /// use phalanx::{CallbackState, CancelToken, channel};
+    ///
+    /// let token = CancelToken::new();
+    /// let (sender, receiver) = channel::unbounded();
+    /// let registration = token.on_cancel(move || _ = sender.send("cancelled"));
+    /// token.cancel();
+    /// assert_eq!(receiver.recv(), Ok("cancelled"));
+    /// assert_eq!(registration.unregister(), CallbackState::HasRun);
+    /// ```
     #[track_caller]
     pub fn on_cancel<F>(&self, f: F) -> CancelRegistration
     where
         F: FnOnce() + Send + 'static,
     {
         if self.is_cancelled() {
-            f();
+            in_callback::run(f);
             return CancelRegistration(None);
         }
         let function = Arc::new(Function::new(f));
@@ -63,12 +93,24 @@ impl CancelToken {
 }
 
 impl CancelRegistration {
-    /// Removes the function, and returns whether it has been called, is being called, or never will be. Never blocks.
+    /// Removes the function. Returns whether it was called, is being called, or never will be. Never blocks.
+    ///
+    /// Called by the function itself, it returns [`Running`](CallbackState::Running).
+    ///
+    /// # Examples
+    /// ```
+    /// use phalanx::{CallbackState, CancelToken};
+    ///
+    /// let token = CancelToken::new();
+    /// let registration = token.on_cancel(|| unreachable!("it is removed"));
+    /// assert_eq!(registration.unregister(), CallbackState::NeverRuns);
+    /// token.cancel();
+    /// ```
     pub fn unregister(mut self) -> CallbackState {
         self.remove()
     }
 
-    /// Leaves the function registered: it is called if the token is ever cancelled, and dropped with the token.
+    /// Leaves the function registered: it is called if the token is ever cancelled, and dropped when the token is freed.
     pub fn detach(mut self) {
         self.0 = None;
     }

@@ -96,3 +96,24 @@ impl Store for phalanx::Store<u64, u64, Hasher> {
         self.insert(key, value);
     }
 }
+
+impl crate::groups::cancel_tokens::Flag for phalanx::CancelToken {
+    fn new() -> Self {
+        phalanx::CancelToken::new()
+    }
+
+    #[inline]
+    fn is_cancelled(&self) -> bool {
+        phalanx::CancelToken::is_cancelled(self)
+    }
+}
+
+impl crate::groups::cancel_tokens::Token for phalanx::CancelToken {
+    fn child(&self) -> Self {
+        phalanx::CancelToken::child(self)
+    }
+
+    fn cancel(&self) {
+        phalanx::CancelToken::cancel(self);
+    }
+}

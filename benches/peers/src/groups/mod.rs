@@ -4,6 +4,7 @@
 //! A contender is one line in its group's list, and an adapter type that implements the group's trait. The
 //! loop is compiled for that type, so it contains no dynamic dispatch.
 
+pub mod cancel_tokens;
 pub mod channels;
 pub mod condvars;
 pub mod counters;
@@ -29,6 +30,7 @@ pub fn all() -> Vec<Group> {
         pools::GROUP,
         stores::GROUP,
         channels::GROUP,
+        cancel_tokens::GROUP,
     ]
 }
 
