@@ -39,6 +39,8 @@ pub(super) struct Links {
     pub(super) after: Link,
     /// Whether it is in its parent's list.
     pub(super) is_linked: bool,
+    /// In the list of the thread that cancels it: whether it has waiters, callbacks or an alarm.
+    pub(super) is_awaited: bool,
 }
 
 /// What a node's lock protects: beside these, the `links` of the children in its list.
@@ -202,7 +204,8 @@ impl Node {
 }
 
 impl Links {
-    pub(super) const NONE: Links = Links { before: None, after: None, is_linked: false };
+    pub(super) const NONE: Links =
+        Links { before: None, after: None, is_linked: false, is_awaited: false };
 }
 
 impl NodeRef {
@@ -229,7 +232,7 @@ impl NodeRef {
         let first = inner.children.replace(child.0);
         // SAFETY: it is no other thread's yet.
         unsafe {
-            child.links(|links| *links = Links { before: None, after: first, is_linked: true });
+            child.links(|links| *links = Links { after: first, is_linked: true, ..Links::NONE });
         }
         if let Some(first) = first {
             // SAFETY: in the list, so alive by C4.

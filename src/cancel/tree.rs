@@ -16,41 +16,48 @@ struct Marked {
     last: Link,
 }
 
+/// What there is to do for a node that was marked.
+#[derive(Clone, Copy, PartialEq)]
+struct Tasks {
+    /// It has children, which are to be marked.
+    has_children: bool,
+    /// It has waiters, callbacks or an alarm.
+    is_awaited: bool,
+}
+
 /// Children that are marked under one hold of their parent's lock.
 const AT_ONCE: u32 = 64;
 
-/// Cancels a node and its descendants, and then wakes their waiters and calls their callbacks. Returns `false` if the
-/// node was cancelled before.
+/// Cancels a node and its descendants, wakes all their waiters, and then calls their callbacks. Returns `false` if the node
+/// was cancelled before.
 ///
 /// # Panics
 /// With the first panic of a callback, after all of them were called.
 pub(super) fn cancel(root: &NodeRef, reason: CancelReason) -> bool {
-    {
-        let mut inner = root.inner.lock();
-        if inner.reason.is_some() {
-            return false;
-        }
-        inner.reason = Some(reason.clone());
-        root.set_state(CANCELLED);
+    let Some(tasks) = mark(root, &reason) else {
+        return false;
+    };
+    let mut marked = Marked::new();
+    if tasks.has_children {
+        marked.mark_descendants(root, &reason);
     }
-    let mut marked = Marked { first: None, last: None };
-    marked.mark_children(root, &reason);
-    let mut next = marked.first;
-    while let Some(pointer) = next {
-        // SAFETY: counted by the list.
-        let node = unsafe { pointer.as_ref() }.get();
-        marked.mark_children(node, &reason);
-        // SAFETY: detached, and so this thread's, by C3.
-        next = unsafe { node.links(|links| links.after) };
-    }
+    let mut called = Marked::new();
+    let root_is_called = tasks.is_awaited && wake(root);
     let mut panic = None;
-    announce(root, &mut panic);
     for node in marked {
-        announce(&node, &mut panic);
-        // The drop of what was registered may panic.
-        if let Err(payload) = catch(|| drop(node)) {
-            keep(&mut panic, payload);
+        // SAFETY: detached, and so this thread's, by C3.
+        if unsafe { node.links(|links| links.is_awaited) } && wake(&node) {
+            called.push(node, true);
+        } else {
+            end(node, &mut panic);
         }
+    }
+    if root_is_called {
+        call(root, &mut panic);
+    }
+    for node in called {
+        call(&node, &mut panic);
+        end(node, &mut panic);
     }
     match panic {
         Some(payload) if thread::panicking() => discard(payload),
@@ -60,8 +67,40 @@ pub(super) fn cancel(root: &NodeRef, reason: CancelReason) -> bool {
     true
 }
 
+/// LIVE => CANCELLED. Returns what there is to do for the node; `None` if it was cancelled before.
+fn mark(node: &Node, reason: &CancelReason) -> Option<Tasks> {
+    let mut inner = node.inner.lock();
+    if inner.reason.is_some() {
+        return None;
+    }
+    inner.reason = Some(reason.clone());
+    node.set_state(CANCELLED);
+    let Inner { children, waiters, callbacks, alarm, .. } = &*inner;
+    Some(Tasks {
+        has_children: children.is_some(),
+        is_awaited: !waiters.is_empty() || !callbacks.is_empty() || alarm.is_some(),
+    })
+}
+
 impl Marked {
-    /// Detaches and marks the children of a node that is cancelled, and adds those for which there is more to do.
+    fn new() -> Self {
+        Marked { first: None, last: None }
+    }
+
+    /// Marks the descendants of a node that is cancelled, level by level, and adds those for which there is more to do.
+    fn mark_descendants(&mut self, root: &Node, reason: &CancelReason) {
+        self.mark_children(root, reason);
+        let mut next = self.first;
+        while let Some(pointer) = next {
+            // SAFETY: counted by the list.
+            let node = unsafe { pointer.as_ref() }.get();
+            self.mark_children(node, reason);
+            // SAFETY: detached, and so this thread's, by C3.
+            next = unsafe { node.links(|links| links.after) };
+        }
+    }
+
+    /// Detaches and marks the children of a node that is cancelled.
     fn mark_children(&mut self, parent: &Node, reason: &CancelReason) {
         loop {
             let mut inner = parent.inner.lock();
@@ -72,10 +111,13 @@ impl Marked {
                 // SAFETY: in the parent's list, so alive by C4.
                 let child = unsafe { pointer.as_ref() }.get();
                 inner.children = detach(child);
-                if mark(child, reason) {
+                let tasks = mark(child, reason);
+                if let Some(Tasks { is_awaited, .. }) =
+                    tasks.filter(|tasks| tasks.has_children || tasks.is_awaited)
+                {
                     // SAFETY: the parent's lock is held.
                     let counted = unsafe { Node::count(pointer) };
-                    counted.into_iter().for_each(|node| self.push(node));
+                    counted.into_iter().for_each(|node| self.push(node, is_awaited));
                 }
                 // The last use of a child that isn't counted (C4).
                 child.set_state(DETACHED);
@@ -83,14 +125,16 @@ impl Marked {
         }
     }
 
-    fn push(&mut self, node: NodeRef) {
+    fn push(&mut self, node: NodeRef, is_awaited: bool) {
+        // SAFETY: detached, and so this thread's, by C3.
+        unsafe { node.links(|links| *links = Links { is_awaited, ..Links::NONE }) };
         let pointer = node.into_ptr();
         match self.last.replace(pointer) {
             None => self.first = Some(pointer),
             Some(last) => {
                 // SAFETY: counted by the list.
                 let last = unsafe { last.as_ref() }.get();
-                // SAFETY: detached, and so this thread's, by C3.
+                // SAFETY: as above.
                 unsafe { last.links(|links| links.after = Some(pointer)) };
             }
         }
@@ -123,30 +167,26 @@ fn detach(child: &Node) -> Link {
     after
 }
 
-/// LIVE => CANCELLED. Returns whether there is more to do for the node. It is left to another thread if that has
-/// cancelled it.
-fn mark(node: &Node, reason: &CancelReason) -> bool {
-    let mut inner = node.inner.lock();
-    if inner.reason.is_some() {
-        return false;
-    }
-    inner.reason = Some(reason.clone());
-    node.set_state(CANCELLED);
-    let Inner { children, waiters, callbacks, alarm, .. } = &*inner;
-    children.is_some() || !waiters.is_empty() || !callbacks.is_empty() || alarm.is_some()
-}
-
-/// Wakes the waiters of a cancelled node, and calls its callbacks. None are added any more.
-fn announce(node: &Node, panic: &mut Option<Payload>) {
-    let alarm = node.inner.lock().alarm.take();
+/// Removes the alarm of a cancelled node, and wakes its waiters. Returns whether it has callbacks. None of these are
+/// added any more (C2).
+fn wake(node: &Node) -> bool {
+    let (alarm, has_callbacks) = {
+        let mut inner = node.inner.lock();
+        (inner.alarm.take(), !inner.callbacks.is_empty())
+    };
     if let Some(alarm) = alarm {
         alarm.cancel();
     }
-    // One at a time, so that each is settled under the lock and none is woken under it.
+    // One at a time, so that each is settled under the lock (C6) and none is woken under it.
     let wake_up = || node.inner.lock().waiters.take_first().map(Taken::release);
     while let Some(wake_up) = wake_up() {
         wake_up.wake();
     }
+    has_callbacks
+}
+
+/// Calls the callbacks of a cancelled node.
+fn call(node: &Node, panic: &mut Option<Payload>) {
     let start = || {
         let mut inner = node.inner.lock();
         let (_, callback) = inner.callbacks.pop_first()?;
@@ -155,9 +195,17 @@ fn announce(node: &Node, panic: &mut Option<Payload>) {
         Some(callback)
     };
     while let Some(callback) = start() {
-        if let Err(payload) = catch(|| callback.run()) {
+        // Its drop is the user's code, too.
+        if let Err(payload) = catch(move || callback.run()) {
             keep(panic, payload);
         }
+    }
+}
+
+/// Drops a pointer. If it was the last one, so is what the node's callbacks hold, whose drop may panic.
+fn end(node: NodeRef, panic: &mut Option<Payload>) {
+    if let Err(payload) = catch(|| drop(node)) {
+        keep(panic, payload);
     }
 }
 
