@@ -12,9 +12,10 @@ use phalanx::store::{
     DuplicateKey, Entry, IntoIter, NotRemoved, OccupiedEntry, TryReserveError, VacantEntry,
 };
 use phalanx::{
-    Condvar, Mutex, MutexGuard, RawMutex, RawRwMutex, RwMutex, RwMutexReadGuard,
-    RwMutexUpgradableReadGuard, RwMutexWriteGuard, SafeCounter, Store, WaitFuture, WaitGroup,
-    WaitGuard, WaitTimeout, WaitTimeoutResult, WorkerPool, WorkerPoolBuilder,
+    CallbackState, CancelFuture, CancelReason, CancelRegistration, CancelToken, Condvar, Mutex,
+    MutexGuard, RawMutex, RawRwMutex, RwMutex, RwMutexReadGuard, RwMutexUpgradableReadGuard,
+    RwMutexWriteGuard, SafeCounter, Store, WaitFuture, WaitGroup, WaitGuard, WaitTimeout,
+    WaitTimeoutResult, WorkerPool, WorkerPoolBuilder,
 };
 use std::cell::{Cell, RefCell};
 use std::marker::{PhantomData, PhantomPinned};
@@ -176,6 +177,17 @@ fn the_table_sees_what_a_type_is_not() {
         "SYP-R" &'static mut u32;
         "--P--" Rc<Cell<u32>>;
         "S-PU-" Cell<u32>;
+    }
+}
+
+#[test]
+fn a_token_is_shared_and_its_future_is_pinned() {
+    assert_traits! {
+        "SYPUR" CancelToken;
+        "SYPUR" CancelRegistration;
+        "SYPUR" CallbackState;
+        "SYP--" CancelReason;
+        "SY-UR" CancelFuture<'static>;
     }
 }
 

@@ -6,7 +6,7 @@ mod common;
 
 use common::forks::in_child;
 use common::watchdog;
-use phalanx::{Condvar, Mutex, RwMutex, SafeCounter, Store, WaitGroup, channel};
+use phalanx::{CancelToken, Condvar, Mutex, RwMutex, SafeCounter, Store, WaitGroup, channel};
 use std::thread;
 use std::time::Duration;
 
@@ -25,6 +25,7 @@ fn the_types_in_a_forked_child() {
         types_not_in_use_at_the_fork_work_in_the_child();
         locks_held_by_other_threads_stay_held_in_the_child();
         a_channel_in_the_child_holds_a_copy_of_what_is_queued();
+        a_deadline_set_in_the_child_comes_there();
     });
 }
 
@@ -115,4 +116,21 @@ fn a_channel_in_the_child_holds_a_copy_of_what_is_queued() {
     });
     assert_eq!((receiver.len(), receiver.is_closed()), (2, false));
     uses_all();
+}
+
+/// The timer's thread is the parent's: the child starts one of its own.
+fn a_deadline_set_in_the_child_comes_there() {
+    let root = CancelToken::new();
+    let soon = Duration::from_millis(1);
+    root.with_timeout(soon).wait();
+    let inherited = root.with_timeout(Duration::from_secs(3_600));
+    in_child(|| {
+        root.with_timeout(soon).wait();
+        let child = inherited.with_timeout(soon);
+        child.wait();
+        assert!(!inherited.is_cancelled());
+        assert!(inherited.cancel());
+    });
+    assert!(!inherited.is_cancelled());
+    root.with_timeout(soon).wait();
 }

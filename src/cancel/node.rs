@@ -9,12 +9,12 @@ use crate::sys::atomic::{AtomicU32, AtomicUsize, Ordering};
 use crate::sys::cell::UnsafeCell;
 use crate::sys::{Arc, Heap, Mutex, can_drop, catch, discard, thread};
 use std::collections::BTreeMap;
+use std::mem::{self, ManuallyDrop};
 use std::ops::Deref;
 use std::panic::resume_unwind;
+use std::process;
 use std::ptr::NonNull;
 use std::time::Instant;
-use std::mem::{self, ManuallyDrop};
-use std::process;
 
 /// A node of the tree. See the [module](super).
 pub(super) struct Node {
@@ -178,7 +178,8 @@ impl Node {
         }
         let mut inner = parent.inner.lock();
         // SAFETY: the parent's lock is held.
-        let (before, after) = match unsafe { self.links(|links| mem::replace(links, Links::NONE)) } {
+        let (before, after) = match unsafe { self.links(|links| mem::replace(links, Links::NONE)) }
+        {
             Links { is_linked: false, .. } => return,
             Links { before, after, .. } => (before, after),
         };

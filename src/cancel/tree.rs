@@ -233,7 +233,9 @@ pub(super) fn cancel_at(node: &NodeRef, deadline: Instant) {
     let bell = Bell::new(node, exceed);
     let alarm = match alarm::set(deadline, bell.clone()) {
         Ok(alarm) => NodeAlarm { alarm, bell },
-        Err(error) => panic!("CancelToken: a deadline needs the timer's thread, which can't be started: {error}"),
+        Err(error) => panic!(
+            "CancelToken: a deadline needs the timer's thread, which can't be started: {error}"
+        ),
     };
     let mut inner = node.inner.lock();
     if inner.reason.is_none() {

@@ -51,10 +51,7 @@ const CIRCLES: [&str; 0] = [];
 
 /// The files of a module from the lowest up, where an order is promised: each uses only those before it.
 const ORDERS: &[(&str, &[&str])] = &[
-    (
-        "cancel",
-        &["reason", "callback", "node", "tree", "token", "registration", "future"],
-    ),
+    ("cancel", &["reason", "callback", "node", "tree", "token", "registration", "future"]),
     ("mutex", &["state", "core", "raw", "spec"]),
     ("wait_group", &["word", "shared", "guard", "group", "future"]),
     (

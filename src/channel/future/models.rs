@@ -9,11 +9,11 @@
 //! | nobody wakes a task that waits for the clock | `an_awaited_timer_…` |
 
 use crate::channel::{self, Receiver, RecvError, Sender, TryRecvError};
-use crate::{Model, model};
 use crate::sys::Arc;
 use crate::sys::atomic::{AtomicUsize, Ordering::Relaxed};
 use crate::sys::thread::{self, Thread};
 use crate::testing::spawn;
+use crate::{Model, model};
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Wake, Waker};
