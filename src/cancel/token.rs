@@ -65,7 +65,7 @@ use std::time::{Duration, Instant};
 ///
 /// # Deadlines
 /// A thread of the process, `phalanx-timer`, cancels tokens at their deadlines. The first deadline starts it; it also wakes tasks
-/// that await a timer channel. It ends some seconds after the last deadline has come or was given up. A deadline that
+/// that await a timer channel. It ends when there was none for some seconds. A deadline that
 /// has passed before the token is made cancels it at once; otherwise it is cancelled soon after its deadline, as soon as
 /// the timer's thread is scheduled.
 ///

@@ -12,14 +12,16 @@
 //!   [`cancel`](Alarm::cancel). So it rings at most once, and never begins to after a `cancel` that returned `true`.
 //! - **A2.** While there are alarms a thread runs, or is being started: `is_running` changes under the lock, and the
 //!   thread ends in the step in which it finds no alarm.
-//! - **A3.** The thread sleeps no longer than until the earliest alarm: it reads `epoch` under the lock that it reads
-//!   the alarms under, an earlier alarm changes it under that lock, and the thread doesn't sleep, or is woken, if it
-//!   has changed.
+//! - **A3.** The thread sleeps no longer than until the earliest alarm: it reads the alarms under the lock and then parks,
+//!   and an earlier alarm unparks it after it was added under that lock. An unpark that comes before the park ends it.
+//!
+//! The thread parks by `thread::park_timeout` and not in the crate's own queues: a process forked while it sleeps inherits
+//! no queue with a lost thread in it.
 
-use crate::sys::atomic::{AtomicPtr, AtomicU32, Ordering};
+use crate::sys::atomic::{AtomicPtr, Ordering};
 use crate::sys::{
-    Arc, IS_MODEL, Mutex, Parked, PerProcess, Process, catch, discard, global_array, park, thread,
-    unpark_threads,
+    Arc, IS_MODEL, Mutex, PerProcess, Process, catch, discard, global_array, park_thread_until,
+    thread,
 };
 use std::collections::BTreeMap;
 use std::task::Waker;
@@ -46,18 +48,18 @@ type Key = (Instant, u64);
 /// See the [module](self).
 pub(crate) struct Timer {
     state: Mutex<State>,
-    /// Changed when the thread has to look for an earlier alarm.
-    epoch: AtomicU32,
 }
 
 struct State {
     alarms: BTreeMap<Key, Arc<dyn Ring>>,
     next_id: u64,
     is_running: bool,
+    /// The thread, once it runs.
+    thread: Option<thread::Thread>,
 }
 
-/// How long the thread waits for the next alarm before it ends.
-const IDLE: Duration = Duration::from_secs(10);
+/// How long the thread sleeps at most. If there is no alarm then, it ends.
+const IDLE: Duration = Duration::from_secs(5);
 
 global_array!(pub(crate) place: [AtomicPtr<PerProcess<Timer>>; 1] = AtomicPtr::new(ptr::null_mut()));
 
@@ -69,7 +71,7 @@ global_array!(pub(crate) place: [AtomicPtr<PerProcess<Timer>>; 1] = AtomicPtr::n
 pub(crate) fn set(at: Instant, ring: Arc<dyn Ring>) -> io::Result<Alarm> {
     let timer = timer();
     let process = Process::current();
-    let (key, starts, is_first) = {
+    let (key, starts, sleeper) = {
         let mut state = timer.state.lock();
         let key = (at, state.next_id);
         state.next_id += 1;
@@ -77,16 +79,13 @@ pub(crate) fn set(at: Instant, ring: Arc<dyn Ring>) -> io::Result<Alarm> {
         let starts = !state.is_running;
         state.is_running = true;
         let is_first = state.alarms.first_key_value().is_some_and(|(first, _)| *first == key);
-        if is_first {
-            // ORDERING: Relaxed: the lock orders it.
-            timer.epoch.fetch_add(1, Ordering::Relaxed);
-        }
-        (key, starts, is_first)
+        (key, starts, if is_first { state.thread.clone() } else { None })
     };
     if starts {
         start(&timer, key)?;
-    } else if is_first {
-        timer.wake();
+    }
+    if let Some(thread) = sleeper {
+        thread.unpark();
     }
     Ok(Alarm { timer, process, key })
 }
@@ -150,55 +149,46 @@ fn timer() -> Arc<Timer> {
 impl Timer {
     #[track_caller]
     fn new() -> Self {
-        let state = State { alarms: BTreeMap::new(), next_id: 0, is_running: false };
-        Timer { state: Mutex::new(state), epoch: AtomicU32::new(0) }
-    }
-
-    fn address(&self) -> usize {
-        ptr::from_ref(&self.epoch).addr()
-    }
-
-    fn wake(&self) {
-        unpark_threads(self.address());
+        let alarms = BTreeMap::new();
+        Timer { state: Mutex::new(State { alarms, next_id: 0, is_running: false, thread: None }) }
     }
 
     /// The thread.
     fn run(&self) {
-        let mut parked = Parked::Invalid;
+        self.state.lock().thread = Some(thread::current());
+        // Whether the last sleep has ended by its deadline.
+        let mut has_come = false;
         loop {
-            let (epoch, until) = {
-                let mut state = self.state.lock();
-                if let Some(ring) = state.take_due(parked) {
-                    drop(state);
-                    parked = Parked::Invalid;
-                    // Its drop is user code too.
-                    if let Err(payload) = catch(move || ring.ring()) {
-                        discard(payload);
-                    }
-                    continue;
+            let mut state = self.state.lock();
+            if let Some(ring) = state.take_due(has_come) {
+                drop(state);
+                has_come = false;
+                // Its drop is user code too.
+                if let Err(payload) = catch(move || ring.ring()) {
+                    discard(payload);
                 }
-                let first = state.alarms.first_key_value().map(|(key, _)| key.0);
-                if first.is_none() && (IS_MODEL || parked == Parked::TimedOut) {
-                    state.is_running = false;
-                    return;
-                }
-                // ORDERING: Relaxed: the lock orders it.
-                let epoch = self.epoch.load(Ordering::Relaxed);
-                (epoch, first.or_else(|| Instant::now().checked_add(IDLE)))
-            };
-            // ORDERING: Relaxed: the queue orders the validation.
-            let is_same = || self.epoch.load(Ordering::Relaxed) == epoch;
-            parked = park(self.address(), is_same, until);
+                continue;
+            }
+            let first = state.alarms.first_key_value().map(|(key, _)| key.0);
+            if first.is_none() && (IS_MODEL || has_come) {
+                state.is_running = false;
+                state.thread = None;
+                return;
+            }
+            drop(state);
+            // Also with an alarm no longer than `IDLE`: it may be cancelled, which doesn't wake the thread.
+            let idle = Instant::now() + IDLE;
+            let until = first.map_or(idle, |first| first.min(idle));
+            has_come = park_thread_until(until);
         }
     }
 }
 
 impl State {
-    /// Takes out an alarm that is due, after a sleep that has ended so.
-    fn take_due(&mut self, parked: Parked) -> Option<Arc<dyn Ring>> {
+    /// Takes out an alarm that is due. In a model the clock is the last sleep.
+    fn take_due(&mut self, has_come: bool) -> Option<Arc<dyn Ring>> {
         let first = self.alarms.first_entry()?;
-        let is_due =
-            if IS_MODEL { parked == Parked::TimedOut } else { first.key().0 <= Instant::now() };
+        let is_due = if IS_MODEL { has_come } else { first.key().0 <= Instant::now() };
         is_due.then(|| first.remove())
     }
 }
@@ -210,18 +200,15 @@ impl Alarm {
             // Set before a fork, by a timer whose lock a lost thread may hold.
             return true;
         }
-        let (ring, is_last) = {
+        let (ring, sleeper) = {
             let mut state = self.timer.state.lock();
             let ring = state.alarms.remove(&self.key);
-            let is_last = ring.is_some() && state.alarms.is_empty();
-            if IS_MODEL && is_last {
-                // ORDERING: Relaxed: the lock orders it.
-                self.timer.epoch.fetch_add(1, Ordering::Relaxed);
-            }
-            (ring, is_last)
+            // In a model the thread ends with the last alarm.
+            let is_last = IS_MODEL && ring.is_some() && state.alarms.is_empty();
+            (ring, if is_last { state.thread.clone() } else { None })
         };
-        if IS_MODEL && is_last {
-            self.timer.wake();
+        if let Some(thread) = sleeper {
+            thread.unpark();
         }
         let was_set = ring.is_some();
         // Without the lock: it may hold a waker, whose drop is user code.

@@ -15,7 +15,7 @@ pub(crate) use heap::{Heap, Tracked};
 #[cfg(test)]
 pub(crate) use heavy_fence::let_unfenced_marks_be_stores;
 pub(crate) use heavy_fence::{MAY_BE_UNFENCED, has_heavy_fence, heavy_fence, prepare_heavy_fence};
-pub(crate) use park::{park, requeue_one, unpark_one, unpark_threads};
+pub(crate) use park::{park, park_thread_until, requeue_one, unpark_one, unpark_threads};
 pub(crate) use parking_lot::Mutex;
 pub(crate) use slot::Slot;
 

@@ -4,6 +4,7 @@ use super::super::parking::{Dequeued, HandOff, Parked};
 use parking_lot_core::{
     DEFAULT_PARK_TOKEN, DEFAULT_UNPARK_TOKEN, ParkResult, RequeueOp, UnparkResult, UnparkToken,
 };
+use std::thread;
 use std::time::Instant;
 
 /// Returns the key of an address in the queues, which all of the program's users of `parking_lot_core` share:
@@ -72,4 +73,11 @@ pub(crate) fn requeue_one(from: usize, to: usize, decide: impl FnOnce() -> bool)
     // SAFETY: both keys are phalanx's own; `decide` neither unwinds nor parks or unparks, the other
     // callback does nothing.
     unsafe { parking_lot_core::unpark_requeue(key(from), key(to), decide, token) };
+}
+
+/// Blocks until the thread is unparked by its [`Thread`](thread::Thread), or until the deadline; or for no reason. Returns
+/// whether the deadline has come. It enters no queue, which a forked child would inherit with a lost thread in it.
+pub(crate) fn park_thread_until(deadline: Instant) -> bool {
+    thread::park_timeout(deadline.saturating_duration_since(Instant::now()));
+    deadline <= Instant::now()
 }

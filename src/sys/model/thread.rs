@@ -13,7 +13,7 @@ use std::io;
 use std::marker::PhantomData;
 use std::panic::resume_unwind;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 pub use super::objects::yield_now;
 pub use loom::thread::ThreadId;
@@ -124,6 +124,22 @@ pub fn park() {
         let parked = park_on(me.token_address(), || me.0.token.load(Ordering::Relaxed) == 0, None);
         debug_assert_ne!(parked, Parked::TimedOut);
     }
+}
+
+/// Blocks until this thread's token is there, or until the deadline. Returns whether the deadline has come; if not, the
+/// token is consumed.
+#[track_caller]
+pub(crate) fn park_thread_until(deadline: Instant) -> bool {
+    let me = current();
+    // ORDERING: Acquire: pairs with the Release in `unpark`.
+    while me.0.token.swap(0, Ordering::Acquire) == 0 {
+        // ORDERING: Relaxed: the queue orders the validation.
+        let is_asleep = || me.0.token.load(Ordering::Relaxed) == 0;
+        if park_on(me.token_address(), is_asleep, Some(deadline)) == Parked::TimedOut {
+            return true;
+        }
+    }
+    false
 }
 
 /// Lets other threads run: in a model time doesn't pass.
