@@ -357,6 +357,16 @@ fn a_child_with_a_deadline_made_while_its_parent_is_cancelled_is_cancelled() {
     });
 }
 
+/// The timer's thread may have ended, or be about to.
+#[test]
+fn a_deadline_that_is_set_after_the_last_one_comes_too() {
+    model(|| {
+        let root = CancelToken::new();
+        assert!(is_exceeded(&root.with_timeout(SOON).wait()));
+        assert!(is_exceeded(&root.with_timeout(SOON).wait()));
+    });
+}
+
 /// A second alarm that is earlier than the first.
 #[test]
 fn an_earlier_deadline_comes_first() {
