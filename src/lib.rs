@@ -174,6 +174,7 @@ mod error;
 mod macros;
 mod model;
 mod mutex;
+mod once;
 mod rw_mutex;
 mod safe_counter;
 pub mod store;
@@ -195,6 +196,11 @@ pub use lock_api;
 pub use model::{Model, model};
 #[doc(inline)]
 pub use mutex::{MappedMutexGuard, Mutex, MutexGuard, RawMutex};
+#[doc(inline)]
+#[doc(alias = "Once")]
+#[doc(alias = "OnceCell")]
+#[doc(alias = "OnceValue")]
+pub use once::{LazyLock, OnceLock, OnceWait};
 #[doc(inline)]
 pub use rw_mutex::{
     MappedRwMutexReadGuard, MappedRwMutexWriteGuard, RawRwMutex, RwMutex, RwMutexReadGuard,

@@ -22,6 +22,7 @@ const LAYERS: [(&str, u32); 15] = [
     ("cancel", 2),
     ("mutex", 2),
     ("rw_mutex", 2),
+    ("once", 2),
     ("condvar", 3),
     ("safe_counter", 2),
     ("wait_group", 3),
@@ -53,6 +54,7 @@ const CIRCLES: [&str; 0] = [];
 const ORDERS: &[(&str, &[&str])] = &[
     ("cancel", &["reason", "callback", "node", "tree", "token", "registration", "future"]),
     ("mutex", &["state", "core", "raw", "spec"]),
+    ("once", &["inside", "word", "lock", "future", "lazy", "traits"]),
     ("wait_group", &["word", "shared", "guard", "group", "future"]),
     (
         "rw_mutex",

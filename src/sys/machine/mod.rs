@@ -6,6 +6,7 @@ mod heap;
 mod heavy_fence;
 mod park;
 mod slot;
+mod statics;
 
 pub(crate) use cpu::{
     Hint, Moment, Stopwatch, can_spin, cores, prefetch, prefetch_to_write, uptime,
@@ -18,6 +19,7 @@ pub(crate) use heavy_fence::{MAY_BE_UNFENCED, has_heavy_fence, heavy_fence, prep
 pub(crate) use park::{park, park_thread_until, requeue_one, unpark_one, unpark_threads};
 pub(crate) use parking_lot::Mutex;
 pub(crate) use slot::Slot;
+pub(crate) use statics::StaticWord;
 
 use super::settings::Settings;
 use std::hash::{BuildHasher, Hash};

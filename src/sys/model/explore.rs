@@ -4,7 +4,7 @@ use super::super::settings::Settings;
 use super::atomic::with_rmw_loads;
 use super::run::{Fault, Report, Run, current_run, next_execution, set_run};
 use super::watch::{BETWEEN_CHECKS, Kernel, Watch};
-use super::{guard, park, verdict};
+use super::{guard, park, statics, verdict};
 use std::any::Any;
 use std::env;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -123,6 +123,7 @@ fn run_loom(run: &'static Run, prepare: fn(), f: impl Fn() + Send + Sync + 'stat
         next_execution(run);
         // Made here, by the thread from which all others descend.
         park::lot();
+        statics::words();
         prepare();
         if let Err(payload) = catch_unwind(AssertUnwindSafe(&f)) {
             // Other threads of the model may be in the middle of anything, and nothing of it goes on.

@@ -11,7 +11,7 @@
 //! | [`waits`] | what a thread waits for |
 //! | [`atomic`] | two modes of loads, and the order of writes |
 //! | [`park`] | the queue that replaces `parking_lot_core` |
-//! | [`mutex`], [`heap`], [`slot`], [`fork`], [`cpu`], [`thread`] | the rest of the machine |
+//! | [`mutex`], [`heap`], [`slot`], [`statics`], [`fork`], [`cpu`], [`thread`] | the rest of the machine |
 //! | [`describe`], [`verdict`] | what a verdict says |
 //! | [`watch`], [`explore`] | the two threads of an exploration |
 
@@ -29,6 +29,7 @@ mod objects;
 mod park;
 mod run;
 mod slot;
+mod statics;
 pub mod thread;
 mod verdict;
 mod waiting;
@@ -51,6 +52,7 @@ pub(crate) use park::{
 pub(crate) use slot::let_unfenced_marks_be_stores;
 pub(crate) use slot::{MAY_BE_UNFENCED, Slot, has_heavy_fence, heavy_fence, prepare_heavy_fence};
 pub(crate) use thread::park_thread_until;
+pub(crate) use statics::StaticWord;
 pub(crate) use waits::{Caller, calling, holds, holds_no_more, pends};
 
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hash};
