@@ -48,12 +48,6 @@ pub struct LazyLock<T, F = fn() -> T> {
 unsafe impl<T: Send + Sync, F: Send> Sync for LazyLock<T, F> {}
 
 impl<T, F> LazyLock<T, F> {
-    /// Creates a value that `f` makes at its first use.
-    #[must_use]
-    pub const fn new(f: F) -> Self {
-        LazyLock { lock: OnceLock::new(), initializer: UnsafeCell::new(Some(f)) }
-    }
-
     /// Returns the value, if it has been made. Never blocks, and makes none.
     #[inline]
     #[track_caller]
@@ -66,6 +60,14 @@ impl<T, F> LazyLock<T, F> {
     #[track_caller]
     pub fn get_mut(this: &mut Self) -> Option<&mut T> {
         this.lock.get_mut()
+    }
+}
+
+impl<T, F: FnOnce() -> T> LazyLock<T, F> {
+    /// Creates a value that `f` makes at its first use.
+    #[must_use]
+    pub const fn new(f: F) -> Self {
+        LazyLock { lock: OnceLock::new(), initializer: UnsafeCell::new(Some(f)) }
     }
 
     /// Returns the value, or the initialiser if it hasn't been called.
@@ -83,9 +85,7 @@ impl<T, F> LazyLock<T, F> {
             None => Err(this.initializer.into_inner().expect("not called yet")),
         }
     }
-}
 
-impl<T, F: FnOnce() -> T> LazyLock<T, F> {
     /// Returns the value, made now if it wasn't. Dereferencing does the same.
     ///
     /// # Blocking

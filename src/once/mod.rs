@@ -20,9 +20,6 @@ mod lock;
 mod traits;
 mod word;
 
-#[cfg(test)]
-mod models;
-
 pub use future::OnceWait;
 pub use lazy::LazyLock;
 pub use lock::OnceLock;

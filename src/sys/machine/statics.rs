@@ -1,7 +1,7 @@
 //! A word that a `const` can make, for types that stand in a `static`.
 
-use super::Tracked;
-use super::atomic::AtomicU8;
+use super::heap::Tracked;
+use std::sync::atomic::AtomicU8;
 
 /// A word that is 0 at first, and the tracking of what it guards. A model makes both anew in each execution.
 #[derive(Debug)]
