@@ -180,6 +180,7 @@ mod safe_counter;
 pub mod store;
 mod support;
 mod sys;
+mod task_group;
 #[cfg(test)]
 mod testing;
 mod wait_group;
@@ -215,6 +216,9 @@ pub use safe_counter::SafeCounter;
 #[doc(alias = "singleflight")]
 pub use store::Store;
 pub use sys::{atomic, cell, hint, thread};
+#[doc(inline)]
+#[doc(alias = "errgroup")]
+pub use task_group::{TaskGroup, TryGoError, task_group, task_group_under};
 pub use wait_group::{WaitFuture, WaitGroup, WaitGuard};
 #[doc(alias = "ThreadPool")]
 #[doc(alias = "errgroup")]

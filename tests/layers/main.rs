@@ -15,7 +15,7 @@ use source::{Module, Source, all, is_test};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Each top-level module of `src/`, and its layer. Test modules have none: they stand above everything.
-const LAYERS: [(&str, u32); 15] = [
+const LAYERS: [(&str, u32); 17] = [
     ("sys", 0),
     ("error", 0),
     ("support", 1),
@@ -28,6 +28,7 @@ const LAYERS: [(&str, u32); 15] = [
     ("wait_group", 3),
     ("channel", 4),
     ("store", 4),
+    ("task_group", 4),
     ("worker_pool", 5),
     ("model", 6),
     // What an exported macro expands to, named from the root; `macros` has it.
@@ -55,6 +56,7 @@ const ORDERS: &[(&str, &[&str])] = &[
     ("cancel", &["reason", "callback", "node", "tree", "token", "registration", "future"]),
     ("mutex", &["state", "core", "raw", "spec"]),
     ("once", &["inside", "word", "lock", "future", "lazy", "traits"]),
+    ("task_group", &["error", "shared", "group"]),
     ("wait_group", &["word", "shared", "guard", "group", "future"]),
     (
         "rw_mutex",
