@@ -219,7 +219,7 @@ pub use sys::{atomic, cell, hint, thread};
 #[doc(inline)]
 #[doc(alias = "errgroup")]
 pub use task_group::{TaskGroup, TryGoError, task_group, task_group_under};
-pub use wait_group::{WaitFuture, WaitGroup, WaitGuard};
+pub use wait_group::{NamedTask, WaitFuture, WaitGroup, WaitGuard};
 #[doc(alias = "ThreadPool")]
 #[doc(alias = "errgroup")]
 pub use worker_pool::WorkerPool;

@@ -461,3 +461,62 @@ fn many_threads_count_through_guards_and_adds() {
         }
     });
 }
+
+#[test]
+fn the_handle_of_a_spawned_task_returns_its_value() {
+    watchdog(|| {
+        let group = WaitGroup::new();
+        let handle = group.spawn(|| String::from("a value"));
+        group.wait();
+        assert_eq!(handle.join().unwrap(), "a value");
+    });
+}
+
+#[test]
+fn the_panic_of_a_spawned_task_goes_to_its_handle_alone() {
+    watchdog(|| {
+        let group = WaitGroup::new();
+        let handle = group.spawn(|| resume_unwind(Box::new("for the handle")));
+        let () = group.wait();
+        let payload = handle.join().map(|()| ()).unwrap_err();
+        assert_eq!(payload.downcast_ref(), Some(&"for the handle"));
+        group.wait();
+    });
+}
+
+#[test]
+fn a_scoped_task_borrows_and_its_panic_goes_to_the_wait() {
+    watchdog(|| {
+        let (group, word) = (WaitGroup::new(), String::from("borrowed"));
+        std::thread::scope(|scope| {
+            let word = &word;
+            group.go_scoped(scope, move || assert_eq!(word, "borrowed"));
+            group.go_scoped(scope, || resume_unwind(Box::new("for the wait")));
+            let caught = catch_unwind(AssertUnwindSafe(|| group.wait()));
+            assert_eq!(caught.unwrap_err().downcast_ref(), Some(&"for the wait"));
+            let length = group.spawn_scoped(scope, move || word.len());
+            group.wait();
+            assert_eq!(length.join().unwrap(), 8);
+            let panicking = group.spawn_scoped(scope, || resume_unwind(Box::new("for the handle")));
+            group.wait();
+            assert!(panicking.join().map(|()| ()).is_err());
+        });
+    });
+}
+
+#[test]
+fn a_task_has_the_name_that_it_was_given() {
+    watchdog(|| {
+        let group = WaitGroup::new();
+        let name = || std::thread::current().name().map(str::to_owned);
+        assert_eq!(group.named("reader").spawn(name).join().unwrap().as_deref(), Some("reader"));
+        assert_eq!(group.spawn(name).join().unwrap().as_deref(), Some("phalanx-go"));
+        std::thread::scope(|scope| {
+            let scoped = group.named(String::from("writer")).spawn_scoped(scope, name);
+            assert_eq!(scoped.join().unwrap().as_deref(), Some("writer"));
+            group.named("counted").go_scoped(scope, || ());
+            group.named("detached").go(|| ());
+        });
+        group.wait();
+    });
+}

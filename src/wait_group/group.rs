@@ -7,8 +7,8 @@ use crate::error::WaitTimeout;
 use crate::support::backoff::Spin;
 use crate::support::deadline;
 use crate::support::latch::Latch;
+use crate::sys::Heap;
 use crate::sys::atomic::Ordering;
-use crate::sys::{Heap, catch, thread};
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::ptr::NonNull;
@@ -137,31 +137,6 @@ impl WaitGroup {
     pub fn guard(&self) -> WaitGuard {
         // SAFETY: the group's own.
         unsafe { WaitGuard::enter(self.shared, self.shared()) }
-    }
-
-    /// Starts a thread that counts as one task.
-    ///
-    /// A panic of `f` is kept, and resumed by the next [`wait`](WaitGroup::wait) that finds a count of zero.
-    /// Of several panics the first is kept. If the group is used again while waiters are still returning, one of
-    /// those may be the wait that resumes it. A panic that no wait resumes is dropped with the group.
-    ///
-    /// The thread is named `phalanx-go`, which debuggers and panic messages show. It decrements the count before its
-    /// thread-locals are destroyed.
-    ///
-    /// # Panics
-    /// If the system can't start a thread, or as [`guard`](WaitGroup::guard). The group stays as it was.
-    #[track_caller]
-    pub fn go(&self, f: impl FnOnce() + Send + 'static) {
-        let guard = self.guard();
-        let builder = thread::Builder::new().name("phalanx-go".to_owned());
-        let started = builder.spawn(move || {
-            if let Err(payload) = catch(f) {
-                guard.keep_panic(payload);
-            }
-        });
-        if let Err(error) = started {
-            panic!("WaitGroup::go: the system gave no thread: {error}");
-        }
     }
 
     /// Blocks until the count is zero.

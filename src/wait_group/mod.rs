@@ -10,6 +10,7 @@
 //! | [`shared`] | the word and the kept panic, and how they are freed |
 //! | [`guard`] | a count of one that ends with a value's life |
 //! | [`group`] | the wait group |
+//! | [`go`] | threads that a group counts |
 //! | [`future`] | awaiting a group |
 //!
 //! The waiting is the [latch](crate::support::latch)'s protocol, with its invariants L1 to L4. Beside those:
@@ -22,11 +23,13 @@
 //!   the drained word reads the bit.
 
 mod future;
+mod go;
 mod group;
 mod guard;
 mod shared;
 mod word;
 
 pub use future::WaitFuture;
+pub use go::NamedTask;
 pub use group::WaitGroup;
 pub use guard::WaitGuard;

@@ -57,7 +57,7 @@ const ORDERS: &[(&str, &[&str])] = &[
     ("mutex", &["state", "core", "raw", "spec"]),
     ("once", &["inside", "word", "lock", "future", "lazy", "traits"]),
     ("task_group", &["error", "shared", "group"]),
-    ("wait_group", &["word", "shared", "guard", "group", "future"]),
+    ("wait_group", &["word", "shared", "guard", "group", "go", "future"]),
     (
         "rw_mutex",
         &[
