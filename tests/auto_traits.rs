@@ -12,10 +12,7 @@ use phalanx::store::{
     DuplicateKey, Entry, IntoIter, NotRemoved, OccupiedEntry, TryReserveError, VacantEntry,
 };
 use phalanx::{
-    CallbackState, CancelFuture, CancelReason, CancelRegistration, CancelToken, Condvar, Mutex,
-    MutexGuard, RawMutex, RawRwMutex, RwMutex, RwMutexReadGuard, RwMutexUpgradableReadGuard,
-    RwMutexWriteGuard, SafeCounter, Store, WaitFuture, WaitGroup, WaitGuard, WaitTimeout,
-    WaitTimeoutResult, WorkerPool, WorkerPoolBuilder,
+    CallbackState, CancelFuture, CancelReason, CancelRegistration, CancelToken, Condvar, LazyLock, Mutex, MutexGuard, NamedTask, OnceLock, OnceWait, RawMutex, RawRwMutex, RwMutex, RwMutexReadGuard, RwMutexUpgradableReadGuard, RwMutexWriteGuard, SafeCounter, Store, TaskGroup, TryGoError, WaitFuture, WaitGroup, WaitGuard, WaitTimeout, WaitTimeoutResult, WorkerPool, WorkerPoolBuilder,
 };
 use std::cell::{Cell, RefCell};
 use std::marker::{PhantomData, PhantomPinned};
@@ -166,6 +163,39 @@ fn an_error_of_a_channel_is_as_its_value() {
         "SYPUR" TrySelectError;
         "SYPUR" SelectTimeoutError;
         "--P--" Select<'static>;
+    }
+}
+
+#[test]
+fn a_value_made_once_is_as_safe_to_share_as_stds() {
+    assert_traits! {
+        "SYPUR" OnceLock<String>;
+        "S-PU-" OnceLock<Cell<u32>>;
+        "--P--" OnceLock<Rc<Cell<u32>>>;
+        "SYP--" OnceLock<&'static mut u32>;
+        "SY-UR" OnceLock<PhantomPinned>;
+        "SYPUR" LazyLock<String>;
+        "S-PU-" LazyLock<Cell<u32>>;
+        "--P--" LazyLock<u32, Rc<Cell<u32>>>;
+        "SYPUR" OnceWait<'static, String>;
+        "--P--" OnceWait<'static, Cell<u32>>;
+    }
+    assert_traits! {
+        "SYPUR" std::sync::OnceLock<String>;
+        "S-PU-" std::sync::OnceLock<Cell<u32>>;
+        "SYP--" std::sync::OnceLock<&'static mut u32>;
+        "SY-UR" std::sync::OnceLock<PhantomPinned>;
+        "S-PU-" std::sync::LazyLock<Cell<u32>>;
+    }
+}
+
+#[test]
+fn a_group_of_tasks_is_shared_by_its_tasks() {
+    assert_traits! {
+        "SYP--" TaskGroup<'static, 'static, Cell<u32>, Cell<u32>>;
+        "--P--" TaskGroup<'static, 'static, Rc<u32>, ()>;
+        "SYPUR" TryGoError<u32>;
+        "SYPUR" NamedTask<'static>;
     }
 }
 

@@ -3,12 +3,13 @@
 //! The wrong versions have bugs that tests on real threads can miss for years. Under `--cfg phalanx_loom` the models in
 //! `tests/` find them in seconds, and accept the right versions.
 //!
-//! [`post`], [`door`], [`letters`], [`pages`], [`permits`], [`queue`] and [`relay`] are built on phalanx's types, the
+//! [`post`], [`door`], [`letters`], [`pages`], [`permits`], [`queue`], [`relay`], [`settings`] and [`errand`] are built on phalanx's types, the
 //! others on atomics and cells alone.
 
 pub mod buffering;
 pub mod counted;
 pub mod door;
+pub mod errand;
 pub mod flag;
 pub mod hazard;
 pub mod latch;
@@ -22,6 +23,7 @@ pub mod queue;
 pub mod relay;
 pub mod ring;
 pub mod sequence;
+pub mod settings;
 pub mod signal;
 pub mod spin;
 pub mod stack;

@@ -10,10 +10,12 @@ pub mod condvars;
 pub mod counters;
 mod locked;
 pub mod mutexes;
+pub mod onces;
 mod pause;
 pub mod pools;
 pub mod rwlocks;
 pub mod stores;
+pub mod task_groups;
 pub mod wait_groups;
 mod waits;
 
@@ -31,6 +33,8 @@ pub fn all() -> Vec<Group> {
         stores::GROUP,
         channels::GROUP,
         cancel_tokens::GROUP,
+        onces::GROUP,
+        task_groups::GROUP,
     ]
 }
 
