@@ -478,7 +478,7 @@ fn the_panic_of_a_spawned_task_goes_to_its_handle_alone() {
         let group = WaitGroup::new();
         let handle = group.spawn(|| resume_unwind(Box::new("for the handle")));
         let () = group.wait();
-        let payload = handle.join().map(|()| ()).unwrap_err();
+        let payload = handle.join().unwrap_err();
         assert_eq!(payload.downcast_ref(), Some(&"for the handle"));
         group.wait();
     });
@@ -499,7 +499,7 @@ fn a_scoped_task_borrows_and_its_panic_goes_to_the_wait() {
             assert_eq!(length.join().unwrap(), 8);
             let panicking = group.spawn_scoped(scope, || resume_unwind(Box::new("for the handle")));
             group.wait();
-            assert!(panicking.join().map(|()| ()).is_err());
+            assert!(panicking.join().is_err());
         });
     });
 }
