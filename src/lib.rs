@@ -168,6 +168,7 @@
 //! [loom]: https://docs.rs/loom
 
 mod cancel;
+mod barrier;
 pub mod channel;
 mod condvar;
 mod error;
@@ -177,6 +178,7 @@ mod mutex;
 mod once;
 mod rw_mutex;
 mod safe_counter;
+mod semaphore;
 pub mod store;
 mod support;
 mod sys;
@@ -188,6 +190,10 @@ mod worker_pool;
 
 #[doc(inline)]
 pub use cancel::{CallbackState, CancelFuture, CancelReason, CancelRegistration, CancelToken};
+#[doc(alias = "CyclicBarrier")]
+pub use barrier::{
+    Barrier, BarrierFuture, BarrierParty, BarrierTimeoutError, BarrierWaitResult, BrokenBarrier,
+};
 #[doc(alias = "Cond")]
 pub use condvar::Condvar;
 pub use condvar::WaitTimeoutResult;
@@ -210,6 +216,11 @@ pub use rw_mutex::{
 #[doc(alias = "AtomicI64")]
 #[doc(alias = "LongAdder")]
 pub use safe_counter::SafeCounter;
+#[doc(alias = "Weighted")]
+pub use semaphore::{
+    AcquireError, AcquireFuture, AcquireTimeoutError, OwnedAcquireFuture, OwnedSemaphoreGuard,
+    Semaphore, SemaphoreGuard, TryAcquireError,
+};
 #[doc(inline)]
 #[doc(alias = "ConcurrentHashMap")]
 #[doc(alias = "DashMap")]

@@ -55,11 +55,13 @@ mod node;
 mod queue;
 mod signal;
 mod taken;
+mod task;
 
 pub(crate) use self::node::{AbortOnUnwind, Ended, Waiter, wait};
 pub(crate) use self::queue::{Queue, Removal};
 pub(crate) use self::signal::{Signal, WakeUp};
 pub(crate) use self::taken::Taken;
+pub(crate) use self::task::TaskWait;
 
 #[cfg(test)]
 mod models;

@@ -38,10 +38,6 @@ impl<T> Queue<T> {
     }
 
     /// Accesses the message of the waiter that has been in the queue the longest.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "for a queue whose first waiter may have to wait on")
-    )]
     pub(crate) fn first<R>(&mut self, access: impl FnOnce(&mut T) -> R) -> Option<R> {
         if self.is_empty() {
             return None;

@@ -156,6 +156,11 @@ enum Asleep {
 }
 
 impl WakeUp {
+    /// Whether there is anything to wake: a thread that is awake sees for itself that its waiter is settled.
+    pub(crate) fn is_needed(&self) -> bool {
+        !matches!(self.0, Asleep::Nobody)
+    }
+
     /// Must be called without a lock: a waker is user code. Its panic ends with the panic hook, as the calling
     /// thread isn't to blame.
     pub(crate) fn wake(self) {

@@ -109,7 +109,7 @@ pub(crate) use local;
 /// Functions that are `const` on the machine; a model's atomics can't be made in a const.
 macro_rules! const_fn {
     ($(#[$attr:meta])* $vis:vis fn $name:ident($($arg:ident: $t:ty),*) -> $result:ty $body:block) => {
-        $(#[$attr])* $vis const fn $name($($arg: $t),*) -> $result $body
+        $(#[$attr])* #[track_caller] $vis const fn $name($($arg: $t),*) -> $result $body
     };
 }
 pub(crate) use const_fn;
