@@ -24,7 +24,7 @@
 use super::error::BrokenBarrier;
 use crate::support::backoff::Spin;
 use crate::support::waiters::{Ended, Queue, Removal, Waiter, WakeUp, wait};
-use crate::sys::{Mutex, const_fn};
+use crate::sys::{Mutex, const_fn, cores};
 use std::time::Instant;
 
 /// Blocks a number of threads or tasks, its *parties*, until all have come.
@@ -194,7 +194,7 @@ impl Barrier {
         let mut arrived = Arrived::Waits;
         let (answer, ended) = wait(
             Answer::Waiting,
-            Some(Spin::Yielding),
+            Some(self.spin()),
             deadline,
             // SAFETY: `wait` returns once the waiter has left or is settled; the barrier is borrowed.
             |waiter| arrived = unsafe { self.arrive(waiter) },
@@ -206,6 +206,11 @@ impl Barrier {
             (Arrived::Waits, _) if ended == Ended::Removed => Err(Failed::TimedOut),
             _ => Err(Failed::Broken),
         }
+    }
+
+    /// While each party has a core the others are at work. Otherwise they may want this one.
+    fn spin(&self) -> Spin {
+        if self.parties > cores() { Spin::Yielding } else { Spin::WakeUp }
     }
 
     /// Breaks the barrier. Returns whether it wasn't broken.

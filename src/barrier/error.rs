@@ -6,7 +6,6 @@ use std::fmt;
 /// The barrier is broken: a party timed out, was cancelled or panicked, or broke or reset it. Returned by
 /// [`Barrier::wait`](crate::Barrier::wait).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct BrokenBarrier;
 
 /// The barrier was not passed in time. Returned by [`Barrier::wait_timeout`](crate::Barrier::wait_timeout) and

@@ -5,7 +5,6 @@ use std::fmt;
 
 /// The semaphore is closed. Returned by [`Semaphore::acquire`](crate::Semaphore::acquire) and its like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct AcquireError;
 
 /// No permits were acquired at once. Returned by [`Semaphore::try_acquire`](crate::Semaphore::try_acquire).

@@ -64,7 +64,7 @@ impl<S: Deref<Target = Semaphore>> Acquire<S> {
 
     fn poll(self: Pin<&mut Self>, future: &str, waker: &Waker) -> Poll<Result<(), AcquireError>> {
         let (semaphore, n, is_done, wait) = self.parts();
-        assert!(!*is_done, "`{future}` must not be polled after it has completed");
+        assert!(!*is_done, "an `{future}` must not be polled after it has completed");
         let polled = if wait.is_waiting() {
             wait.poll(semaphore.queue(), |queue| queue, waker).map(|request| request.answer)
         } else {

@@ -168,6 +168,8 @@ impl fmt::Debug for SemaphoreGuard<'_> {
 
 impl fmt::Debug for OwnedSemaphoreGuard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OwnedSemaphoreGuard").field("permits", &self.permits()).finish_non_exhaustive()
+        f.debug_struct("OwnedSemaphoreGuard")
+            .field("permits", &self.permits())
+            .finish_non_exhaustive()
     }
 }

@@ -79,6 +79,8 @@ var groups = map[string]func(*request) reply{
 	"counters":        counters,
 	"condvars":        condvars,
 	"mutexes":         mutexes,
+	"semaphores":      semaphores,
+	"barriers":        barriers,
 	"rwlocks":         rwlocks,
 	"wait_groups":     waitGroups,
 	"pools":           pools,

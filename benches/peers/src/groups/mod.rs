@@ -5,6 +5,7 @@
 //! loop is compiled for that type, so it contains no dynamic dispatch.
 
 pub mod cancel_tokens;
+pub mod barriers;
 pub mod channels;
 pub mod condvars;
 pub mod counters;
@@ -14,6 +15,7 @@ pub mod onces;
 mod pause;
 pub mod pools;
 pub mod rwlocks;
+pub mod semaphores;
 pub mod stores;
 pub mod task_groups;
 pub mod wait_groups;
@@ -27,8 +29,10 @@ pub fn all() -> Vec<Group> {
         counters::GROUP,
         mutexes::GROUP,
         rwlocks::GROUP,
+        semaphores::GROUP,
         condvars::GROUP,
         wait_groups::GROUP,
+        barriers::GROUP,
         pools::GROUP,
         stores::GROUP,
         channels::GROUP,
