@@ -12,7 +12,7 @@ use phalanx::store::{
     DuplicateKey, Entry, IntoIter, NotRemoved, OccupiedEntry, TryReserveError, VacantEntry,
 };
 use phalanx::{
-    CallbackState, CancelFuture, CancelReason, CancelRegistration, CancelToken, Condvar, LazyLock, Mutex, MutexGuard, NamedTask, OnceLock, OnceWait, RawMutex, RawRwMutex, RwMutex, RwMutexReadGuard, RwMutexUpgradableReadGuard, RwMutexWriteGuard, SafeCounter, Store, TaskGroup, TryGoError, WaitFuture, WaitGroup, WaitGuard, WaitTimeout, WaitTimeoutResult, WorkerPool, WorkerPoolBuilder,
+    AcquireError, AcquireFuture, AcquireTimeoutError, Barrier, BarrierFuture, BarrierParty, BarrierTimeoutError, BarrierWaitResult, BrokenBarrier, CallbackState, CancelFuture, CancelReason, CancelRegistration, CancelToken, Condvar, LazyLock, Mutex, MutexGuard, NamedTask, OnceLock, OnceWait, OwnedAcquireFuture, OwnedSemaphoreGuard, RawMutex, RawRwMutex, RwMutex, RwMutexReadGuard, RwMutexUpgradableReadGuard, RwMutexWriteGuard, SafeCounter, Semaphore, SemaphoreGuard, Store, TaskGroup, TryAcquireError, TryGoError, WaitFuture, WaitGroup, WaitGuard, WaitTimeout, WaitTimeoutResult, WorkerPool, WorkerPoolBuilder,
 };
 use std::cell::{Cell, RefCell};
 use std::marker::{PhantomData, PhantomPinned};
@@ -225,6 +225,39 @@ fn a_token_is_shared_and_its_future_is_pinned() {
 fn a_future_is_as_safe_as_its_group() {
     assert_traits! {
         "SYPUR" WaitFuture<'static>;
+    }
+}
+
+#[test]
+fn permits_and_their_guards_may_be_shared() {
+    assert_traits! {
+        "SYPUR" Semaphore;
+        "SYPUR" SemaphoreGuard<'static>;
+        "SYPUR" OwnedSemaphoreGuard;
+        "SYPUR" AcquireError;
+        "SYPUR" TryAcquireError;
+        "SYPUR" AcquireTimeoutError;
+    }
+}
+
+#[test]
+fn a_barrier_and_its_parties_may_be_shared() {
+    assert_traits! {
+        "SYPUR" Barrier;
+        "SYPUR" BarrierParty<'static>;
+        "SYPUR" BarrierWaitResult;
+        "SYPUR" BrokenBarrier;
+        "SYPUR" BarrierTimeoutError;
+    }
+}
+
+/// They hold what a queue points to, so they are not `Unpin`.
+#[test]
+fn a_future_of_a_semaphore_or_a_barrier_may_be_sent() {
+    assert_traits! {
+        "SY-UR" AcquireFuture<'static>;
+        "SY-UR" OwnedAcquireFuture;
+        "SY-UR" BarrierFuture<'static>;
     }
 }
 

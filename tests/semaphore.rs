@@ -254,7 +254,7 @@ fn one_release_lets_several_waiters_go() {
                 scope.spawn(move || semaphore.acquire(n).map(SemaphoreGuard::forget).unwrap())
             });
             drop(all);
-            waiters.map(|waiter| waiter.join().unwrap());
+            waiters.into_iter().for_each(|waiter| waiter.join().unwrap());
         });
         assert_eq!(semaphore.available(), 0);
     });

@@ -136,15 +136,15 @@ impl Barrier {
         BarrierParty { barrier: self, was_panicking: thread::panicking() }
     }
 
-    /// Breaks the barrier: those that wait, and those that come until a [`reset`](Barrier::reset), get an error. Returns
-    /// whether it was not broken before.
+    /// Breaks the barrier: every wait at this moment, and every later one until a [`reset`](Barrier::reset), returns an
+    /// error. Returns whether it was whole.
     ///
-    /// Python's `Barrier.abort`.
+    /// For a party that has to leave without a panic. Python's `Barrier.abort`.
     pub fn break_barrier(&self) -> bool {
         self.break_up()
     }
 
-    /// Makes the barrier as new, whether it was broken or not. Those that wait at this moment get an error.
+    /// Makes the barrier as new, whether it was broken or not. Every wait at this moment returns an error.
     ///
     /// # Examples
     /// ```

@@ -10,12 +10,11 @@
 //! broken                => broken               arrive: an error
 //! ```
 //!
-//! - **B1.** The waiters in the queue are those of one generation, and `waiting` is their number: when a generation
-//!   ends, all are taken out and answered under one hold of the lock. So a party that comes back at once waits for
-//!   the next generation, and can't be told what is meant for the last.
-//! - **B2.** A waiter that leaves at its deadline, or with its task, either was answered, and keeps to that, or is in
-//!   the queue, and breaks the barrier in the step that removes it. So a generation ends in the same way for all of its parties, but for those
-//!   that have left it.
+//! - **B1.** The waiters in the queue are those of one generation, and `waiting` is their number. When a generation
+//!   ends, all are taken out and answered under one hold of the lock. So a party that comes back at once waits for the
+//!   next generation, and no answer reaches a waiter of another one.
+//! - **B2.** A waiter that leaves, at its deadline or with its future, was answered before, and the answer stands; or it
+//!   is in the queue, and breaks the barrier in the step that removes it. So all parties of a generation pass, or none.
 //! - **B3.** No waker is woken, cloned or dropped under the lock.
 //!
 //! Orderings: the lock orders all arrivals before the answers, and a waiter's settling is a Release that its thread
@@ -65,9 +64,9 @@ use std::time::Instant;
 ///
 /// # Broken barriers
 /// A party that has come and leaves before the others, because its time is over or its future is dropped, *breaks* the
-/// barrier. So does a [`party`](Barrier::party) that panics, and [`break_barrier`](Barrier::break_barrier). All who
-/// wait then, and all who come later, get a [`BrokenBarrier`] error, until someone calls [`reset`](Barrier::reset). A
-/// round that has been passed stays passed.
+/// barrier. So does a [`party`](Barrier::party) that panics, and [`break_barrier`](Barrier::break_barrier). Every
+/// wait at that moment, and every later one until a [`reset`](Barrier::reset), returns [`BrokenBarrier`]. A round that
+/// was passed stays passed.
 ///
 /// # Memory ordering
 /// Everything before the wait of each party happens before the return of the wait of each other one, if the barrier

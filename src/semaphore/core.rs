@@ -19,14 +19,15 @@
 //! *granted* or *closed*, under the same hold of the lock.
 //!
 //! - **P1.** When the lock is free, `QUEUED` is set if and only if the queue isn't empty.
-//! - **P2.** While `QUEUED` is set, only the lock's holder takes permits, and only for the first waiter. So a waiter is
-//!   overtaken by none that came later, and by no newcomer.
-//! - **P3.** Each step that may make the first waiter's wish come true is followed by a check of it under the lock: a
-//!   release that has seen `QUEUED`, and a removal of a waiter. A waiter that enters checks for itself, by the step
-//!   that sets `QUEUED`: a release either comes before that step, which sees the permits, or sees `QUEUED`. So no wake-up is lost.
-//! - **P4.** A waiter that was granted permits has them: one that is cancelled or times out later returns them by a
-//!   release, or keeps them. A waiter that is removed has none.
-//! - **P5.** `total` is the number of free and held permits, and at most `MAX`. So `permits` doesn't overflow.
+//! - **P2.** While `QUEUED` is set, only the lock's holder takes permits, and only for the first waiter. So no request
+//!   that comes later overtakes a waiter.
+//! - **P3.** Each step that may give the first waiter enough permits is followed by a check under the lock: a release
+//!   that has seen `QUEUED`, and the removal of a waiter. A waiter that enters checks for itself, by the step that
+//!   sets `QUEUED`. A release either comes before that step, which sees the permits, or sees `QUEUED`. So no wake-up
+//!   is lost.
+//! - **P4.** A waiter that was granted permits has them. If its deadline has come meanwhile, the wait succeeds all the
+//!   same; if its future is dropped, the drop releases them. A waiter that was removed has none.
+//! - **P5.** `total` is the number of free and held permits, and at most `MAX`. So the word's field doesn't overflow.
 //!
 //! Orderings: permits are released with Release, and acquired or granted with Acquire. A waiter is settled with
 //! Release.

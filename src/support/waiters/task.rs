@@ -5,8 +5,8 @@
 //! waiting => idle      poll, leave    it was taken and settled, or its own task has removed it
 //! ```
 //!
-//! Whoever takes the waiter settles it under the same hold of the queue's lock. So a waiter that isn't in its queue is
-//! settled, and neither a poll nor a cancellation blocks.
+//! The thread that takes the waiter settles it under the same hold of the queue's lock. So a waiter that isn't in its
+//! queue is settled, and neither a poll nor a cancellation blocks.
 //!
 //! Wakers are user code: they are cloned and dropped without a lock. Only a clone may unwind, at a moment when nothing
 //! has changed. The panic of a drop ends with the panic hook.

@@ -5,8 +5,11 @@
 //!
 //! [`post`], [`door`], [`letters`], [`pages`], [`permits`], [`queue`], [`relay`], [`settings`] and [`errand`] are built on phalanx's types, the
 //! others on atomics and cells alone.
+//! [`connections`], [`post`], [`door`], [`letters`], [`pages`], [`permits`], [`queue`], [`relay`] and [`rounds`] are
+//! built on phalanx's types, the others on atomics and cells alone.
 
 pub mod buffering;
+pub mod connections;
 pub mod counted;
 pub mod door;
 pub mod errand;
@@ -22,6 +25,7 @@ pub mod post;
 pub mod queue;
 pub mod relay;
 pub mod ring;
+pub mod rounds;
 pub mod sequence;
 pub mod settings;
 pub mod signal;
