@@ -167,8 +167,8 @@
 //!
 //! [loom]: https://docs.rs/loom
 
-mod cancel;
 mod barrier;
+mod cancel;
 pub mod channel;
 mod condvar;
 mod error;
@@ -188,12 +188,12 @@ mod testing;
 mod wait_group;
 mod worker_pool;
 
-#[doc(inline)]
-pub use cancel::{CallbackState, CancelFuture, CancelReason, CancelRegistration, CancelToken};
 #[doc(alias = "CyclicBarrier")]
 pub use barrier::{
     Barrier, BarrierFuture, BarrierParty, BarrierTimeoutError, BarrierWaitResult, BrokenBarrier,
 };
+#[doc(inline)]
+pub use cancel::{CallbackState, CancelFuture, CancelReason, CancelRegistration, CancelToken};
 #[doc(alias = "Cond")]
 pub use condvar::Condvar;
 pub use condvar::WaitTimeoutResult;

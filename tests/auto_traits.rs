@@ -12,7 +12,13 @@ use phalanx::store::{
     DuplicateKey, Entry, IntoIter, NotRemoved, OccupiedEntry, TryReserveError, VacantEntry,
 };
 use phalanx::{
-    AcquireError, AcquireFuture, AcquireTimeoutError, Barrier, BarrierFuture, BarrierParty, BarrierTimeoutError, BarrierWaitResult, BrokenBarrier, CallbackState, CancelFuture, CancelReason, CancelRegistration, CancelToken, Condvar, LazyLock, Mutex, MutexGuard, NamedTask, OnceLock, OnceWait, OwnedAcquireFuture, OwnedSemaphoreGuard, RawMutex, RawRwMutex, RwMutex, RwMutexReadGuard, RwMutexUpgradableReadGuard, RwMutexWriteGuard, SafeCounter, Semaphore, SemaphoreGuard, Store, TaskGroup, TryAcquireError, TryGoError, WaitFuture, WaitGroup, WaitGuard, WaitTimeout, WaitTimeoutResult, WorkerPool, WorkerPoolBuilder,
+    AcquireError, AcquireFuture, AcquireTimeoutError, Barrier, BarrierFuture, BarrierParty,
+    BarrierTimeoutError, BarrierWaitResult, BrokenBarrier, CallbackState, CancelFuture,
+    CancelReason, CancelRegistration, CancelToken, Condvar, LazyLock, Mutex, MutexGuard, NamedTask,
+    OnceLock, OnceWait, OwnedAcquireFuture, OwnedSemaphoreGuard, RawMutex, RawRwMutex, RwMutex,
+    RwMutexReadGuard, RwMutexUpgradableReadGuard, RwMutexWriteGuard, SafeCounter, Semaphore,
+    SemaphoreGuard, Store, TaskGroup, TryAcquireError, TryGoError, WaitFuture, WaitGroup,
+    WaitGuard, WaitTimeout, WaitTimeoutResult, WorkerPool, WorkerPoolBuilder,
 };
 use std::cell::{Cell, RefCell};
 use std::marker::{PhantomData, PhantomPinned};

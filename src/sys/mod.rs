@@ -34,7 +34,10 @@ pub(crate) use model::{
 pub(crate) use build::let_unfenced_marks_be_stores;
 pub(crate) use build::{
     Caller, Heap, Hint, IS_MODEL, MAY_BE_UNFENCED, Moment, Mutex, PerProcess, Process, Slot,
-    StaticWord, Stopwatch, Tracked, array, calling, can_drop, can_spin, const_fn, cores, explore, global_array, has_heavy_fence, hash_one, heavy_fence, local, make_uninit_cell, new_serial, park, park_thread_until, prefetch, prefetch_to_write, prepare_heavy_fence, requeue_one, unpark_one, unpark_threads, uptime,
+    StaticWord, Stopwatch, Tracked, array, calling, can_drop, can_spin, const_fn, cores, explore,
+    global_array, has_heavy_fence, hash_one, heavy_fence, local, make_uninit_cell, new_serial,
+    park, park_thread_until, prefetch, prefetch_to_write, prepare_heavy_fence, requeue_one,
+    unpark_one, unpark_threads, uptime,
 };
 pub use build::{atomic, cell, hint, thread};
 pub(crate) use panics::{catch, discard};

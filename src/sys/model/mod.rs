@@ -51,8 +51,8 @@ pub(crate) use park::{
 #[cfg(test)]
 pub(crate) use slot::let_unfenced_marks_be_stores;
 pub(crate) use slot::{MAY_BE_UNFENCED, Slot, has_heavy_fence, heavy_fence, prepare_heavy_fence};
-pub(crate) use thread::park_thread_until;
 pub(crate) use statics::StaticWord;
+pub(crate) use thread::park_thread_until;
 pub(crate) use waits::{Caller, calling, holds, holds_no_more, pends};
 
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hash};

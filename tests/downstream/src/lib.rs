@@ -3,10 +3,8 @@
 //! The wrong versions have bugs that tests on real threads can miss for years. Under `--cfg phalanx_loom` the models in
 //! `tests/` find them in seconds, and accept the right versions.
 //!
-//! [`post`], [`door`], [`letters`], [`pages`], [`permits`], [`queue`], [`relay`], [`settings`] and [`errand`] are built on phalanx's types, the
-//! others on atomics and cells alone.
-//! [`connections`], [`post`], [`door`], [`letters`], [`pages`], [`permits`], [`queue`], [`relay`] and [`rounds`] are
-//! built on phalanx's types, the others on atomics and cells alone.
+//! [`connections`], [`door`], [`errand`], [`letters`], [`pages`], [`permits`], [`post`], [`queue`], [`relay`],
+//! [`rounds`] and [`settings`] are built on phalanx's types, the others on atomics and cells alone.
 
 pub mod buffering;
 pub mod connections;

@@ -4,8 +4,8 @@
 //! A contender is one line in its group's list, and an adapter type that implements the group's trait. The
 //! loop is compiled for that type, so it contains no dynamic dispatch.
 
-pub mod cancel_tokens;
 pub mod barriers;
+pub mod cancel_tokens;
 pub mod channels;
 pub mod condvars;
 pub mod counters;
