@@ -84,6 +84,16 @@ fn all_waiters_of_a_token_and_its_child_are_woken() {
 }
 
 #[test]
+fn both_waiters_of_one_token_are_woken() {
+    model(|| {
+        let token = Arc::new(CancelToken::new());
+        let waiting = [(); 2].map(|()| spawn(&token, |token| assert!(is_cancelled(&token.wait()))));
+        token.cancel();
+        waiting.into_iter().for_each(|thread| thread.join().unwrap());
+    });
+}
+
+#[test]
 fn a_timed_wait_returns_the_reason_or_nothing() {
     model(|| {
         let token = Arc::new(CancelToken::new());

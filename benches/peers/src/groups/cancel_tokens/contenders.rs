@@ -2,13 +2,15 @@
 
 use super::{Flag, Task, Token, flag, token};
 use crate::entry::{Entry, Role};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio_util::sync::CancellationToken;
 
 pub fn flags() -> Vec<Entry<Task>> {
     vec![
         flag::<phalanx::CancelToken>("phalanx", Role::Ours),
-        flag::<AtomicBool>("AtomicBool", Role::Peer),
+        flag::<AtomicBool>("AtomicBool", Role::Limit),
+        flag::<Arc<AtomicBool>>("Arc<AtomicBool>", Role::Peer),
         flag::<CancellationToken>("tokio-util", Role::Peer),
     ]
 }
@@ -28,6 +30,19 @@ impl Flag for AtomicBool {
     #[inline]
     fn is_cancelled(&self) -> bool {
         // ORDERING: Acquire: as a user would write it, to see what was done before the store.
+        self.load(Ordering::Acquire)
+    }
+}
+
+/// As a user would share it.
+impl Flag for Arc<AtomicBool> {
+    fn new() -> Self {
+        Arc::default()
+    }
+
+    #[inline]
+    fn is_cancelled(&self) -> bool {
+        // ORDERING: Acquire: as above.
         self.load(Ordering::Acquire)
     }
 }
