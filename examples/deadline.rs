@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 /// Finds primes until the token is cancelled. Returns how many it has found.
 fn primes(token: &CancelToken) -> usize {
-    let is_prime = |n: &u64| (2..).take_while(|d| d * d <= *n).all(|d| n % d != 0);
+    let is_prime = |n: &u64| (2..).take_while(|d| d * d <= *n).all(|d| !n.is_multiple_of(d));
     (2..).take_while(|_| !token.is_cancelled()).filter(is_prime).count()
 }
 

@@ -384,7 +384,7 @@ fn a_token_is_cancelled_by_an_unwinding_thread() {
         }
     }
     let token = CancelToken::new();
-    let _registration = token.on_cancel(|| panic_silently());
+    let _registration = token.on_cancel(panic_silently);
     let cancels = Cancels(token.clone());
     let panic = panic_of(move || {
         let _cancels = cancels;
@@ -399,7 +399,7 @@ fn a_callback_that_panics_at_a_deadline_leaves_the_timer_alive() {
     watchdog(|| {
         let root = CancelToken::new();
         let one = root.with_timeout(SOON);
-        one.on_cancel(|| panic_silently()).detach();
+        one.on_cancel(panic_silently).detach();
         one.wait();
         assert!(is_exceeded(&root.with_timeout(SOON).wait()));
     });
