@@ -55,20 +55,20 @@ fn both_sides_may_be_dropped_at_once() {
     }
 }
 
-/// In a model a block has two slots. The receiver leaves the first block while the sender needs a third.
+/// In a model a block has two slots. The receiver leaves the first block while the sender needs a fourth.
 #[test]
 fn a_block_that_a_receiver_has_left_is_used_again() {
     model(|| {
         let (sender, receiver) = channel::unbounded();
-        sender.send_many([0, 1, 2, 3]).unwrap();
+        sender.send_many([0, 1, 2, 3, 4]).unwrap();
         let receiving = thread::spawn(move || {
             assert_eq!([(); 3].map(|()| receiver.recv().unwrap()), [0, 1, 2]);
             receiver
         });
-        sender.send(4).unwrap();
+        sender.send_many([5, 6]).unwrap();
         let receiver = receiving.join().unwrap();
         drop(sender);
-        assert_eq!(receiver.iter().collect::<Vec<_>>(), [3, 4]);
+        assert_eq!(receiver.iter().collect::<Vec<_>>(), [3, 4, 5, 6]);
     });
 }
 

@@ -342,16 +342,23 @@ fn blocks() -> Arc<Buffered<u32, Blocks<u32>>> {
     Arc::new(Buffered::new(Blocks::new(None), None))
 }
 
-/// Blocks have two slots in a model. The receiver empties and leaves the first one while the sender begins the third.
+/// Blocks have two slots in a model. The receiver empties and leaves the first one while the sender, which is at the end
+/// of the third, appends another.
 #[test]
 fn an_emptied_block_is_written_after_it_was_read() {
     model(|| {
         let channel = blocks();
         (0..4).for_each(|n| channel.try_send(&mut Some(n)).unwrap());
         let sending = spawn(&channel, |channel| channel.try_send(&mut Some(4)).unwrap());
+        (0..4).for_each(|n| channel.try_send(n).unwrap());
+        channel.try_send(4).unwrap();
+        let sending = spawn(&channel, |channel| {
+            channel.try_send(5).unwrap();
+            channel.try_send(6).unwrap();
+        });
         (0..4).for_each(|n| assert_eq!(channel.try_recv(), Ok(n)));
         sending.join();
-        assert_eq!(channel.try_recv(), Ok(4));
+        (4..7).for_each(|n| assert_eq!(channel.try_recv(), Ok(n)));
         assert_eq!(channel.try_recv(), Err(TryRecvError::Empty));
     });
 }
