@@ -15,6 +15,7 @@ use std::time::Instant;
 use std::vec;
 
 /// A channel of any kind.
+#[allow(clippy::large_enum_variant, reason = "large in a model alone")]
 pub(super) enum Flavor<T> {
     Ring(Buffered<T, Ring<T>>),
     Blocks(Buffered<T, Blocks<T>>),

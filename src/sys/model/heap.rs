@@ -46,6 +46,7 @@ impl<T> Heap<T> {
     }
 
     /// [`new`](Self::new), of a value that is on the heap already.
+    #[expect(clippy::boxed_local, reason = "as on the machine, where the box stays")]
     #[track_caller]
     pub(crate) fn from_box(value: Box<T>) -> NonNull<Self> {
         Heap::new(*value)
