@@ -348,13 +348,10 @@ fn blocks() -> Arc<Buffered<u32, Blocks<u32>>> {
 fn an_emptied_block_is_written_after_it_was_read() {
     model(|| {
         let channel = blocks();
-        (0..4).for_each(|n| channel.try_send(&mut Some(n)).unwrap());
-        let sending = spawn(&channel, |channel| channel.try_send(&mut Some(4)).unwrap());
-        (0..4).for_each(|n| channel.try_send(n).unwrap());
-        channel.try_send(4).unwrap();
+        (0..5).for_each(|n| channel.try_send(&mut Some(n)).unwrap());
         let sending = spawn(&channel, |channel| {
-            channel.try_send(5).unwrap();
-            channel.try_send(6).unwrap();
+            channel.try_send(&mut Some(5)).unwrap();
+            channel.try_send(&mut Some(6)).unwrap();
         });
         (0..4).for_each(|n| assert_eq!(channel.try_recv(), Ok(n)));
         sending.join();
