@@ -1,5 +1,7 @@
 //! The kinds of channel behind one type.
 
+#![allow(clippy::large_enum_variant, reason = "large in a model alone")]
+
 use super::blocking;
 use super::blocks::Blocks;
 use super::buffered::Buffered;
@@ -7,7 +9,6 @@ use super::core::{Core, Message, Unsent, Wants};
 use super::error::{RecvTimeoutError, TryRecvError};
 use super::rendezvous::Rendezvous;
 use super::ring::Ring;
-
 use super::timer::Timer;
 use crate::support::backoff::Spin;
 use crate::support::waiters::{Removal, Signal, Waiter};
@@ -15,7 +16,6 @@ use std::time::Instant;
 use std::vec;
 
 /// A channel of any kind.
-#[allow(clippy::large_enum_variant, reason = "large in a model alone")]
 pub(super) enum Flavor<T> {
     Ring(Buffered<T, Ring<T>>),
     Blocks(Buffered<T, Blocks<T>>),
