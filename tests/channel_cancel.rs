@@ -16,10 +16,11 @@ use std::task::{Poll, Waker};
 use std::thread;
 use std::time::Duration;
 
+/// Channels, with both of their ends.
+type Pairs<T, const N: usize> = [(Sender<T>, Receiver<T>); N];
+
 /// Returns channels of these capacities, and a receiver that receives from all of them.
-fn fanned_in<T, const N: usize>(
-    capacities: [usize; N],
-) -> ([(Sender<T>, Receiver<T>); N], Receiver<T>) {
+fn fanned_in<T, const N: usize>(capacities: [usize; N]) -> (Pairs<T, N>, Receiver<T>) {
     let channels = capacities.map(channel::bounded);
     let receiver = channel::fan_in(channels.iter().map(|(_, receiver)| receiver.clone()));
     (channels, receiver)
