@@ -249,3 +249,17 @@ fn a_reset_beside_a_wait_ends_it_or_lets_it_pass() {
         }
     });
 }
+
+#[test]
+fn a_reset_leaves_none_waiting() {
+    model(|| {
+        let shared = Shared::new(2);
+        let waiter = spawn(&shared, |shared| shared.barrier.wait());
+        while shared.barrier.waiting() == 0 {
+            thread::yield_now();
+        }
+        shared.barrier.reset();
+        assert_eq!(waiter.join().unwrap(), Err(BrokenBarrier));
+        assert!(!shared.barrier.is_broken());
+    });
+}

@@ -418,8 +418,10 @@ fn more_permits_than_there_can_be_are_refused() {
 
 #[test]
 fn more_permits_than_there_can_be_are_never_asked_for() {
+    type Asking = fn(&Arc<Semaphore>, usize);
+
     let semaphore = Arc::new(Semaphore::new(1));
-    let calls: [(u32, fn(&Arc<Semaphore>, usize)); 7] = [
+    let calls: [(u32, Asking); 7] = [
         (line!(), |semaphore, n| drop(semaphore.acquire(n))),
         (line!(), |semaphore, n| drop(semaphore.try_acquire(n))),
         (line!(), |semaphore, n| drop(semaphore.acquire_timeout(n, MOMENT))),

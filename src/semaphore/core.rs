@@ -18,7 +18,8 @@
 //! A waiter is *waiting* in the queue with the number of permits that it wants. The thread that takes it out answers
 //! *granted* or *closed*, under the same hold of the lock.
 //!
-//! - **P1.** When the lock is free, `QUEUED` is set if and only if the queue isn't empty.
+//! - **P1.** When the lock is free, `QUEUED` is set if and only if the queue isn't empty; after
+//!   a close, also otherwise.
 //! - **P2.** While `QUEUED` is set, only the lock's holder takes permits, and only for the first waiter. So no request
 //!   that comes later overtakes a waiter.
 //! - **P3.** Each step that may give the first waiter enough permits is followed by a check under the lock: a release
@@ -256,7 +257,6 @@ impl Semaphore {
         // later release sees `QUEUED`, and locks the queue after this thread has released it.
         let word = self.word.fetch_or(QUEUED, Ordering::Acquire);
         if word & CLOSED != 0 {
-            self.note_if_empty(&queue);
             return Answer::Closed;
         }
         if queue.is_empty() && permits(word) >= n {

@@ -80,7 +80,9 @@ impl<S: Deref<Target = Semaphore>> Permits<S> {
 impl<S: Deref<Target = Semaphore>> Drop for Permits<S> {
     #[inline]
     fn drop(&mut self) {
-        self.semaphore.release(self.n as u64);
+        if self.n > 0 {
+            self.semaphore.release(self.n as u64);
+        }
     }
 }
 
