@@ -38,6 +38,11 @@
 //! | count from many threads, read now and then | [`SafeCounter`] | an atomic that all threads contend for |
 //! | share a map, compute each value once | [`Store`] | a lock around a `HashMap` |
 //! | wait until a shared value changes | [`Condvar`] | polling |
+//! | tell work to stop, with a reason or at a deadline | [`CancelToken`] | a flag that everybody polls |
+//! | let in so many at once | [`Semaphore`] | a counter, a mutex and a condition variable |
+//! | run fallible tasks that borrow, and stop at the first error | [`task_group`] | scoped threads and a channel of results |
+//! | wait for one another, round after round | [`Barrier`] | std's, which hangs when a party is lost |
+//! | make a value once, when it is first needed | [`OnceLock`], [`LazyLock`] | std's, which hang if they are used inside of their own initialisation |
 //! | find races, deadlocks and lost wake-ups in your own code | [`model`] | luck |
 //!
 //! **Checked, in this crate and in yours.** Every type is model-checked with [loom]. Code that you write
@@ -119,14 +124,19 @@
 //! | `sync.Map` | [`Store`] |
 //! | `singleflight.Group` | [`Store::get_or_compute`] |
 //! | `atomic.Int64` as a counter | [`SafeCounter`] |
-//! | `errgroup` with `SetLimit`, a worker pool | [`WorkerPool`] |
+//! | `sync.Once`, `sync.OnceValue` | [`OnceLock`], [`LazyLock`] |
+//! | `context.Context`, `context.AfterFunc` | [`CancelToken`], [`on_cancel`](CancelToken::on_cancel) |
+//! | `semaphore.Weighted` | [`Semaphore`] |
+//! | `errgroup.Group`, `SetLimit`, `WithContext` | [`task_group`], [`limit`](TaskGroup::limit), [`task_group_under`] |
+//! | a worker pool | [`WorkerPool`] |
 //! | `go test -race` | [`model`] |
 //!
 //! # Async code
 //! These types block threads: a lock, [`WaitGroup::wait`], [`Condvar::wait`], a channel's `send` and `recv`, and a
 //! [`WorkerPool`]'s `run` and `map` return only when they are done.
 //!
-//! - A [`WaitGroup`] can be awaited, on any executor: `(&group).await`.
+//! - A [`WaitGroup`] and a [`CancelToken`] can be awaited, on any executor: `(&group).await`. So can a [`Semaphore`]'s
+//!   permits, a [`Barrier`] and a [`OnceLock`]'s value.
 //! - A channel too: [`recv_async`](channel::Receiver::recv_async) and [`send_async`](channel::Sender::send_async). One
 //!   end may be in a thread, the other in a task.
 //! - A lock may be taken in async code for a short while. Drop its guard before the next `.await`: the
@@ -158,10 +168,11 @@
 //! | [`Mutex`], [`RwMutex`] | a lock that another thread held stays held, also by a reader; threads that waited are gone |
 //! | [`Condvar`] | has no waiters; its mutex is as above |
 //! | [`SafeCounter`] | a copy of the total, which may lack an addition that was under way |
-//! | channels | a copy of what is queued; an end that another thread was using may be locked for ever |
 //! | [`Store`] | its locks are as above; a value that another thread was computing never arrives, and waiting for it hangs |
 //! | [`WorkerPool`] | starts workers of its own, see [there](WorkerPool#forks) |
-//! | [channels](channel) | a copy of what is queued; threads that waited are gone, and a wake-up meant for one of them is lost |
+//! | [channels](channel), [`Semaphore`], [`Barrier`] | a copy of the state; threads that waited are gone, and a wake-up meant for one of them is lost. What another thread was just using may be locked for ever |
+//! | [`CancelToken`] | a copy of the tree; deadlines set in the child start a timer of its own |
+//! | [`OnceLock`], [`LazyLock`] | a value that another thread was making never arrives, and waiting for it hangs |
 //!
 //! So fork while no other thread is inside a call of this crate.
 //!
