@@ -11,7 +11,7 @@ mod common;
 
 use common::wakers::{Probe, block_on, panic_silently, poll};
 use common::{panic_of, watchdog};
-use phalanx::{Barrier, BarrierTimeoutError, BrokenBarrier};
+use phalanx::{Barrier, BarrierTimeoutError, BrokenBarrier, CancelToken};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::pin;
 use std::sync::Arc;
@@ -396,4 +396,15 @@ fn what_they_show_is_short() {
         BarrierTimeoutError::Timeout.to_string(),
         "timed out while waiting for a barrier's other parties"
     );
+}
+
+/// The thread that cancels would wait for parties that may be waiting for the cancel.
+#[test]
+fn a_wait_in_a_callback_of_a_token_is_refused() {
+    let (token, barrier) = (CancelToken::new(), Arc::new(Barrier::new(1)));
+    let inner = barrier.clone();
+    token.on_cancel(move || _ = inner.wait()).detach();
+    let seen = panic_of(|| token.cancel());
+    assert!(seen.message.starts_with("Barrier::wait in a callback of `CancelToken::on_cancel`"));
+    assert!(barrier.wait().is_ok());
 }

@@ -5,6 +5,7 @@ use super::error::{BarrierTimeoutError, BrokenBarrier};
 use super::future::BarrierFuture;
 use super::result::BarrierWaitResult;
 use crate::support::deadline;
+use crate::support::in_callback::refuse;
 use crate::sys::thread;
 use std::fmt;
 use std::ops::Deref;
@@ -38,8 +39,13 @@ impl Barrier {
     /// let barrier = phalanx::Barrier::new(1);
     /// assert!(barrier.wait().unwrap().is_leader());
     /// ```
+    ///
+    /// # Panics
+    /// In a callback of [`CancelToken::on_cancel`](crate::CancelToken::on_cancel), as the timed forms do: it would hold
+    /// up the thread that cancels.
     #[track_caller]
     pub fn wait(&self) -> Result<BarrierWaitResult, BrokenBarrier> {
+        refuse("Barrier::wait");
         Ok(BarrierWaitResult::new(self.meet(None)?))
     }
 
@@ -64,6 +70,7 @@ impl Barrier {
         &self,
         timeout: Duration,
     ) -> Result<BarrierWaitResult, BarrierTimeoutError> {
+        refuse("Barrier::wait_timeout");
         Ok(BarrierWaitResult::new(self.meet(deadline::after(timeout))?))
     }
 
@@ -76,6 +83,7 @@ impl Barrier {
         &self,
         deadline: Instant,
     ) -> Result<BarrierWaitResult, BarrierTimeoutError> {
+        refuse("Barrier::wait_deadline");
         Ok(BarrierWaitResult::new(self.meet(Some(deadline))?))
     }
 

@@ -27,7 +27,6 @@ pub(crate) fn run<R>(f: impl FnOnce() -> R) -> R {
 ///
 /// # Panics
 /// If the thread is in a callback.
-#[cfg_attr(not(test), expect(dead_code, reason = "for the types whose waits need all parties"))]
 #[inline]
 #[track_caller]
 pub(crate) fn refuse(call: &str) {

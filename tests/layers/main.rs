@@ -62,7 +62,7 @@ const ORDERS: &[(&str, &[&str])] = &[
     ("wait_group", &["word", "shared", "guard", "group", "go", "future"]),
     ("semaphore", &["error", "core", "guard", "future", "api"]),
     ("barrier", &["error", "result", "core", "future", "api"]),
-    ("wait_group", &["word", "shared", "guard", "group", "future"]),
+    ("wait_group", &["word", "shared", "guard", "group", "go", "future"]),
     (
         "rw_mutex",
         &[
