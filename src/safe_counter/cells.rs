@@ -5,7 +5,7 @@
 //!
 //! Cells come in *segments*: eight in the first, and as many in each further one as in all before it together. A
 //! segment is made when the first thread adds whose index is in it, and stays until the counter is dropped. A sum
-//! reads the cells of the indices below `used`:
+//! reads the first four cells, and those of the indices below `used`:
 //!
 //! ```text
 //! used:  n => index + 1   a thread with this index adds for the first time, if n is less
@@ -23,6 +23,8 @@ type Cell = CachePadded<AtomicU64>;
 
 /// Cells of the first segment.
 const FIRST: usize = if IS_MODEL { 1 } else { 8 };
+/// A sum always reads this many cells, in use or not. Their number is fixed, so that it reads them without a loop.
+const FIXED: usize = if FIRST < 4 { FIRST } else { 4 };
 /// Segments after the first: of FIRST, 2 FIRST, 4 FIRST cells and so on.
 const FURTHER: usize = (CAPACITY / FIRST).next_power_of_two().ilog2() as usize;
 
@@ -110,9 +112,13 @@ impl Cells {
         // ORDERING: Relaxed: the shared cell's Acquire keeps it behind: it sees the writes of the threads whose
         // additions that load has counted.
         let used = self.header.used.load(Ordering::Relaxed);
-        let first = &self.first[..used.min(FIRST)];
-        let mut sum =
-            first.iter().fold(shared, |sum, cell| sum.wrapping_add(cell.load(Ordering::Acquire)));
+        // ORDERING: Acquire: as above.
+        let add = |sum: u64, cell: &Cell| sum.wrapping_add(cell.load(Ordering::Acquire));
+        let (fixed, others) = self.first.split_at(FIXED);
+        let mut sum = fixed.iter().fold(shared, add);
+        if used > FIXED {
+            sum = others.iter().take(used - FIXED).fold(sum, add);
+        }
         if used > FIRST {
             sum = sum.wrapping_add(self.sum_further(used));
         }
@@ -195,6 +201,15 @@ mod tests {
         cells.add(Some(CAPACITY - 1), 8);
         cells.add(None, 16);
         assert_eq!((cells.used(), cells.sum()), (CAPACITY, 31));
+    }
+
+    #[test]
+    fn a_sum_reads_all_cells_in_use_however_many() {
+        let cells = Cells::new();
+        for index in 0..2 * FIRST {
+            cells.add(Some(index), 1 << index);
+            assert_eq!(cells.sum(), (2 << index) - 1, "the cell of index {index} is in use");
+        }
     }
 
     #[test]
