@@ -7,16 +7,19 @@
 //! free    => taken     take a seat      `go`, `try_go`
 //! taken   => taken     hand on          a task that ends, if a thread waits
 //! taken   => free      leave            a task that ends, if none does
-//! working => failed    fail             the first error or panic: after its outcome is kept and the token cancelled
+//! working => failing   fail             the first error or panic, when it is kept
+//! failing => failed    fail             by the same task, when the token is cancelled
 //! ```
 //!
 //! - **G1.** `taken` counts the seats: those of tasks that have not ended, and those on their way to a thread that was
 //!   taken out of the queue.
-//! - **G2.** A thread waits only while the group works and no seat is free. Each step that ends this (a task's end, a
-//!   higher limit, a failure) takes it out of the queue in the same hold of the lock.
+//! - **G2.** A thread waits only while the group works and no seat is free, or while it is failing. Each step that ends
+//!   this (a task's end, a higher limit, a failure) takes it out of the queue in the same hold of the lock.
 //! - **G3.** The first error, or the first panic, is kept before the token is cancelled, and the token is cancelled
 //!   before the group has failed. So a task that fails because it was told to stop isn't the first, and a `go` that
 //!   starts nothing finds the token cancelled.
+//! - **G4.** No seat is taken from the time at which the group is failing, which is before the token is cancelled. So a
+//!   task that ends because it was told to stop lets no other begin.
 //!
 //! The token's callbacks and the drops of values and errors are user code: they run without the lock.
 
@@ -38,6 +41,7 @@ struct State<T, E> {
     /// `usize::MAX` for no limit.
     limit: usize,
     taken: usize,
+    is_failing: bool,
     has_failed: bool,
     /// A place for each task, in the order of `go`.
     values: Vec<Option<T>>,
@@ -52,6 +56,7 @@ type Granted = bool;
 /// Why there is no seat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NoSeat {
+    /// Or the group is failing.
     AtLimit,
     Failed,
 }
@@ -61,7 +66,7 @@ impl<T, E> State<T, E> {
         if self.has_failed {
             return Err(NoSeat::Failed);
         }
-        if self.taken >= self.limit {
+        if self.is_failing || self.taken >= self.limit {
             return Err(NoSeat::AtLimit);
         }
         self.taken += 1;
@@ -70,7 +75,7 @@ impl<T, E> State<T, E> {
 
     /// Takes out the first thread that waits, if there is a seat for it, or if it waits for nothing (G2).
     fn next(&mut self) -> Option<WakeUp> {
-        if !self.has_failed && self.taken >= self.limit {
+        if !self.has_failed && (self.is_failing || self.taken >= self.limit) {
             return None;
         }
         let mut first: Taken<Granted> = self.waiting.take_first()?;
@@ -93,6 +98,7 @@ impl<T, E> Shared<T, E> {
         let state = State {
             limit: usize::MAX,
             taken: 0,
+            is_failing: false,
             has_failed: false,
             values: Vec::new(),
             error: None,
@@ -170,9 +176,10 @@ impl<T, E> Shared<T, E> {
         self.fail();
     }
 
-    /// working => failed (G3). The outcome is kept.
+    /// working => failing => failed (G3, G4). The outcome is kept.
     #[cold]
     fn fail(&self) {
+        self.state.lock().is_failing = true;
         if let Err(payload) = catch(|| self.token.cancel()) {
             // A callback's.
             self.panic.keep(payload, || ());
