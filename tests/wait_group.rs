@@ -488,7 +488,7 @@ fn the_panic_of_a_spawned_task_goes_to_its_handle_alone() {
 fn a_scoped_task_borrows_and_its_panic_goes_to_the_wait() {
     watchdog(|| {
         let (group, word) = (WaitGroup::new(), String::from("borrowed"));
-        std::thread::scope(|scope| {
+        phalanx::thread::scope(|scope| {
             let word = &word;
             group.go_scoped(scope, move || assert_eq!(word, "borrowed"));
             group.go_scoped(scope, || resume_unwind(Box::new("for the wait")));
@@ -511,7 +511,7 @@ fn a_task_has_the_name_that_it_was_given() {
         let name = || std::thread::current().name().map(str::to_owned);
         assert_eq!(group.named("reader").spawn(name).join().unwrap().as_deref(), Some("reader"));
         assert_eq!(group.spawn(name).join().unwrap().as_deref(), Some("phalanx-go"));
-        std::thread::scope(|scope| {
+        phalanx::thread::scope(|scope| {
             let scoped = group.named(String::from("writer")).spawn_scoped(scope, name);
             assert_eq!(scoped.join().unwrap().as_deref(), Some("writer"));
             group.named("counted").go_scoped(scope, || ());

@@ -247,7 +247,13 @@ fn threads_of_a_pool_without_a_name_are_numbered() {
             };
             let mut names: Vec<_> = pool.run([name; 3]).into_iter().flatten().collect();
             names.sort();
-            assert_eq!(names, ["phalanx-pool-1", "phalanx-pool-2"]);
+            names.dedup();
+            // The caller runs one of the tasks, and any two of the pool's threads the others.
+            let all = ["phalanx-pool-1", "phalanx-pool-2", "phalanx-pool-3"];
+            assert!(
+                names.len() == 2 && names.iter().all(|name| all.contains(&name.as_str())),
+                "{names:?}"
+            );
         }
     });
 }

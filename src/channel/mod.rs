@@ -96,8 +96,9 @@
 //! | can be model-checked with the user's code | yes | no | no | no |
 //!
 //! How it works: a send or a receive in a buffered channel claims a slot by one atomic step at its end, and publishes it
-//! by the slot's stamp, so senders and receivers meet at an end only when the channel runs full or empty. A rendezvous passes a value from stack to stack. `cargo bench
-//! --bench channels` measures both on your machine.
+//! by the slot's stamp. So senders and receivers meet at an end only when the channel runs full or empty. Between the two
+//! steps a few nanoseconds pass, unless the thread loses its core there: then others that come to the slot wait for it,
+//! `try_send` and `try_recv` too. A rendezvous passes a value from stack to stack. `cargo bench --bench channels` measures both on your machine.
 
 mod arms;
 mod block;
