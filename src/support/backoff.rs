@@ -81,8 +81,11 @@ fn poll_yielding<R>(
         }
         pause(1 << checks);
     }
-    for _ in 0..YIELDS {
+    for yields in 0..YIELDS {
         if let Some(found) = ready() {
+            if yields > 0 {
+                crowd::count_wait();
+            }
             return Some(found);
         }
         if !crowd::yield_to_partners(&progress) {

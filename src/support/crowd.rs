@@ -10,12 +10,15 @@
 
 use super::tuning::{
     CROWDED, LONG_YIELD, LONG_YIELD_WEIGHT, LONGEST_TRUCE, PARTNERS_STEP, SHORTEST_TRUCE,
+    STEPS_PER_WAIT,
 };
 use crate::sys::thread::yield_now;
 use crate::sys::{Hint, Stopwatch, uptime};
 
 /// How much long yields outweigh quick ones.
 static SCORE: Hint = Hint::new();
+/// How many waits of all threads have ended awake.
+static ENDED: Hint = Hint::new();
 /// Until when the cores are taken for crowded, in milliseconds of the uptime; 0 if they aren't.
 static UNTIL: Hint = Hint::new();
 /// For how long they were taken for crowded the last time, in milliseconds; 0 after enough quick yields.
@@ -30,21 +33,31 @@ pub(crate) fn is_crowded() -> bool {
     }
 }
 
-/// Lets other threads use the core. Returns `false` if they kept it for long, and the caller's partners have got little
-/// done meanwhile: `progress` is a number that grows with what they do.
+/// Lets other threads use the core. Returns `false` if they kept it for long, and have got little done meanwhile of what
+/// is waited for: `progress` is a number that grows with what the caller's partners do, and the ends of waits count too,
+/// whoever waited.
 pub(crate) fn yield_to_partners(progress: impl Fn() -> u64) -> bool {
-    let before = progress();
+    let (before, ended) = (progress(), ENDED.get());
     let since = Stopwatch::start();
     yield_now();
     let nanos = since.nanos();
-    let is_brief = nanos <= LONG_YIELD.as_nanos()
-        || u128::from(progress().saturating_sub(before)) >= nanos / PARTNERS_STEP.as_nanos();
+    let is_brief = nanos <= LONG_YIELD.as_nanos() || {
+        let waits = ENDED.get().wrapping_sub(ended);
+        let steps =
+            progress().saturating_sub(before) + u64::from(STEPS_PER_WAIT) * u64::from(waits);
+        u128::from(steps) >= nanos / PARTNERS_STEP.as_nanos()
+    };
     if is_brief {
         count_brief();
     } else {
         count_long();
     }
     is_brief
+}
+
+/// Called when a wait has ended awake, after a yield.
+pub(crate) fn count_wait() {
+    ENDED.add(1);
 }
 
 /// Lets other threads use the core, for as long as they like, unless the cores are crowded. Returns `false` if they are.

@@ -42,6 +42,11 @@ pub(super) const LONG_YIELD: Duration = Duration::from_millis(2);
 /// `measure channels --rows "p1c"`
 pub(super) const PARTNERS_STEP: Duration = Duration::from_micros(1);
 
+/// For how many steps of partners the end of a wait stands.
+///
+/// `measure channels --rows "Select, one"`
+pub(super) const STEPS_PER_WAIT: u32 = 32;
+
 /// Cores are crowded when long yields, each of which counts so much, outweigh the quick ones by so much.
 ///
 /// `measure channels --rows "busy"`
