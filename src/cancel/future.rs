@@ -2,14 +2,11 @@
 
 use super::reason::CancelReason;
 use super::token::CancelToken;
-use crate::support::waiters::{AbortOnUnwind, Signal, Waiter};
-use crate::sys::{catch, discard};
+use crate::support::waiters::{TaskWait, Waiter};
 use std::fmt;
 use std::future::{Future, IntoFuture};
-use std::marker::PhantomPinned;
-use std::mem;
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 /// Waits until a [`CancelToken`] is cancelled: the future behind `(&token).await`.
 ///
@@ -21,107 +18,42 @@ use std::task::{Context, Poll, Waker};
 #[must_use = "a future does nothing unless it is polled"]
 pub struct CancelFuture<'a> {
     token: &'a CancelToken,
-    /// Not moved while its waiter is in the token's queue.
-    wait: Option<Wait>,
-    _pinned: PhantomPinned,
+    wait: TaskWait<()>,
 }
-
-struct Wait {
-    /// `None` until the signal has its address.
-    waiter: Option<Waiter<()>>,
-    signal: Signal,
-}
-
-// SAFETY: the waiter is used through its queue's lock and its signal, by whichever thread has the future.
-unsafe impl Send for CancelFuture<'_> {}
-// SAFETY: nothing can be done with a shared future but to format it, which asks for the token alone.
-unsafe impl Sync for CancelFuture<'_> {}
 
 impl std::panic::UnwindSafe for CancelFuture<'_> {}
 impl std::panic::RefUnwindSafe for CancelFuture<'_> {}
 
 impl CancelFuture<'_> {
-    fn wait(self: Pin<&mut Self>) -> &mut Option<Wait> {
-        // SAFETY: what a queue points to is not moved: `enter` makes it in place, and `end_wait` takes it out after it
-        // has left.
-        unsafe { &mut self.get_unchecked_mut().wait }
-    }
-
-    /// Enters the queue, unless the token is cancelled.
-    fn enter(mut self: Pin<&mut Self>, waker: Waker) -> bool {
-        let token = self.token;
-        let wait = self.as_mut().wait().insert(Wait { waiter: None, signal: Signal::new() });
-        // SAFETY: no waiter has the signal yet.
-        unsafe { wait.signal.set_waker(waker) };
-        // SAFETY: the signal is dropped together with the waiter, and neither is moved while it is in use.
-        let waiter = wait.waiter.insert(unsafe { Waiter::new((), &wait.signal) });
-        // SAFETY: the wait is pinned, and leaves before it is dropped; the token is borrowed until then. If the future is
-        // leaked the token may go, but the waiter's memory stays, and nothing else uses it.
-        let is_in = unsafe { token.enter(waiter) };
-        if !is_in {
-            self.end_wait();
-        }
-        is_in
-    }
-
-    /// Has `waker` wake the task. Returns `false` if the waiter is settled: the token is cancelled.
-    fn keeps_waiting(&self, waker: &Waker) -> bool {
-        let Some(Wait { waiter: Some(waiter), .. }) = &self.wait else {
-            return false;
-        };
-        // SAFETY: the only waiter of its signal is queued, and its queue's lock is held.
-        let will_wake = |signal: &Signal| unsafe { signal.will_wake(waker) };
-        match self.token.node.inner.lock().waiters.if_queued(waiter, will_wake) {
-            None => return false,
-            Some(true) => return true,
-            Some(false) => {}
-        }
-        let mut waker = Some(waker.clone());
-        let replace = |signal: &Signal| {
-            // SAFETY: as above.
-            waker = waker.take().and_then(|waker| unsafe { signal.set_waker(waker) });
-        };
-        let is_queued = self.token.node.inner.lock().waiters.if_queued(waiter, replace).is_some();
-        // The one before, or if the waiter was settled meanwhile, the new one.
-        drop_waker(waker);
-        is_queued
-    }
-
-    /// Leaves the queue.
-    fn end_wait(mut self: Pin<&mut Self>) {
-        let Some(Wait { waiter: Some(waiter), .. }) = &self.wait else {
-            return;
-        };
-        let complete = AbortOnUnwind;
-        self.token.leave(waiter);
-        mem::forget(complete);
-        if let Some(Wait { waiter, signal }) = self.as_mut().wait().take() {
-            waiter.map(Waiter::into_message);
-            drop_waker(signal.into_waker());
-        }
-    }
-}
-
-/// Drops a waker. Its panic ends with the panic hook.
-fn drop_waker(waker: Option<Waker>) {
-    if let Err(payload) = catch(|| drop(waker)) {
-        discard(payload);
+    /// The parts, of which the wait is pinned: it isn't moved out of the future, and the drop treats it as pinned.
+    fn parts(self: Pin<&mut Self>) -> (&CancelToken, Pin<&mut TaskWait<()>>) {
+        // SAFETY: as said above.
+        let this = unsafe { self.get_unchecked_mut() };
+        // SAFETY: as above.
+        (this.token, unsafe { Pin::new_unchecked(&mut this.wait) })
     }
 }
 
 impl Future for CancelFuture<'_> {
     type Output = CancelReason;
 
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<CancelReason> {
-        if self.keeps_waiting(context.waker()) {
-            return Poll::Pending;
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<CancelReason> {
+        let (token, mut wait) = self.parts();
+        let waker = context.waker();
+        if wait.is_waiting() {
+            let lock = &token.node.inner;
+            if wait.as_mut().poll(lock, |inner| &mut inner.waiters, waker).is_pending() {
+                return Poll::Pending;
+            }
         }
-        self.as_mut().end_wait();
         loop {
-            if let Some(reason) = self.token.reason() {
+            if let Some(reason) = token.reason() {
                 return Poll::Ready(reason);
             }
-            if self.as_mut().enter(context.waker().clone()) {
+            // SAFETY: the future leaves the queue before it is dropped; the token is borrowed until then. If the future
+            // is leaked the token may go, but the waiter's memory stays, and nothing else uses it.
+            let enter = |waiter: &Waiter<()>| _ = unsafe { token.enter(waiter) };
+            if wait.as_mut().enter((), waker, enter).is_none() {
                 return Poll::Pending;
             }
         }
@@ -131,7 +63,8 @@ impl Future for CancelFuture<'_> {
 impl Drop for CancelFuture<'_> {
     fn drop(&mut self) {
         // SAFETY: the future isn't moved any more.
-        unsafe { Pin::new_unchecked(self) }.end_wait();
+        let (token, wait) = unsafe { Pin::new_unchecked(self) }.parts();
+        wait.leave(|waiter| token.leave(waiter));
     }
 }
 
@@ -158,7 +91,7 @@ impl<'a> IntoFuture for &'a CancelToken {
     /// # assert!(future.as_mut().poll(&mut context).is_ready());
     /// ```
     fn into_future(self) -> CancelFuture<'a> {
-        CancelFuture { token: self, wait: None, _pinned: PhantomPinned }
+        CancelFuture { token: self, wait: TaskWait::new() }
     }
 }
 
